@@ -1,4 +1,4 @@
-//! Where the time comes from.
+//! Provides the current time.
 
 use std::time::SystemTime;
 
@@ -8,10 +8,10 @@ use crate::model::Timestamp;
 ///
 /// # Contract
 ///
-/// `now` never blocks and never panics. It may go backwards (an operator may set the clock):
-/// nothing in this crate relies on it for mutual exclusion, only for lifetimes.
+/// `now` never blocks and never panics. It may go backwards (an administrator may set the clock):
+/// the crate relies on it only for lifetimes, never for mutual exclusion.
 ///
-/// A closure that returns the time is a clock too:
+/// A closure that returns the time is also a clock:
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -25,7 +25,7 @@ use crate::model::Timestamp;
 /// # Ok::<(), valetkey::Error>(())
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The current time.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
@@ -44,7 +44,7 @@ impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
     }
 }
 
-/// The system's clock.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

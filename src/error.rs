@@ -1,24 +1,29 @@
-//! What can go wrong, in words that a host can act on.
+//! Errors, grouped by what the host should do next.
 //!
-//! No error holds a secret, a body, a URL or a text that a server wrote.
+//! No error contains a secret, a body, a URL or text that a server wrote.
 
+mod named;
 mod need;
 
+pub use named::NamedProvider;
 pub use need::{ConsentReason, ConsentRequired};
 
 use std::time::Duration;
 
 pub use crate::model::InvalidValue;
-use crate::model::{ConsentId, FailureCode, ProviderId, ServerId};
+use crate::model::{ConsentId, FailureCode, Label, ProviderId, ServerId};
 pub use crate::protocol::AuthorizationError;
 use crate::provider::{InvalidDescriptor, InvalidParameter, UnknownProvider, unknown_provider_message};
 use crate::random::RandomUnavailable;
 use crate::vault::VaultError;
 
+/// The maximum number of labels in a message.
+const MOST_LABELS: usize = 5;
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong.
+/// An error of this crate.
 ///
 /// The variants are ordered by what a host does next:
 ///
@@ -36,103 +41,113 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The user must give a consent, or give it again. Show them a link.
+    /// The user must grant access, or grant it again. Show them a link.
     #[error(transparent)]
     ConsentRequired(Box<ConsentRequired>),
 
-    /// The user has several accounts, named none and marked none as the default.
-    #[error("several accounts are connected to {0}; name one by its label or mark one as the default")]
-    Ambiguous(ProviderId),
-    /// The call names no label, and the host's policy [wants
-    /// one](crate::resolver::Policy::require_label). The vault was not asked.
-    #[error("this call to {0} is denied: the policy wants a label to be named")]
-    LabelRequired(ProviderId),
-    /// The account has several sites, and a connection is for one of them. The grant was given back
-    /// and nothing was stored. Start the consent again with
+    /// The user connected several accounts. The call names none, and none is the default.
+    #[error("{}", ambiguous(provider, labels, *accounts))]
+    Ambiguous {
+        /// The provider.
+        provider: NamedProvider,
+        /// The number of connected accounts.
+        accounts: usize,
+        /// The labels of those accounts that have one, in alphabetical order.
+        labels: Vec<Label>,
+    },
+    /// The call names no label, and the host's policy
+    /// [requires one](crate::resolver::Policy::require_label). The vault was not read.
+    #[error("{0}: denied by policy, which requires a label; pass one with ResolveOptions::label")]
+    LabelRequired(NamedProvider),
+    /// The account has several sites, and a connection is for one of them. The new tokens were
+    /// revoked and nothing was stored. Start the consent again with
     /// [`ConsentOptions::parameter`](crate::ConsentOptions::parameter) set to one of the choices.
-    #[error("{provider} offers several values of \"{parameter}\"; start again with one of them")]
+    #[error(
+        "{provider}: the account offers {} values for \"{parameter}\"; let the user choose one and start again with it",
+        choices.len()
+    )]
     ChoiceRequired {
         /// The provider.
-        provider: ProviderId,
+        provider: NamedProvider,
         /// The connection parameter that needs a value.
         parameter: String,
         /// The values to choose from: 2 to 50 different ones, each allowed by the parameter's rule.
-        /// The provider wrote them; show them as text.
+        /// The provider wrote them, so display them as text.
         choices: Vec<String>,
     },
     /// The consent could not be completed.
     #[error(transparent)]
     Consent(#[from] ConsentError),
 
-    /// The host's policy [does not allow](crate::resolver::Policy::deny) the call, whatever is
-    /// connected. The vault was not asked.
-    #[error("this call to {0} is denied: the policy lists it")]
-    Denied(ProviderId),
-    /// There is no such connection within the caller's reach.
-    #[error("there is no such connection")]
+    /// The host's policy [denies](crate::resolver::Policy::deny) the call, regardless of what is
+    /// connected. The vault was not read.
+    #[error("{0}: denied by policy")]
+    Denied(NamedProvider),
+    /// No such connection exists within the caller's reach.
+    #[error("no such connection is within the caller's reach")]
     NotFound,
     /// The connection belongs to the workspace, and only an operator may change it.
     #[error("only an operator may change a workspace connection")]
     NotPermitted,
 
-    /// The provider does not answer as it should, for now. The connection is kept.
-    #[error("{failure}")]
+    /// The provider failed temporarily. The connection is kept.
+    #[error("{}", unavailable(*failure, *retry_after))]
     Unavailable {
-        /// What happened.
+        /// The failure.
         failure: FailureCode,
-        /// The time for which to wait, where that is known.
+        /// The time to wait before another attempt, if it is known.
         retry_after: Option<Duration>,
     },
     /// The vault failed. This does not mean that the user is not connected.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The operating system gave no random numbers.
-    #[error("the operating system's random number generator failed")]
+    /// The operating system returned no random numbers.
+    #[error("the operating system returned no random numbers; retry")]
     RandomUnavailable,
 
-    /// Only the operator can correct it. The connection is kept.
+    /// An administrator must fix the configuration. The connection is kept.
     #[error(transparent)]
     Misconfigured(#[from] Misconfigured),
 
-    /// No provider has this id. The error names those that are known.
+    /// No provider has this id. The error lists the known ids.
     #[error("{}", unknown_provider_message(given.as_deref(), known))]
     UnknownProvider {
-        /// The id that was given, if it consists of at most 64 letters, digits, `.`, `-` and `_`.
-        /// Any other text may be hostile, or a secret in the wrong place, and is not repeated.
+        /// The requested id, if it consists of at most 64 letters, digits, `.`, `-` and `_`. Any
+        /// other text may be hostile, or a misplaced secret, and is not repeated.
         given: Option<String>,
-        /// The ids of the known providers, in order.
+        /// The ids of the known providers, in alphabetical order.
         known: Vec<ProviderId>,
     },
     /// A connection parameter is missing, unknown or malformed.
     #[error(transparent)]
     Parameter(#[from] InvalidParameter),
-    /// A plain value does not have the form it needs: an id, a scope, a callback. The error says
-    /// which and why.
+    /// A plain value, such as an id, a scope or a callback, does not have the required form. The
+    /// error says which value and why.
     #[error(transparent)]
     InvalidValue(#[from] InvalidValue),
-    /// The same grant cannot serve this service: it has another authorization server, client or
-    /// address there, or must be connected by itself.
-    #[error("{0} cannot be served by the same grant")]
-    NotOneGrant(ProviderId),
+    /// The services cannot share one grant: this one has a different authorization server, client
+    /// or address, or must be connected separately.
+    #[error("{0}: this service cannot share the grant; connect it separately")]
+    NotOneGrant(NamedProvider),
     /// The request may not be sent with this user's token.
     #[error(transparent)]
     Request(#[from] RequestRefused),
 
-    /// The API has acted on the request, and its answer is too large to be taken. Do not repeat the
-    /// request unchanged: ask for less, raise the limit, or call
-    /// [`Turn::send_stream`](crate::resolver::Turn::send_stream), whose bodies have none.
+    /// The API has processed the request, but its answer is too large. Do not repeat the request
+    /// unchanged: ask for less, raise the limit, or call
+    /// [`Turn::send_stream`](crate::resolver::Turn::send_stream), whose bodies have no limit.
     #[error("{}", answer_too_large(*limit))]
     AnswerTooLarge {
         /// The limit of the body, in bytes:
         /// [`Settings::send_max_bytes`](crate::connections::Settings::send_max_bytes). `None` if
-        /// the head is too large: it has more headers, or larger ones, than the HTTP client reads,
-        /// which are 128 and 64 KiB in the default client.
+        /// the head is too large: it has more or larger headers than the HTTP client reads (128
+        /// headers and 64 KiB in the default client).
         limit: Option<usize>,
     },
 }
 
 impl Error {
-    /// The provider does not answer as it should, for now, and nobody said for how long.
+    /// Returns a temporary failure without a time to wait.
     pub(crate) const fn unavailable(failure: FailureCode) -> Self {
         Self::Unavailable {
             failure,
@@ -140,7 +155,7 @@ impl Error {
         }
     }
 
-    /// Returns whether the same call may succeed later without a change of the configuration.
+    /// Returns whether the same call may succeed later without a configuration change.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
@@ -150,7 +165,7 @@ impl Error {
         }
     }
 
-    /// Returns how long to wait before another attempt, where that is known.
+    /// Returns the time to wait before another attempt, if it is known.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -159,7 +174,7 @@ impl Error {
         }
     }
 
-    /// Returns the consent that is needed, if this is what stopped the call.
+    /// Returns the consent that is needed, if a missing consent stopped the call.
     #[must_use]
     pub fn consent_required(&self) -> Option<&ConsentRequired> {
         match self {
@@ -169,14 +184,38 @@ impl Error {
     }
 }
 
+fn ambiguous(provider: &NamedProvider, labels: &[Label], accounts: usize) -> String {
+    let shown = labels
+        .iter()
+        .take(MOST_LABELS)
+        .map(|label| format!("\"{label}\""));
+    let mut shown: Vec<String> = shown.collect();
+    if labels.len() > MOST_LABELS {
+        shown.push("…".into());
+    }
+    let labels = if shown.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", shown.join(", "))
+    };
+    format!("{provider}: {accounts} accounts are connected{labels}; pass a label or set a default")
+}
+
+fn unavailable(failure: FailureCode, retry_after: Option<Duration>) -> String {
+    match retry_after {
+        Some(wait) => format!("{failure}; retry in {} s", wait.as_secs_f64().ceil()),
+        None => failure.to_string(),
+    }
+}
+
 fn answer_too_large(limit: Option<usize>) -> String {
     match limit {
         Some(limit) => format!(
-            "the request was delivered, but the answer is larger than {limit} bytes, the limit of the settings; \
-             `send_stream` has none"
+            "the API processed the request, but its answer exceeds {limit} bytes; raise Settings::send_max_bytes \
+             or call Turn::send_stream"
         ),
         None => {
-            "the request was delivered, but the answer has more headers than the HTTP client reads".into()
+            "the API processed the request, but its answer has more headers than the HTTP client reads".into()
         }
     }
 }
@@ -208,56 +247,61 @@ impl From<InvalidDescriptor> for Error {
     }
 }
 
-/// Something that only the operator can mend. The connection and its tokens are kept.
+/// A configuration mistake that only an administrator can fix. The connection and its tokens are
+/// kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Misconfigured {
-    /// The service of the connection is not in the registry any more.
-    #[error("the service {0} is not in the registry; add its descriptor again or revoke the connection")]
+    /// The service of the connection is no longer in the registry.
+    #[error("no descriptor is registered for the provider \"{0}\"; add it again or revoke the connection")]
     UnknownProvider(ProviderId),
     /// No client is registered for this authorization server.
-    #[error("no client registration for the authorization server {0}")]
+    #[error("no client is registered for \"{0}\"; call ConnectionsBuilder::client")]
     NoClient(ServerId),
-    /// The authorization server that issued the tokens is not in the registry any more. They are
+    /// The authorization server that issued the tokens is no longer in the registry. The tokens are
     /// kept.
-    #[error("the authorization server {0} is not in the registry; add it again or revoke the connection")]
+    #[error(
+        "no descriptor is registered for the authorization server \"{0}\"; add it again or revoke the connection"
+    )]
     UnknownServer(ServerId),
     /// The authorization server refuses the client id or secret.
-    #[error("the authorization server {0} refuses the client credentials")]
+    #[error("\"{0}\" rejects the client; correct the client id and secret of its registration")]
     ClientRejected(ServerId),
-    /// The authorization server refuses the request as such, or answers it with a redirect.
-    #[error("the authorization server {server} refuses the request: {failure}")]
+    /// The authorization server rejects the request itself, or answers it with a redirect.
+    #[error("\"{server}\" cannot be used: {failure}; correct its descriptor or client registration")]
     RequestRejected {
-        /// The server.
+        /// The authorization server.
         server: ServerId,
-        /// How.
+        /// The failure.
         failure: FailureCode,
     },
-    /// The descriptor names another server or another token endpoint than the one that the tokens
-    /// came from. They are sent nowhere else: put the old values back, or let the people connect
-    /// again.
-    #[error("the token endpoint of {0} has changed since the consent; restore it or connect again")]
+    /// The descriptor names a different server or token endpoint than the one that issued the
+    /// tokens. The tokens are not sent anywhere else: restore the old values, or ask the users to
+    /// connect again.
+    #[error("the token endpoint of \"{0}\" has changed since the consent; restore it or connect again")]
     IssuerChanged(ServerId),
-    /// The registration names another client than the one that the tokens were issued to. Nobody
-    /// else can refresh them: put the former client back, or confirm with
-    /// [`ClientRegistration::replacing`](crate::provider::ClientRegistration::replacing) that it is
-    /// gone; the people are asked for a new consent then.
-    #[error("the client of {0} has changed since the consent; restore it or confirm that it was replaced")]
+    /// The registration names a different client than the one that the tokens were issued to. Only
+    /// that client can refresh them: restore it, or confirm with
+    /// [`ClientRegistration::replacing`](crate::provider::ClientRegistration::replacing) that it no
+    /// longer exists. The users are then asked for a new consent.
+    #[error(
+        "the client of \"{0}\" has changed since the consent; restore it or call ClientRegistration::replacing"
+    )]
     ClientChanged(ServerId),
     /// The values of the connection lead to an instance of the server for which the client is not
-    /// registered. Nothing was sent: the client secret and the tokens of one instance are not for
-    /// another. List the instance in
+    /// registered. Nothing was sent, because the client secret and the tokens of one instance must
+    /// not reach another. List the instance in
     /// [`ClientRegistration::for_base_urls`](crate::provider::ClientRegistration::for_base_urls).
     #[error(
-        "the client at {0} is not registered for the base URL of this connection: list it in \
+        "the client of \"{0}\" is not registered for the base URL of this connection; list it in \
          ClientRegistration::for_base_urls"
     )]
     InstanceNotRegistered(ServerId),
-    /// The consent asks for a port of its own for its redirect URI
-    /// ([`ConsentOptions::loopback_port`](crate::ConsentOptions::loopback_port)), and the client's
+    /// The consent requests its own port for the redirect URI
+    /// ([`ConsentOptions::loopback_port`](crate::ConsentOptions::loopback_port)), but the client's
     /// redirect URI is not a loopback address.
     #[error(
-        "the redirect URI of the client at {0} is not a loopback address; register one such as http://127.0.0.1/callback"
+        "the redirect URI of \"{0}\" is not a loopback address; register one such as http://127.0.0.1/callback"
     )]
     NoLoopbackRedirect(ServerId),
     /// A descriptor is not valid.
@@ -265,25 +309,25 @@ pub enum Misconfigured {
     Descriptor(Box<InvalidDescriptor>),
     /// The client registration that a [`ClientSource`](crate::provider::ClientSource) returned does
     /// not fit its server.
-    #[error("the client registration of a tenant is not valid: {0}")]
+    #[error("the client registration from the ClientSource is not valid: {0}")]
     Client(Box<InvalidDescriptor>),
     /// A stored parameter of the connection does not fit the descriptor of the authorization
     /// server, which has changed since the consent. Restore the descriptor, or connect again.
     #[error(
-        "the stored parameter \"{name}\" does not fit the descriptor of the authorization server {server}"
+        "the stored parameter \"{name}\" does not fit the descriptor of \"{server}\"; restore the descriptor or connect again"
     )]
     StoredParameter {
-        /// The server.
+        /// The authorization server.
         server: ServerId,
         /// The name of the parameter.
         name: String,
     },
-    /// The host's HTTP client answered without having read the request's body: it does not send
+    /// The host's HTTP client answered without reading the request's body: it does not support
     /// bodies that are readers.
-    #[error("the HTTP client does not send bodies that are readers")]
+    #[error("the HTTP client does not support bodies that are readers; send a body in memory")]
     NoUploads,
-    /// There is no HTTP client: the feature `ureq` is off and the host gave none.
-    #[error("no HTTP client was given")]
+    /// There is no HTTP client: the feature `ureq` is off, and the host set none.
+    #[error("no HTTP client is set; enable the feature `ureq` or call ConnectionsBuilder::http_client")]
     NoHttpClient,
 }
 
@@ -310,93 +354,94 @@ impl Misconfigured {
     }
 }
 
-/// Why a consent could not be completed.
+/// A reason why a consent could not be completed.
 ///
-/// `Unknown` and `Expired` read the same to people: a page that distinguishes them tells a guesser
-/// which `state` exists.
+/// `Unknown` and `Expired` have the same message: a page that distinguishes them would tell an
+/// attacker which `state` exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConsentError {
     /// No consent has this `state`.
-    #[error("this consent is not valid any more; start again")]
+    #[error("this consent is no longer valid; start again")]
     Unknown,
-    /// The same person has answered this consent before, in the same browser: the callback was
+    /// The same user has already completed this consent in the same browser: the callback was
     /// delivered twice, or the link was opened again. Nothing was done a second time.
-    /// [`poll`](crate::ConnectionManager::poll) returns the state of the consent by this id: lead
-    /// the person there, do not ask them to start again.
-    #[error("this consent was answered before; its state says how")]
+    /// [`poll`](crate::ConnectionManager::poll) returns the state of the consent with this id: show
+    /// the user that state, and do not ask them to start again.
+    #[error("this consent is already complete; show its state")]
     Used(ConsentId),
-    /// Ten minutes have passed.
-    #[error("this consent is not valid any more; start again")]
+    /// The consent is older than ten minutes.
+    #[error("this consent is no longer valid; start again")]
     Expired,
-    /// Somebody else began it. It stays open for them.
-    #[error("this consent was begun by somebody else")]
+    /// Another user started the consent. It stays open for them.
+    #[error("this consent was started by another user; sign in as that user or start again")]
     WrongUser,
-    /// It was begun in another browser. It stays open there.
-    #[error("this consent was begun in another browser")]
+    /// The consent was started in another browser. It stays open there.
+    #[error("this consent was started in another browser; continue there or start again")]
     WrongBrowser,
-    /// The answer does not come from the server that was asked. The consent stays open.
-    #[error("the answer does not come from the authorization server that was asked")]
+    /// The response comes from a different authorization server than the one that was asked. The
+    /// consent stays open.
+    #[error("the response comes from a different authorization server than the one that was asked")]
     IssuerMismatch,
-    /// The person, or the server, said no.
-    #[error("the consent was not given: {0}")]
+    /// The user declined, or the authorization server refused the request.
+    #[error("the consent was declined: {0}")]
     Denied(AuthorizationError),
-    /// The code could not be exchanged; whether it was used up is not known. Start again.
+    /// The code could not be exchanged, and it may have been used up. Start again.
     #[error("the code could not be exchanged: {0}; start again")]
     ExchangeFailed(FailureCode),
-    /// Another account was chosen than the one to be connected again. Nothing was changed.
-    #[error("another account was chosen than the one that is connected")]
+    /// The user chose a different account than the one being reconnected. Nothing was changed.
+    #[error("a different account was chosen; start again with the connected account")]
     AccountMismatch,
-    /// The provider did not say whose account it is, so it cannot be told whether it is the one to
-    /// be connected again. Nothing was changed.
-    #[error("the provider did not say which account was chosen")]
+    /// The provider did not name the account, so the crate cannot check that it is the one being
+    /// reconnected. Nothing was changed.
+    #[error("the provider did not name the account, so it cannot be compared with the connected one")]
     AccountUnknown,
-    /// Another connection of the same owner has that label or account, made at the same moment.
+    /// Another connection of the same owner received that label or account at the same moment.
     /// Start again.
-    #[error("the same connection was changed at the same moment; start again")]
+    #[error("another consent changed the connection at the same moment; start again")]
     Conflict,
 }
 
-/// Why a request may not be sent with a person's token.
+/// A reason why a request may not be sent with a user's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestRefused {
-    /// The URL is not one of the provider's API: another host, port, scheme or path.
-    #[error("the token of this provider may not be sent to this address")]
+    /// The URL is outside the provider's API: it has another host, port, scheme or path.
+    #[error("the URL is not one of the provider's API hosts, so the token is not sent there")]
     Address,
-    /// The request has a header that carries a credential or names a user. It would act as two
+    /// The request has a header that carries a credential or names a user, so it would act as two
     /// users at once.
-    #[error("the request has credentials of its own")]
+    #[error("the request contains credentials; remove that header")]
     ForeignCredentials,
-    /// The method is `CONNECT`, `TRACE`, `TRACK` or `PRI`: no API of a service needs it, and it can
-    /// carry the token past the service.
-    #[error("a request with this method may not carry a token")]
+    /// The method is `CONNECT`, `TRACE`, `TRACK` or `PRI`. No service API needs these methods, and
+    /// they can carry the token past the service.
+    #[error("the methods CONNECT, TRACE, TRACK and PRI are not allowed with a token")]
     Method,
-    /// A header asks the server for another method, path or host than those that were checked, such
-    /// as `X-HTTP-Method-Override`. Set them in the request itself.
-    #[error("a header asks for another method, path or host than the request has")]
+    /// A header, such as `X-HTTP-Method-Override`, asks the server for a different method, path or
+    /// host than those that were checked. Set them in the request itself.
+    #[error("a header overrides the method, path or host; set them in the request itself")]
     Override,
     /// The URL is relative, and the provider has no base URL.
-    #[error("the address is relative and the provider has no base URL")]
+    #[error("the URL is relative and the provider has no base URL; use an absolute URL")]
     NoBase,
     /// The URL cannot be read.
-    #[error("the address cannot be read")]
+    #[error("the URL cannot be parsed")]
     Malformed,
-    /// The placeholder was made in another turn, or it stands where no token may.
-    #[error("the placeholder is of another turn or stands where no token may")]
+    /// The placeholder belongs to another turn, or is in a position where tokens are not allowed.
+    #[error("this placeholder belongs to another turn, or is in a position where tokens are not allowed")]
     Placeholder,
-    /// The turn has made as many placeholders as a turn may: 1,024 different ones. Use the same
-    /// placeholder again, or begin another turn.
-    #[error("the turn has made 1024 placeholders, which is the limit of a turn")]
+    /// The turn has reached the limit of 1,024 different placeholders. Reuse a placeholder, or
+    /// begin another turn.
+    #[error("the turn has 1024 placeholders, the limit; reuse one or begin another turn")]
     TooManyPlaceholders,
-    /// The token cannot stand in a header.
-    #[error("the token cannot stand in a header")]
+    /// The token contains characters that are not valid in a header.
+    #[error("the token contains characters that are not valid in a header")]
     Header,
     /// The HTTP client does not send such a request. Nothing was sent.
-    #[error("the HTTP client does not send such a request")]
+    #[error("the HTTP client refuses the request: plain http, or a URL without a host")]
     Client,
-    /// The body that is to be sent cannot be opened or read, is shorter than was said, or was read
-    /// already. A part of it may have been sent.
-    #[error("the body cannot be read: {0}")]
+    /// The request's body cannot be opened or read, is shorter than its declared length, or was
+    /// read already. Part of it may have been sent.
+    #[error("the request's body cannot be read: {0}")]
     Upload(std::io::ErrorKind),
 }

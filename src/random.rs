@@ -1,15 +1,15 @@
-//! The one door through which randomness enters the crate.
+//! The crate's only source of randomness.
 //!
-//! Not a public seam: a generator that a host may replace is a generator that somebody will weaken.
+//! It is not public: a replaceable generator would invite weak ones.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// The operating system gave no random numbers. Nothing can go on without them.
+/// The operating system returned no random numbers. The operation cannot continue without them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the operating system's random number generator failed")]
+#[error("the operating system returned no random numbers; retry")]
 pub(crate) struct RandomUnavailable;
 
 /// Fills `bytes` from the operating system's generator.
@@ -17,13 +17,13 @@ pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), RandomUnavailable> {
     SystemRandom::new().fill(bytes).map_err(|_| RandomUnavailable)
 }
 
-/// The bytes of a new UUID of version 7, whose order is the order of creation ([RFC 9562
-/// §5.7](https://www.rfc-editor.org/rfc/rfc9562#section-5.7)). The time is in milliseconds since
-/// the Unix epoch.
+/// Returns the bytes of a new version 7 UUID, which sorts by creation time
+/// ([RFC 9562 §5.7](https://www.rfc-editor.org/rfc/rfc9562#section-5.7)). The time is in
+/// milliseconds since the Unix epoch.
 ///
 /// # Errors
 ///
-/// [`RandomUnavailable`] if the operating system has no random numbers.
+/// [`RandomUnavailable`] if the operating system returns no random numbers.
 pub(crate) fn uuid_v7(unix_millis: i64) -> Result<[u8; 16], RandomUnavailable> {
     let mut bytes = [0_u8; 10];
     fill(&mut bytes)?;
@@ -33,7 +33,7 @@ pub(crate) fn uuid_v7(unix_millis: i64) -> Result<[u8; 16], RandomUnavailable> {
         .into_bytes())
 }
 
-/// 256 random bits as 43 characters of base64url.
+/// Returns 256 random bits as 43 characters of base64url.
 pub(crate) fn token_256() -> Result<Zeroizing<String>, RandomUnavailable> {
     let mut bytes = [0_u8; 32];
     fill(&mut bytes)?;

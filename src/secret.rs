@@ -1,11 +1,11 @@
 //! Values that must not be printed, copied or left in memory.
 //!
-//! Each secret is a type of its own, wiped when dropped, read only through `expose_secret`. None
-//! has `Display`, `Clone`, `PartialEq`, `Deref` or `Serialize`: a secret that can be copied without
-//! a word in the code is a secret that leaks without a word in the review.
+//! Each secret has its own type, which is wiped when dropped and can be read only through
+//! `expose_secret`. No secret implements `Display`, `Clone`, `PartialEq`, `Deref` or `Serialize`:
+//! copying a secret must be visible in code review.
 //!
-//! Wiping is best effort. What this crate puts on the heap is overwritten before it is freed; the
-//! stack, the buffers of the TLS library and a core dump are out of its reach.
+//! Wiping is best effort. The crate overwrites what it puts on the heap before freeing it; it
+//! cannot reach the stack, the buffers of the TLS library or a core dump.
 
 use std::fmt;
 
@@ -18,16 +18,16 @@ macro_rules! secret {
         pub struct $name(Zeroizing<String>);
 
         impl $name {
-            /// Takes over the value. A string is moved, not copied.
+            /// Takes ownership of the value. A string is moved, not copied.
             pub fn new(value: impl Into<String>) -> Self {
                 Self(Zeroizing::new(value.into()))
             }
 
-            /// The value itself.
+            /// Returns the secret value.
             ///
             /// # Security
             ///
-            /// Use it where it is needed and let it go: never log it, never put it into an error.
+            /// Keep the exposed value only as long as needed; never log it or put it into an error.
             #[must_use]
             pub fn expose_secret(&self) -> &str {
                 &self.0
@@ -63,7 +63,7 @@ secret! {
 secret! {
     /// The `state` of a consent
     /// ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)): 256 random bits,
-    /// good for one callback.
+    /// valid for one callback.
     State
 }
 secret! {
@@ -71,32 +71,33 @@ secret! {
     PkceVerifier
 }
 secret! {
-    /// What ties a consent to the browser that began it.
+    /// Binds a consent to the browser that started it.
     ///
-    /// The host keeps it in a cookie (`__Host-` prefix, `Secure`, `HttpOnly`, `SameSite=Lax`) from
-    /// `start` to `complete`. A person who is lured into another's consent link does not have it.
+    /// The host keeps the value in a cookie (`__Host-` prefix, `Secure`, `HttpOnly`,
+    /// `SameSite=Lax`) from `start` to `complete`. A user who is lured into another user's consent
+    /// link does not have it.
     Binding
 }
 secret! {
-    /// What opens a consent that was prepared for a person: the last part of a one-time link.
+    /// Identifies a consent that was prepared for a user: the last part of a one-time link.
     ///
-    /// It opens nothing for anybody else, but treat it as a secret all the same: whoever holds it
-    /// can use it up.
+    /// The ticket is useless to other users, but treat it as a secret: anyone who has it can use it
+    /// up.
     Ticket
 }
 secret! {
-    /// An OpenID Connect id token, kept sealed with the refresh token. Never used as a credential
-    /// here.
+    /// An OpenID Connect id token, stored encrypted with the refresh token. The crate never uses it
+    /// as a credential.
     IdToken
 }
 
 impl AccessToken {
-    /// Returns a copy of the token as the [`oauth2`] crate has it, for a library that takes its
+    /// Returns a copy of the token as a type of the [`oauth2`] crate, for libraries that accept its
     /// types.
     ///
     /// # Security
     ///
-    /// The copy can be cloned and serialised, and it is not wiped when it is dropped.
+    /// The copy can be cloned and serialised, and it is not wiped when dropped.
     #[must_use]
     pub fn expose_to_oauth2(&self) -> oauth2::AccessToken {
         oauth2::AccessToken::new(self.expose_secret().to_owned())
@@ -108,17 +109,17 @@ impl AccessToken {
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
 
 impl SecretBytes {
-    /// Takes the bytes over.
+    /// Takes ownership of the bytes.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The bytes themselves.
+    /// Returns the secret bytes.
     ///
     /// # Security
     ///
-    /// As for every secret: read, use, let go.
+    /// Keep the exposed bytes only as long as needed; never log them or put them into an error.
     #[must_use]
     pub fn expose_secret(&self) -> &[u8] {
         &self.0
@@ -137,8 +138,8 @@ impl fmt::Debug for SecretBytes {
     }
 }
 
-/// Text that may hold a secret and grows without leaving a copy behind: a `String` moves as it
-/// grows, and gives its old buffer back as it is.
+/// Text that may contain a secret and leaves no copy behind when it grows. A `String` would move
+/// and free its old buffer without wiping it.
 #[derive(Default)]
 pub(crate) struct SecretText(Zeroizing<String>);
 
@@ -153,7 +154,7 @@ impl SecretText {
         self.0.push_str(text);
     }
 
-    /// The text, for its taker to wipe.
+    /// Returns the text, which the caller must wipe.
     pub(crate) fn into_string(mut self) -> String {
         std::mem::take(&mut *self.0)
     }

@@ -217,7 +217,7 @@ mod on {
     const fn described(error: &Error) -> (&'static str, Option<&'static str>) {
         match error {
             Error::ConsentRequired(need) => ("consent_required", Some(consent_reason(need.reason))),
-            Error::Ambiguous(_) => ("ambiguous", None),
+            Error::Ambiguous { .. } => ("ambiguous", None),
             Error::Unavailable { failure, .. } => ("unavailable", Some(failure.as_str())),
             Error::Misconfigured(misconfigured) => ("misconfigured", Some(misconfiguration(misconfigured))),
             Error::Vault(vault) => ("vault", Some(vault_error(vault))),

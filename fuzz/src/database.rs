@@ -1,4 +1,4 @@
-//! Vault files that something has damaged.
+//! Damaged vault files.
 
 use std::fs;
 use std::path::Path;
@@ -22,13 +22,13 @@ use valetkey::vault::{MasterKey, SqliteVault, VaultError};
 
 use crate::edit;
 
-/// Alice has two connections, Bob one. The second generation of each is in the log alone.
+/// Alice has two connections, Bob one. The second generation of each is only in the log.
 const USERS: [&str; 3] = ["alice", "alice", "bob"];
 
 struct Files {
     database: Vec<u8>,
     log: Vec<u8>,
-    /// The same in one file, as closing leaves it.
+    /// The same data in one file, as after closing.
     closed: Vec<u8>,
 }
 
@@ -52,7 +52,7 @@ static FILES: LazyLock<Files> = LazyLock::new(|| {
     }
 });
 
-/// In memory where there is such a thing: a fuzzer that waits for a disk sees little.
+/// Returns a directory in memory, if available: a fuzzer that waits for a disk tests little.
 fn directory() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let place = if memory.is_dir() {
@@ -107,7 +107,7 @@ fn store(vault: &SqliteVault, number: u8) {
         .unwrap();
 }
 
-/// Refreshes the tokens of this generation, if that is the one that is stored.
+/// Refreshes the tokens of this generation, if it is the stored one.
 fn refresh_once(vault: &SqliteVault, number: u8, generation: u64) -> Result<(), VaultError> {
     let claim = vault.claim_refresh(&ClaimRequest {
         tenant: &tenant(),
@@ -156,8 +156,8 @@ fn refresh(number: u8, generation: u64) -> String {
     format!("MARKER-refresh-{number}-{generation}-").repeat(9)
 }
 
-/// A file that was altered anywhere yields each connection's own token, an error or nothing. It
-/// never causes a panic, and never yields another connection's token.
+/// A file that was altered anywhere returns each connection's own token, an error or nothing. It
+/// never causes a panic, and never returns another connection's token.
 pub fn mutated_database(data: &[u8]) {
     let Some((choice, edits)) = data.split_first() else {
         return;
@@ -228,7 +228,7 @@ fn use_all(vault: &SqliteVault) {
     revoke(vault);
 }
 
-/// The token that is found, if any.
+/// Returns the token that is found, if any.
 fn find(vault: &SqliteVault, of: Of<'_>, is_own: impl FnOnce(ConnectionId) -> bool) -> Option<AccessToken> {
     let found = checked(vault.find_token(&TokenQuery {
         tenant: &tenant(),

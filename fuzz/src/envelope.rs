@@ -1,4 +1,4 @@
-//! Sealed records, wrapped keys, and the fields inside.
+//! Sealed records, wrapped keys, and the fields inside them.
 
 use std::sync::LazyLock;
 
@@ -72,7 +72,7 @@ impl World {
     }
 }
 
-/// The input itself, or what its edits make of something valid.
+/// Returns the input itself, or a valid value that the input edits.
 fn candidate(valid: &[u8], data: &[u8]) -> Vec<u8> {
     match data.split_first() {
         Some((first, edits)) if first % 2 == 1 => {
@@ -85,7 +85,7 @@ fn candidate(valid: &[u8], data: &[u8]) -> Vec<u8> {
     }
 }
 
-/// No record opens but the one that was sealed.
+/// Only the record that was sealed can be opened.
 pub fn sealed_record(data: &[u8]) {
     let record = candidate(&WORLD.record, data);
     let is_whole = record == WORLD.record;
@@ -101,7 +101,7 @@ pub fn sealed_record(data: &[u8]) {
     }
 }
 
-/// No wrapped key unwraps but the one that was wrapped.
+/// Only the key that was wrapped can be unwrapped.
 pub fn wrapped_key(data: &[u8]) {
     let wrapped = candidate(&WORLD.wrapped, data);
     let vault = VaultId::from_bytes(VAULT);
@@ -119,7 +119,7 @@ pub fn wrapped_key(data: &[u8]) {
     }
 }
 
-/// A plaintext of whatever shape, properly sealed, is read as the documentation says or refused.
+/// A sealed plaintext of any shape is read as documented, or rejected.
 pub fn fields(data: &[u8]) {
     let plaintext = data.get(..MAX_SECRET_LEN).unwrap_or(data);
     let expected = format::split(plaintext);
@@ -128,7 +128,7 @@ pub fn fields(data: &[u8]) {
 
     let mut fields = open();
     let mut read = Vec::new();
-    // Each field takes four bytes at least, so this ends.
+    // Each field has at least four bytes, so this terminates.
     while let Ok(field) = fields.expose_next() {
         read.push(field.to_vec());
     }

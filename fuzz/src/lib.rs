@@ -1,7 +1,7 @@
-//! What is fuzzed: one function for each target, which panics if a promise is broken.
+//! The fuzz targets: one function each, which panics if a guarantee is violated.
 //!
-//! The targets in `fuzz_targets` call them with libFuzzer, the test in `tests` with the seeds and
-//! what a plain mutator makes of them.
+//! The targets in `fuzz_targets` call them with libFuzzer; the test in `tests` calls them with the
+//! seeds and with simple mutations of the seeds.
 
 #![forbid(unsafe_code)]
 
@@ -33,15 +33,15 @@ pub const TARGETS: [Target; 8] = [
     ("mutated_database", mutated_database),
 ];
 
-/// Changes `bytes` as `edits` says: three bytes each, a place and what is done there. What is left
-/// over cuts or extends the end.
+/// Changes `bytes` according to `edits`: three bytes each, a position and an operation. The
+/// remaining bytes truncate or extend the end.
 fn edit(bytes: &mut Vec<u8>, edits: &[u8]) {
     let (edits, end) = edits.as_chunks::<3>();
     for [high, low, value] in edits {
         if bytes.is_empty() {
             return;
         }
-        // Multiplied, so that two bytes reach every place of a file of several pages.
+        // Multiplied, so that two bytes reach every position of a file of several pages.
         let place = usize::from(u16::from_be_bytes([*high, *low])) * 7 % bytes.len();
         bytes[place] ^= value;
     }

@@ -1,4 +1,4 @@
-//! What comes from browsers and authorization servers.
+//! Input from browsers and authorization servers.
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
@@ -12,10 +12,10 @@ use valetkey::internals::provider::{AccountEndpoint, IssuerPolicy, TokenHeader};
 use valetkey::provider::{AuthorizationServer, catalog};
 use valetkey::{AuthorizationResponse, Timestamp};
 
-/// The longest thing that any of these prints; what a server wrote would make it longer.
+/// The maximum length of printed values; text from a server would exceed it.
 const LONGEST_DEBUG: usize = 160;
 
-/// A callback is read without a panic, and nothing of it is printed.
+/// A callback is read without a panic, and none of its content is printed.
 pub fn callback_query(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let response = AuthorizationResponse::parse(&text);
@@ -25,8 +25,8 @@ pub fn callback_query(data: &[u8]) {
     };
     assert!(printed.len() < LONGEST_DEBUG, "it prints what it was given");
 
-    // A bare query means the same as a URL that has it. What people paste around one is cut off at
-    // its ends only.
+    // A bare query means the same as a URL that contains it. Characters around a pasted callback
+    // are removed only at its ends.
     let is_bare = text
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&*+,;=@%".contains(&byte));
@@ -40,7 +40,7 @@ pub fn callback_query(data: &[u8]) {
                 assert!(issuer == other_issuer);
             }
             (one, other) => {
-                // A prefix may make it too long.
+                // A prefix may exceed the length limit.
                 let same = one.as_ref().err() == other.as_ref().err();
                 assert!(same || text.len() > 60_000, "{one:?} {other:?}");
             }
@@ -74,7 +74,7 @@ fn server(choice: u8) -> AuthorizationServer {
     servers.swap_remove(usize::from(choice) % servers.len())
 }
 
-/// Status, server, content type; then the headers that are read up to a line feed, then the body.
+/// Returns status, server and content type, then the headers up to a line feed, then the body.
 fn answer(data: &[u8], statuses: &[u16]) -> Option<(AuthorizationServer, HttpResponse)> {
     let ([status, server_choice, media_type], rest) = data.split_first_chunk::<3>()?;
     let status = statuses[usize::from(*status) % statuses.len()];
@@ -100,7 +100,7 @@ fn check_failure(failure: &TokenFailure) {
     assert!(printed.len() < 2 * LONGEST_DEBUG, "it prints what it was given");
 }
 
-/// An answer yields tokens that can be used, or a failure that repeats nothing.
+/// An answer contains usable tokens, or becomes a failure that repeats none of its text.
 pub fn token_response(data: &[u8]) {
     let Some((server, response)) = answer(data, &[200, 201, 400, 302]) else {
         return;
@@ -138,7 +138,7 @@ pub fn token_response(data: &[u8]) {
     }
 }
 
-/// A refusal of whatever shape becomes one of the known failures.
+/// A refusal of any shape becomes one of the known failures.
 pub fn error_body(data: &[u8]) {
     let Some((server, response)) = answer(data, &[400, 401, 403, 404, 429, 500, 503, 200]) else {
         return;

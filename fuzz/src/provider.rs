@@ -14,7 +14,8 @@ struct Descriptors {
     provider: Provider,
 }
 
-/// What passes validation can be used, with https alone and the protocol's own parameters.
+/// A valid descriptor can be used, only with https and with the protocol's own parameters
+/// unchanged.
 pub fn provider_descriptor(data: &[u8]) {
     let Ok(descriptors) = serde_json::from_slice::<Descriptors>(data) else {
         return;
@@ -30,7 +31,7 @@ pub fn provider_descriptor(data: &[u8]) {
     if provider.server != server.id {
         return;
     }
-    // Ids that are not those of built-in descriptors.
+    // Ids that differ from those of built-in descriptors.
     server.id = ServerId::new("fuzzed-server").unwrap();
     provider.id = ProviderId::new("fuzzed-provider").unwrap();
     provider.server = server.id.clone();
@@ -53,7 +54,7 @@ pub fn provider_descriptor(data: &[u8]) {
         );
         let _ = pattern.matches(&longest);
     }
-    // What has no default gets a value that suits its rule.
+    // Values without a default receive one that fits their rule.
     let mut given = Parameters::new();
     for rule in server.parameters.iter().filter(|rule| rule.default.is_none()) {
         let value = match &rule.kind {
@@ -65,7 +66,7 @@ pub fn provider_descriptor(data: &[u8]) {
     }
     let parameters = match server.complete_parameters(&given, Transport::HttpsOnly) {
         Ok(parameters) => parameters,
-        // A pattern may want something else.
+        // A pattern may require something else.
         Err(_) if server.parameters.iter().any(|rule| rule.pattern.is_some()) => return,
         Err(error) => panic!("values that suit their rules: {error}"),
     };
@@ -112,7 +113,7 @@ pub fn provider_descriptor(data: &[u8]) {
         "the verifier is in the URL"
     );
 
-    // The token goes nowhere but to the hosts that are named.
+    // The token is sent only to the hosts that the descriptor names.
     let elsewhere = Url::parse("https://elsewhere.invalid/api").unwrap();
     let names_it = provider
         .api_hosts

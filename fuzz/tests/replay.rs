@@ -1,4 +1,4 @@
-//! Every seed, and what a plain mutator makes of it: without libFuzzer, on any toolchain.
+//! Replays every seed and simple mutations of it, without libFuzzer, on any toolchain.
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,8 @@
-//! An allocator that gives nothing back: what is freed stays as it was, to be searched in the end.
+//! An allocator that returns no memory: freed blocks keep their content, to be searched at the end.
 //!
-//! Each block has a header in front of it, through which the freed ones are chained: the allocator
-//! itself allocates nothing. A block that grows is moved to a new one, always, and the old one
-//! stays: what `realloc` leaves behind shows.
+//! Each block has a header in front of it, which links the freed blocks, so the allocator itself
+//! allocates nothing. A block that grows is always moved to a new one, and the old one stays, so
+//! the search also sees what `realloc` leaves behind.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -25,7 +25,7 @@ static KEEPING: AtomicBool = AtomicBool::new(false);
 static FREED: AtomicPtr<Header> = AtomicPtr::new(ptr::null_mut());
 
 thread_local! {
-    /// How many scopes deep this thread is in code that is not inspected.
+    /// The nesting depth of scopes on this thread whose memory is not inspected.
     static APART: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -35,8 +35,8 @@ fn is_apart() -> bool {
     APART.try_with(|depth| depth.get() > 0).unwrap_or(true)
 }
 
-/// Runs what is not ours to answer for: the world around the library, which makes the secrets up
-/// and looks for them. Blocks freed in it are overwritten and given back.
+/// Runs code that is not under test: the environment of the library, which creates the secrets and
+/// searches for them. Blocks that it frees are overwritten and returned.
 pub(crate) fn apart<T>(act: impl FnOnce() -> T) -> T {
     struct Leave;
     impl Drop for Leave {
@@ -57,19 +57,19 @@ pub(crate) fn keeping<T>(act: impl FnOnce() -> T) -> T {
     value
 }
 
-/// A freed block, as it was left.
+/// A freed block with its content.
 pub(crate) struct Freed<'a> {
     pub(crate) bytes: &'a [u8],
-    /// Where it was freed; empty without the feature `trace`.
+    /// The call stack that freed the block; empty without the feature `trace`.
     pub(crate) frames: &'a [usize],
 }
 
-/// Shows every kept block and gives it back.
+/// Passes every kept block to `look` and returns it.
 pub(crate) fn search(mut look: impl FnMut(&Freed<'_>)) {
     let mut next = FREED.swap(ptr::null_mut(), Ordering::SeqCst);
     while !next.is_null() {
-        // SAFETY: the header was written by `dealloc`, the block behind it is not in use any more,
-        // and this chain is the only way to either.
+        // SAFETY: the header was written by `dealloc`, the block after it is no longer in use, and
+        // only this chain refers to either.
         let (header, bytes) = unsafe {
             let header = &*next;
             let block = next.add(1).cast::<u8>();
@@ -81,13 +81,13 @@ pub(crate) fn search(mut look: impl FnMut(&Freed<'_>)) {
         let frames: &[usize] = &[];
         look(&Freed { bytes, frames });
         let (following, base, whole) = (header.next, header.base, header.whole);
-        // SAFETY: as it was allocated below; nothing refers to it after this line.
+        // SAFETY: allocated with this layout below; nothing refers to it after this line.
         unsafe { System.dealloc(base, whole) };
         next = following;
     }
 }
 
-/// The layout with room for a header, and where the block begins in it.
+/// Returns the layout with space for a header, and the offset of the block in it.
 fn with_header(layout: Layout) -> Option<(Layout, usize)> {
     let align = layout.align().max(align_of::<Header>());
     let offset = size_of::<Header>().next_multiple_of(align);
@@ -95,20 +95,20 @@ fn with_header(layout: Layout) -> Option<(Layout, usize)> {
     Some((whole, offset))
 }
 
-// SAFETY: every block comes from `System` with a larger layout, and goes back to it with the same
-// one. `realloc` and `alloc_zeroed` are the standard's own, by these two.
+// SAFETY: every block comes from `System` with a larger layout, and is returned to it with the same
+// one. `realloc` and `alloc_zeroed` are the standard's own, which use these two.
 unsafe impl GlobalAlloc for Keeper {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some((whole, offset)) = with_header(layout) else {
             return ptr::null_mut();
         };
-        // Zeroed: a block that is freed half written must not show what somebody else left in it
-        // before. SAFETY: the size is not zero, for the header is in it.
+        // Zeroed: a block that is freed half written must not show its earlier content.
+        // SAFETY: the size is not zero, because it includes the header.
         let base = unsafe { System.alloc_zeroed(whole) };
         if base.is_null() {
             return base;
         }
-        // SAFETY: `offset` lies within the block, and is as aligned as it must be.
+        // SAFETY: `offset` lies within the block and has the required alignment.
         unsafe { base.add(offset) }
     }
 
@@ -116,11 +116,11 @@ unsafe impl GlobalAlloc for Keeper {
         let Some((whole, offset)) = with_header(layout) else {
             return;
         };
-        // SAFETY: `alloc` gave out this block at this offset.
+        // SAFETY: `alloc` returned this block at this offset.
         let base = unsafe { block.sub(offset) };
         if is_apart() || !KEEPING.load(Ordering::Relaxed) {
-            // SAFETY: the block is as long as its layout says, and came from `System` with the
-            // larger one.
+            // SAFETY: the block has the size of its layout, and came from `System` with the larger
+            // one.
             unsafe {
                 ptr::write_bytes(block, 0, layout.size());
                 System.dealloc(base, whole);
@@ -136,12 +136,12 @@ unsafe impl GlobalAlloc for Keeper {
             #[cfg(feature = "trace")]
             frames: frames(),
         };
-        // SAFETY: there is room for a header in front of every block, aligned like it: `offset` is
-        // a multiple of its alignment and of the block's.
+        // SAFETY: every block has space for an aligned header in front of it: `offset` is a
+        // multiple of its alignment and of the block's.
         unsafe { header.write(kept) };
         let mut head = FREED.load(Ordering::Relaxed);
         loop {
-            // SAFETY: nobody else knows this header yet.
+            // SAFETY: no other reference to this header exists yet.
             unsafe { (*header).next = head };
             match FREED.compare_exchange_weak(head, header, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
@@ -156,7 +156,7 @@ fn frames() -> [usize; FRAMES] {
     let mut frames = [0; FRAMES];
     apart(|| {
         let mut count = 0;
-        // SAFETY: this program has one thread that frees.
+        // SAFETY: only one thread of this program frees blocks.
         unsafe {
             backtrace::trace_unsynchronized(|frame| {
                 frames[count] = frame.ip() as usize;

@@ -1,4 +1,5 @@
-//! The keys of a vault, opened from its file by another implementation: to know what to look for.
+//! Reads a vault's keys from its file with another implementation, so that the search includes
+//! them.
 
 use std::path::Path;
 
@@ -8,9 +9,9 @@ use crate::format::{self, Key};
 use crate::server::Server;
 use crate::walk::TENANT;
 
-/// Learns every key that the vault has for the workspace at this moment, and its audit key.
+/// Registers every key that the vault currently has for the workspace, and its audit key.
 ///
-/// Reads a copy: nothing but SQLite may open a vault that is in use.
+/// Reads a copy, because only SQLite may open a vault that is in use.
 pub(crate) fn learn(server: &Server, copy: &Path, masters: &[Key]) {
     let db = Connection::open(copy).expect("the copy opens");
     let vault: [u8; 16] = db
@@ -49,7 +50,7 @@ pub(crate) fn learn(server: &Server, copy: &Path, masters: &[Key]) {
     server.learn("audit key", format::derive::<32>(&opened, "audit"));
 }
 
-/// The master key itself, its base64, and the key that it wraps with.
+/// Registers the master key itself, its base64, and the key that it wraps with.
 pub(crate) fn learn_master(server: &Server, master: &Key, text: &str) {
     server.learn("master key", master);
     server.learn("master key", text);

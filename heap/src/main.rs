@@ -1,5 +1,6 @@
-//! Lives through whole lives of connections under an allocator that keeps every freed block as it
-//! was, and looks for every secret in all of them. Fails if one is found: it was freed unwiped.
+//! Runs whole lifetimes of connections under an allocator that keeps every freed block unchanged,
+//! and searches all blocks for every secret. A match is a secret that was freed without being
+//! wiped, and fails the program.
 
 #![deny(unsafe_code)]
 
@@ -125,7 +126,7 @@ fn over_sqlite(kind: &Kind, server: &Server) {
     });
 }
 
-/// Checks that a step of a rotation did something.
+/// Checks that a step of a rotation changed something.
 #[track_caller]
 fn rotated(step: Result<Rotated, VaultError>) {
     let rotated = step.expect("rotated");
@@ -194,7 +195,7 @@ fn place(_: &[usize]) -> String {
     String::new()
 }
 
-/// Returns where in this repository the block was freed, the innermost first.
+/// Returns the places in this repository that freed the block, the innermost first.
 #[cfg(feature = "trace")]
 fn place(frames: &[usize]) -> String {
     let mut places = Vec::new();

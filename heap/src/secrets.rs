@@ -1,4 +1,4 @@
-//! What must not be found, in every form in which it travels.
+//! The secrets to search for, in all their encodings.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,11 @@ use url::form_urlencoded;
 
 use crate::allocator::Freed;
 
-/// So many bytes in a row are a find: a part of a secret is enough to tell that it was not wiped.
+/// The number of consecutive bytes that count as a match: a part of a secret shows that it was not
+/// wiped.
 const PIECE: usize = 12;
 
-/// The secrets of a walk, known before or learnt on the way.
+/// The secrets of a walk, known in advance or learned during it.
 #[derive(Default)]
 pub(crate) struct Secrets(BTreeMap<Vec<u8>, String>);
 
@@ -27,7 +28,7 @@ impl Secrets {
         self.0.len()
     }
 
-    /// Each secret in each form, cut into all its pieces.
+    /// Returns each secret in each encoding, cut into all its pieces.
     pub(crate) fn pieces(&self) -> Pieces {
         let mut pieces: BTreeMap<Vec<u8>, (String, &'static str)> = BTreeMap::new();
         for (value, name) in &self.0 {
@@ -47,8 +48,8 @@ impl Secrets {
     }
 }
 
-/// The forms in which a secret is written somewhere: as it is, in a form, in JSON, in base64 at any
-/// place, in hexadecimal.
+/// Returns the encodings of a secret: raw, as a form value, in JSON, in base64 at any offset, in
+/// hexadecimal.
 fn forms(value: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let encoded: String = form_urlencoded::byte_serialize(value).collect();
     let mut forms = vec![
@@ -77,7 +78,7 @@ fn forms(value: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         forms.push(("JSON", quoted.trim_matches('"').replace('/', "\\/").into()));
     }
     for start in 0..3 {
-        // What depends on the bytes before and after is left out.
+        // Characters that depend on the bytes before and after are omitted.
         let mut shifted = vec![0; start];
         shifted.extend_from_slice(value);
         shifted.truncate(shifted.len() / 3 * 3);
@@ -89,13 +90,13 @@ fn forms(value: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     forms
 }
 
-/// Every piece of every secret, ready to be looked for.
+/// Every piece of every secret, prepared for the search.
 pub(crate) struct Pieces {
     automaton: AhoCorasick,
     meanings: Vec<(String, &'static str)>,
 }
 
-/// A secret in a block that was freed unwiped.
+/// A secret in a block that was freed without being wiped.
 pub(crate) struct Find<'a> {
     pub(crate) secret: &'a str,
     pub(crate) form: &'static str,

@@ -1,8 +1,7 @@
-//! An authorization server and an API in a closure: canned answers with secrets made up here.
+//! An authorization server and an API in a closure: prepared answers with newly created secrets.
 //!
-//! It stands outside of what is inspected, but for two things that are the library's: the request
-//! that it is given, which it lets go of where the library answers for it, and the body that it
-//! answers with.
+//! Its memory is not inspected, with two exceptions that belong to the library: the request that it
+//! receives, which it drops, and the body of its answer.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,16 +17,16 @@ use valetkey::http::{Body, HttpError, HttpRequest, HttpResponse};
 use crate::allocator::apart;
 use crate::secrets::Secrets;
 
-/// How a token answer is written.
+/// The format of a token answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     Json,
-    /// With `\/` for `/`, as some servers do.
+    /// With `\/` for `/`, as some servers write it.
     EscapedJson,
     Form,
 }
 
-/// How the server is minded now.
+/// The current behavior of the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
     Fine,
@@ -35,7 +34,7 @@ pub(crate) enum Mood {
     Refuses,
     /// 503 with a page that repeats the request.
     Out,
-    /// 200 with tokens of the wrong types beside the right ones.
+    /// 200 with tokens of wrong types next to the correct ones.
     Garbles,
 }
 
@@ -67,7 +66,7 @@ impl Server {
         self.state().mood = mood;
     }
 
-    /// A new secret, which is looked for from now on.
+    /// Returns a new secret, which is included in the search from now on.
     pub(crate) fn secret(&self, what: &str) -> String {
         self.state().secret(what)
     }
@@ -88,14 +87,14 @@ impl Server {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the library is given as its HTTP client.
+    /// Returns the HTTP client for the library.
     pub(crate) fn client(
         &self,
     ) -> impl Fn(HttpRequest) -> Result<HttpResponse, HttpError> + Send + Sync + 'static {
         let server = self.clone();
         move |request| {
             let answer = apart(|| server.state().answer(&request));
-            // Not in there: that the request is wiped when it is dropped is what is looked at.
+            // Outside `apart`: the search checks that the request is wiped when it is dropped.
             drop(request);
             Ok(answer)
         }
@@ -106,7 +105,7 @@ impl State {
     fn secret(&mut self, what: &str) -> String {
         self.made += 1;
         let hash = Sha256::digest(format!("{} {what} {}", self.name, self.made));
-        // All that a token may hold and a form, JSON or base64 writes in another way.
+        // All characters of a token that a form, JSON or base64 encodes differently.
         let value = format!("{}~%+/={}", STANDARD.encode(hash), self.made);
         self.secrets.add(format!("{what} {}", self.made), &value);
         value
@@ -172,7 +171,7 @@ impl State {
                     Answer::Json => json(200, plain),
                     Answer::EscapedJson => json(200, plain.replace('/', "\\/")),
                     Answer::Form => {
-                        // With a blank, which a form writes as `+`.
+                        // With a space, which a form encodes as `+`.
                         let body = form_urlencoded::Serializer::new(String::new())
                             .append_pair("access_token", &access)
                             .append_pair("refresh_token", &refresh)
@@ -204,7 +203,7 @@ fn json(status: u16, body: String) -> HttpResponse {
         .with_header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
 }
 
-/// A page that repeats all that was sent.
+/// Returns a page that repeats the whole request.
 fn echo(status: u16, sent: &str) -> HttpResponse {
     let status = StatusCode::from_u16(status).expect("a status");
     HttpResponse::new(status, Body::from(format!("<html>You sent: {sent}</html>")))

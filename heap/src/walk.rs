@@ -1,4 +1,4 @@
-//! A whole life of a few connections, from consent to the end of their workspace.
+//! The whole lifetime of a few connections, from consent to the removal of their workspace.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use valetkey::{
 use crate::allocator::apart;
 use crate::server::{Answer, Mood, Server};
 
-/// One way in which servers and clients deal with each other.
+/// One combination of server and client behavior.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
     pub(crate) authentication: ClientAuthentication,
@@ -23,9 +23,9 @@ pub(crate) struct Kind {
     pub(crate) answer: Answer,
     pub(crate) revocation: RevocationKind,
     pub(crate) refresh_with: RefreshWith,
-    /// The name under which the callback has the code.
+    /// The callback's parameter for the code.
     pub(crate) code: Option<&'static str>,
-    /// True if parameters go by other names.
+    /// True if parameters have other names.
     pub(crate) renamed: bool,
 }
 
@@ -47,14 +47,14 @@ struct Walk<'a> {
     operator: Operator,
 }
 
-/// Lives that life over this vault. `between` is called while something is stored: to rotate keys,
-/// where there are any.
+/// Runs the lifetime with this vault. `between` is called while tokens are stored, to rotate keys,
+/// if there are any.
 pub(crate) fn walk(kind: &Kind, server: &Server, vault: impl Vault, between: &dyn Fn()) {
     let clock = ManualClock::default();
     let tenant = || TenantId::new(TENANT).expect("a name");
     let registration = match kind.authentication {
         ClientAuthentication::None => ClientRegistration::public("clïent", "https://app.test/cb"),
-        // The string is given away: that it is wiped is what is looked at.
+        // The string is given away: the search checks that the library wipes it.
         _ => {
             let client_secret = apart(|| server.secret("client secret"));
             ClientRegistration::new("clïent", client_secret, "https://app.test/cb")
@@ -102,8 +102,8 @@ impl Walk<'_> {
         callback.into()
     }
 
-    /// As the host does it when the browser comes back; its own copies of the callback are its own
-    /// to wipe.
+    /// Completes a consent as the host does when the browser returns; the host wipes its own copies
+    /// of the callback.
     fn complete(&self, consent: &Consent) -> Result<Connection, Error> {
         let callback = apart(|| self.callback(consent));
         let response = AuthorizationResponse::parse(&callback)?;
@@ -158,7 +158,7 @@ impl Walk<'_> {
 
         let turn = self.resolver.turn(self.alice.clone());
         let token = turn.resolve("notes").expect("connected");
-        // What a tool says is the host's.
+        // The output of a tool belongs to the host.
         let said = apart(|| format!("I called it with {}, twice", token.access_token().expose_secret()));
         drop(token);
         let clean = turn.redact(&said);
@@ -221,7 +221,7 @@ impl Walk<'_> {
         self.server.be(Mood::Fine);
         self.clock.advance(Duration::from_secs(24 * 3_600));
         let upkeep = self.connections.maintain(Default::default()).expect("upkeep");
-        // Those of the connection and of its former grant.
+        // The revocations of the connection and of its former grant.
         assert_eq!(upkeep.revocations_settled, 2);
 
         let second = self.connect();
@@ -246,7 +246,7 @@ fn descriptor(kind: &Kind) -> AuthorizationServer {
     let mut server = AuthorizationServer::new(id, "https://as.test/authorize", "https://as.test/token");
     server.client_authentication = kind.authentication;
     server.body_format = kind.body;
-    // So that a refusal after a lost answer is one that can be mended.
+    // A refusal after a lost answer can then be recovered.
     server.rotation = RotationClass::OldStaysValid;
     server.refresh_with = kind.refresh_with;
     server.code_parameter = kind.code.map(Into::into);

@@ -1,36 +1,46 @@
-//! What a person has to do before the same call succeeds: consent, or a choice.
+//! The consent or choice that a call needs before it can succeed.
 
-use crate::model::{ConnectionId, Label, NeedsConsent, ProviderId, Scopes};
+use std::fmt;
 
-/// Consent is needed before this person can act at this provider.
-#[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{provider} needs consent: {reason}")]
+use super::NamedProvider;
+use crate::model::{ConnectionId, Label, NeedsConsent, ProviderId, Scope, Scopes};
+
+/// The maximum number of scopes in a message.
+const MOST_SCOPES: usize = 5;
+
+/// A consent that the user must give before the call can use this provider.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConsentRequired {
     /// The service.
     pub provider: ProviderId,
+    /// The display name of the service.
+    pub provider_name: String,
     /// The connection that a new consent would reconnect, if there is one.
     pub connection: Option<ConnectionId>,
-    /// The label of the connection that was asked for, if one was named.
+    /// The label of the requested connection, if the call names one.
     pub label: Option<Label>,
-    /// Why.
+    /// The reason.
     pub reason: ConsentReason,
-    /// The scopes that are needed and not granted.
+    /// The scopes that are needed but not granted.
     pub missing_scopes: Scopes,
-    /// More scopes that the provider's API named when it refused a request, and that the descriptor
-    /// does not know. No consent asks for them, because an API must not choose what a user is asked
-    /// for. A host that knows them adds them to the [`ConsentOptions`](crate::ConsentOptions), or
-    /// to the descriptor. The API wrote them: `Debug` prints their number.
+    /// Further scopes that the provider's API named when it refused a request and that the
+    /// descriptor does not list. A consent does not request them, because an API must not choose
+    /// what a user is asked for. A host that knows them adds them to the
+    /// [`ConsentOptions`](crate::ConsentOptions) or to the descriptor. The API wrote them, so
+    /// `Debug` prints only their number.
     pub scopes_named_by_api: Scopes,
     /// True if a workspace connection is needed, which only an operator can connect.
     pub workspace: bool,
 }
 
 impl ConsentRequired {
-    /// A need without a connection or missing scopes.
-    pub(crate) fn new(provider: ProviderId, reason: ConsentReason) -> Self {
+    /// Returns a need without a connection or missing scopes.
+    pub(crate) fn new(provider: impl Into<NamedProvider>, reason: ConsentReason) -> Self {
+        let provider = provider.into();
         Self {
-            provider,
+            provider_name: provider.name().into(),
+            provider: provider.id().clone(),
             connection: None,
             label: None,
             reason,
@@ -40,36 +50,36 @@ impl ConsentRequired {
         }
     }
 
-    /// The same need, to be met by reconnecting this connection.
+    /// Returns the need with a connection to reconnect.
     pub(crate) fn reconnecting(mut self, connection: ConnectionId) -> Self {
         self.connection = Some(connection);
         self
     }
 
-    /// The same need, for a connection with this label.
+    /// Returns the need for a connection with this label.
     pub(crate) fn labelled(mut self, label: Option<Label>) -> Self {
         self.label = label;
         self
     }
 
-    /// The same need, for these scopes.
+    /// Returns the need with these missing scopes.
     pub(crate) fn missing(mut self, scopes: Scopes) -> Self {
         self.missing_scopes = scopes;
         self
     }
 
-    /// The same need, with these scopes that an API named and the descriptor does not know.
+    /// Returns the need with these scopes, which an API named and the descriptor does not list.
     pub(crate) fn named_by_api(mut self, scopes: Scopes) -> Self {
         self.scopes_named_by_api = scopes;
         self
     }
 
-    /// Returns whether a consent for this need meets the other one as well.
+    /// Returns whether a consent for this need also satisfies `other`.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         self.is_like(other) && other.missing_scopes.difference(&self.missing_scopes).is_empty()
     }
 
-    /// Returns whether both needs differ in their scopes alone.
+    /// Returns whether the needs differ only in their scopes.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         self.provider == other.provider
             && self.connection == other.connection
@@ -78,15 +88,57 @@ impl ConsentRequired {
             && self.workspace == other.workspace
     }
 
-    /// Returns the same need, for a workspace connection or for a personal one.
+    /// Returns the need for a workspace connection or for a personal one.
     pub(crate) const fn of(mut self, workspace: bool) -> Self {
         self.workspace = workspace;
         self
     }
 }
 
-impl std::fmt::Debug for ConsentRequired {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl std::error::Error for ConsentRequired {}
+
+impl fmt::Display for ConsentRequired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.provider_name)?;
+        match self.reason {
+            ConsentReason::NotConnected => {
+                f.write_str(if self.workspace {
+                    "no workspace account is connected"
+                } else {
+                    "no account is connected"
+                })?;
+                self.label
+                    .as_ref()
+                    .map_or(Ok(()), |label| write!(f, " with the label \"{label}\""))
+            }
+            ConsentReason::MissingScopes if !self.missing_scopes.is_empty() => {
+                let more = self.missing_scopes.len().saturating_sub(MOST_SCOPES);
+                let shown: Vec<&str> = self
+                    .missing_scopes
+                    .iter()
+                    .take(MOST_SCOPES)
+                    .map(Scope::as_str)
+                    .collect();
+                let one = self.missing_scopes.len() == 1;
+                write!(
+                    f,
+                    "the connection lacks the scope{} {}",
+                    if one { "" } else { "s" },
+                    shown.join(", ")
+                )?;
+                if more > 0 {
+                    write!(f, " and {more} more")?;
+                }
+                Ok(())
+            }
+            reason => write!(f, "{reason}"),
+        }?;
+        f.write_str("; ask for consent")
+    }
+}
+
+impl fmt::Debug for ConsentRequired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConsentRequired")
             .field("provider", &self.provider)
             .field("connection", &self.connection)
@@ -99,21 +151,21 @@ impl std::fmt::Debug for ConsentRequired {
     }
 }
 
-/// Why consent is needed.
+/// A reason why consent is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConsentReason {
-    /// The person has not connected this service.
+    /// The user has not connected this service.
     NotConnected,
-    /// The connection does not cover all that is needed.
+    /// The connection lacks a scope that the call needs.
     MissingScopes,
     /// The access token expired and cannot be refreshed.
     Expired,
-    /// The provider refused the grant: access was removed there, or it grew too old.
+    /// The provider rejected the grant: access was revoked there or has expired.
     Rejected,
-    /// A refresh was interrupted, and the provider does not accept the old token any more.
+    /// A refresh was interrupted, and the provider no longer accepts the old token.
     LostInFlight,
-    /// The provider has refused the refresh for more than a day and does not say why.
+    /// The provider has refused the refresh for more than a day without giving a reason.
     Unexplained,
     /// The host's client at the authorization server was replaced.
     ClientChanged,
@@ -131,16 +183,16 @@ impl From<NeedsConsent> for ConsentReason {
     }
 }
 
-impl std::fmt::Display for ConsentReason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for ConsentReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotConnected => "not connected yet",
-            Self::MissingScopes => "more access is needed than was granted",
-            Self::Expired => "the access expired and cannot be refreshed",
-            Self::Rejected => "the provider ended the access",
-            Self::LostInFlight => "a refresh was interrupted and its token was lost",
-            Self::Unexplained => "the provider refuses to refresh the access and does not say why",
-            Self::ClientChanged => "this application has a new registration at the provider",
+            Self::NotConnected => "no account is connected",
+            Self::MissingScopes => "the connection lacks a scope that the API requires",
+            Self::Expired => "access expired and cannot be refreshed",
+            Self::Rejected => "access was revoked at the provider or has expired",
+            Self::LostInFlight => "a refresh was interrupted, and its new token was lost",
+            Self::Unexplained => "the provider refuses to refresh access without giving a reason",
+            Self::ClientChanged => "the application has a new client registration at the provider",
         })
     }
 }

@@ -103,7 +103,7 @@ impl Outcome {
             Error::Unavailable { .. } => Self::TryLater,
             Error::Vault(_) => Self::Unavailable,
             Error::ConsentRequired(_) => Self::Failed,
-            Error::Ambiguous(_)
+            Error::Ambiguous { .. }
             | Error::InvalidValue(_)
             | Error::Request(_)
             | Error::AnswerTooLarge { .. }
@@ -159,7 +159,7 @@ mod tests {
     const fn number(error: &Error) -> usize {
         match error {
             Error::ConsentRequired(_) => 0,
-            Error::Ambiguous(_) => 1,
+            Error::Ambiguous { .. } => 1,
             Error::Denied(_) => 2,
             Error::Unavailable { .. } => 3,
             Error::Misconfigured(_) => 4,
@@ -205,8 +205,15 @@ mod tests {
                 ConsentRequired::new(id(), ConsentReason::NotConnected).into(),
                 Outcome::Failed,
             ),
-            (Error::Ambiguous(id()), Outcome::Internal),
-            (Error::Denied(id()), Outcome::NotPermitted),
+            (
+                Error::Ambiguous {
+                    provider: id().into(),
+                    accounts: 2,
+                    labels: Vec::new(),
+                },
+                Outcome::Internal,
+            ),
+            (Error::Denied(id().into()), Outcome::NotPermitted),
             (Error::unavailable(FailureCode::TimedOut), Outcome::TryLater),
             (Misconfigured::NoHttpClient.into(), Outcome::Misconfigured),
             (VaultError::Damaged.into(), Outcome::Unavailable),
@@ -217,18 +224,18 @@ mod tests {
             ),
             (Error::NotFound, Outcome::NotValid),
             (Error::NotPermitted, Outcome::NotPermitted),
-            (Error::NotOneGrant(id()), Outcome::NotOneGrant),
+            (Error::NotOneGrant(id().into()), Outcome::NotOneGrant),
             (parameter.into(), Outcome::Parameter),
             (
                 Error::ChoiceRequired {
-                    provider: id(),
+                    provider: id().into(),
                     parameter: "site".into(),
                     choices: Vec::new(),
                 },
                 Outcome::Parameter,
             ),
             (name.into(), Outcome::Internal),
-            (Error::LabelRequired(id()), Outcome::NotPermitted),
+            (Error::LabelRequired(id().into()), Outcome::NotPermitted),
             (RequestRefused::Address.into(), Outcome::Internal),
             (Error::RandomUnavailable, Outcome::Internal),
             (ConsentError::Unknown.into(), Outcome::NotValid),

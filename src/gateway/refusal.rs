@@ -238,7 +238,7 @@ impl From<Error> for Refusal {
                 "The account has several sites. Start again with one of them as the parameter {parameter}."
             )),
             Error::Consent(error) => Self::from(error),
-            Error::Ambiguous(_)
+            Error::Ambiguous { .. }
             | Error::Request(_)
             | Error::AnswerTooLarge { .. }
             | Error::RandomUnavailable => Self::internal(),

@@ -1,8 +1,9 @@
-//! Which addresses may be spoken to at all.
+//! Checks which URLs the crate may send requests to.
 
 use url::{Host, Url};
 
-/// An absolute https URL (or http to a loopback address) with a host and without user and fragment.
+/// Returns whether this is an absolute https URL (or http to a loopback address) that has a host
+/// and neither user nor fragment.
 pub(crate) fn is_clean(url: &Url) -> bool {
     let scheme = match url.scheme() {
         "https" => url.host().is_some(),

@@ -7,7 +7,7 @@ use crate::http::error::HttpError;
 use crate::secret::SecretBytes;
 
 /// The body of a request or a response: bytes in memory, which are wiped when dropped, or a reader,
-/// whose bytes pass through. `Debug` prints its length alone.
+/// whose bytes pass through. `Debug` prints only its length.
 #[derive(Default)]
 pub struct Body {
     /// Empty if it is a reader.
@@ -21,14 +21,14 @@ struct Stream {
 }
 
 impl Body {
-    /// An empty body.
+    /// Returns an empty body.
     #[must_use]
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// A body that is read as it goes, with its length in bytes, if that is known. A request's is
-    /// always known.
+    /// Returns a body that is read while it is sent or received, with its length in bytes, if
+    /// known. The length of a request body is always known.
     pub fn from_reader(reader: impl Read + Send + 'static, length: Option<u64>) -> Self {
         Self {
             bytes: SecretBytes::default(),
@@ -39,19 +39,21 @@ impl Body {
         }
     }
 
-    /// The bytes, of a body in memory. Of a reader, none: see [`into_reader`](Self::into_reader).
+    /// Returns the bytes of a body in memory; empty for a reader: see
+    /// [`into_reader`](Self::into_reader).
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.expose_secret()
     }
 
-    /// The number of bytes in memory.
+    /// Returns the number of bytes in memory.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.expose_secret().len()
     }
 
-    /// The number of bytes, whether in memory or to be read; `None` if a reader's is not known.
+    /// Returns the number of bytes, in memory or to be read; `None` if a reader's length is not
+    /// known.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         match &self.reader {
@@ -60,7 +62,7 @@ impl Body {
         }
     }
 
-    /// Returns whether there is nothing in it, so that a request needs no body at all.
+    /// Returns whether the body is empty, so that a request needs no body at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length() == Some(0)
@@ -72,7 +74,7 @@ impl Body {
         self.reader.is_some()
     }
 
-    /// A reader of all of it, in memory or not. A request gives its body by
+    /// Returns a reader of the whole body, in memory or not. To take the body out of a request, use
     /// `std::mem::take(&mut request.body)`.
     #[must_use]
     pub fn into_reader(self) -> Box<dyn Read + Send> {
@@ -85,16 +87,16 @@ impl Body {
         }
     }
 
-    /// Reads to the end, at most `limit` bytes, leaving no copy behind when the buffer grows.
+    /// Reads to the end, at most `limit` bytes, without leaving copies behind when the buffer
+    /// grows.
     ///
     /// # Errors
     ///
-    /// [`HttpError::TooLarge`] if more than `limit` bytes come. An error of the reader is
-    /// [`HttpError::Timeout`] or [`HttpError::Protocol`] if its kind says so, and else
+    /// [`HttpError::TooLarge`] if there are more than `limit` bytes. An error of the reader becomes
+    /// [`HttpError::Timeout`] or [`HttpError::Protocol`] if its kind says so, and otherwise
     /// [`HttpError::Interrupted`].
     pub fn read_from(mut reader: impl Read, limit: usize) -> Result<Self, HttpError> {
-        // `Vec` grows by moving: the old buffer would go back to the allocator with the token in
-        // it.
+        // When a `Vec` grows, it frees the old buffer with the token still in it.
         let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(8 * 1024));
         let mut chunk = zeroize::Zeroizing::new([0_u8; 8 * 1024]);
         loop {
@@ -118,7 +120,7 @@ impl Body {
     }
 }
 
-/// Returns why the body of an answer ended too early.
+/// Returns the error for a body that ended too early.
 const fn broken(kind: io::ErrorKind) -> HttpError {
     match kind {
         io::ErrorKind::TimedOut => HttpError::Timeout,

@@ -1,44 +1,46 @@
-//! Why a request has no answer.
+//! Failures of HTTP requests.
 
-/// Why there is no answer. Holds neither URL nor body.
+/// A reason why a request has no complete answer. Contains neither URL nor body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The name of the server cannot be resolved. The request was not sent.
-    #[error("the name of the server cannot be resolved")]
+    /// The server's name could not be resolved. The request was not sent.
+    #[error("the server's name could not be resolved")]
     UnknownHost,
-    /// No address of the server can be reached. The request was not sent.
-    #[error("the server cannot be reached")]
+    /// None of the server's addresses could be reached. The request was not sent.
+    #[error("the server could not be reached")]
     Connect,
-    /// The proxy refuses the connection. The request was not sent.
-    #[error("the proxy refuses the connection")]
+    /// The proxy refused the connection. The request was not sent.
+    #[error("the proxy refused the connection")]
     Proxy,
-    /// The server does not speak TLS, or not in a version that the client speaks. The request was
-    /// not sent.
-    #[error("no secure connection to the server can be made")]
+    /// The server does not support TLS, or no version that the client supports. The request was not
+    /// sent.
+    #[error("no TLS connection to the server could be established")]
     Tls,
-    /// The certificate of the server is not trusted: its root is not known, it has expired, or it
-    /// is for another name. The request was not sent. `UreqClient::roots` adds the root of a
-    /// company's own authority.
-    #[error("the certificate of the server is not trusted")]
+    /// The server's certificate is not trusted: its root is unknown, it has expired, or it is for
+    /// another name. The request was not sent. `UreqClient::roots` adds the root of a private
+    /// certificate authority.
+    #[error("the server's certificate is not trusted; add a private root with UreqClient::roots")]
     Untrusted,
-    /// The client refused to send it: plain `http`, or a URL without a host.
-    #[error("the request is not allowed by the HTTP client")]
+    /// The client refused to send the request: plain `http`, or a URL without a host.
+    #[error("the HTTP client refused the request: plain http, or a URL without a host")]
     Refused,
-    /// No complete answer in time. The server may have acted.
+    /// The server sent no complete answer in time. It may have processed the request.
     #[error("the server did not answer in time")]
     Timeout,
-    /// The connection broke after the request was sent. The server may have acted.
+    /// The connection broke after the request was sent. The server may have processed it.
     #[error("the connection broke before the answer was complete")]
     Interrupted,
     /// The body of the answer is larger than
-    /// [`max_response_bytes`](crate::http::HttpRequest::max_response_bytes). The server has acted.
-    #[error("the answer is larger than allowed")]
+    /// [`max_response_bytes`](crate::http::HttpRequest::max_response_bytes). The server has
+    /// processed the request.
+    #[error("the answer is larger than the request allows")]
     TooLarge,
-    /// The answer has more headers, or larger ones, than the client reads. The server has acted.
+    /// The answer has more or larger headers than the client reads. The server has processed the
+    /// request.
     #[error("the answer has more headers than the client reads")]
     HeadTooLarge,
-    /// What came back is not HTTP. The server may have acted.
+    /// The answer is not valid HTTP. The server may have processed the request.
     #[error("the answer is not valid HTTP")]
     Protocol,
 }

@@ -1,4 +1,4 @@
-//! The seam to the network: one synchronous function from request to response.
+//! Sends HTTP requests: one synchronous function from request to response.
 
 mod address;
 mod body;
@@ -19,33 +19,34 @@ pub use self::ureq::UreqClient;
 ///
 /// # Contract
 ///
-/// * One call is one request on the wire: no redirect is followed and nothing is tried again. A
-///   refresh token may be good for a single use.
-/// * Every answer that can be read is `Ok`, whatever its status; [`HttpError`] means that there was
-///   none.
-/// * The call ends within [`HttpRequest::timeout`], the whole body included, and never reads more
-///   than [`HttpRequest::max_response_bytes`], if that is set; no single wait for the network is
-///   longer than [`HttpRequest::idle_timeout`].
-/// * The request's body is sent whether it is [in memory](Body::as_bytes) or a
-///   [reader](Body::into_reader), with its [length](Body::length) as the `Content-Length`. A reader
-///   that fails breaks the request off.
-/// * An answer without that limit may be given as a reader: then the call ends with the head, and
-///   the body is read afterwards within the same [`timeout`](HttpRequest::timeout). A reader ends
-///   in an error if the connection breaks, never as if the body had ended.
-/// * Only `https` is spoken, unless whoever built the client allowed plain `http` to loopback
-///   addresses.
-/// * Nothing of the request is logged: its headers and body hold secrets.
+/// * One call sends one request: the client follows no redirect and retries nothing. A refresh
+///   token may be valid for a single use.
+/// * Every readable answer is `Ok`, whatever its status. [`HttpError`] means that there was no
+///   complete answer.
+/// * The call, including the whole body, ends within [`HttpRequest::timeout`]. It reads at most
+///   [`HttpRequest::max_response_bytes`], if that is set, and waits for the network at most
+///   [`HttpRequest::idle_timeout`] at a time.
+/// * The client sends the request's body whether it is [in memory](Body::as_bytes) or a
+///   [reader](Body::into_reader), with its [length](Body::length) as the `Content-Length`. If the
+///   reader fails, the client aborts the request.
+/// * If the request sets no size limit, the client may return the answer's body as a reader: the
+///   call then ends after the head, and the body is read within the same
+///   [`timeout`](HttpRequest::timeout). If the connection breaks, the reader returns an error,
+///   never the end of the body.
+/// * The client uses only `https`, unless it was built to allow plain `http` to loopback addresses.
+/// * The client logs nothing of the request: its headers and body contain secrets.
 ///
-/// Closures of the same shape are clients too.
+/// Closures with the same signature are clients too.
 pub trait HttpClient: Send + Sync + 'static {
     /// Sends the request.
     ///
     /// # Errors
     ///
-    /// [`HttpError`] if there is no complete answer. It says whether the request may have reached
-    /// the server: [`UnknownHost`](HttpError::UnknownHost), [`Connect`](HttpError::Connect),
-    /// [`Proxy`](HttpError::Proxy), [`Tls`](HttpError::Tls), [`Untrusted`](HttpError::Untrusted)
-    /// and [`Refused`](HttpError::Refused) may be used only where not one byte of it was sent.
+    /// [`HttpError`] if there is no complete answer. The variant says whether the request may have
+    /// reached the server: [`UnknownHost`](HttpError::UnknownHost),
+    /// [`Connect`](HttpError::Connect), [`Proxy`](HttpError::Proxy), [`Tls`](HttpError::Tls),
+    /// [`Untrusted`](HttpError::Untrusted) and [`Refused`](HttpError::Refused) may be used only if
+    /// no byte of it was sent.
     fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError>;
 }
 

@@ -12,40 +12,38 @@ use zeroize::Zeroize as _;
 use crate::http::Body;
 use crate::secret::SecretBytes;
 
-/// The most that is read of an answer from a token, revocation or account endpoint: 1 MiB.
+/// The default limit of an answer's body: 1 MiB.
 const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
-/// The time for which such a request may take, from name resolution to the last byte: 10 s.
+/// The default time limit of a request, from name resolution to the last byte: 10 s.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A request, with its limits. The body and the headers that carry credentials are wiped when it is
+/// A request with its limits. The body and the headers that carry credentials are wiped when it is
 /// dropped.
 pub struct HttpRequest {
     /// The method.
     pub method: Method,
-    /// The absolute URL. Its query never holds a credential.
+    /// The absolute URL. Its query never contains a credential.
     pub url: Url,
-    /// The headers; those that hold a credential are marked sensitive.
+    /// The headers; those that contain a credential are marked sensitive.
     pub headers: HeaderMap,
-    /// The body. A reader only where the host sends one: see
+    /// The body. It is a reader only if the host sends one: see
     /// [`Turn::send_stream`](crate::resolver::Turn::send_stream).
     pub body: Body,
-    /// The time until the last byte of the answer is read. 10 s unless set.
+    /// The time limit until the last byte of the answer is read. Default: 10 s.
     pub timeout: Duration,
-    /// The longest that the network may give nothing or take nothing, if that is bounded apart from
-    /// the whole.
+    /// The time limit of a single wait for the network, if it is set separately.
     pub idle_timeout: Option<Duration>,
-    /// The most bytes to read of the answer's body, which is then wanted in memory, read to its
-    /// end. 1 MiB unless set. `None` if the body is wanted as a reader, of any size, as soon as the
-    /// head of the answer is there; a client that cannot do that reads it whole.
+    /// The size limit of the answer's body, which is then read to its end into memory. Default: 1
+    /// MiB. If `None`, the body is returned as a reader of any size as soon as the head of the
+    /// answer has arrived; a client that cannot do that reads it whole.
     pub max_response_bytes: Option<usize>,
-    /// The same bytes as in the secret headers: `HeaderValue` shares them, but cannot be wiped
-    /// itself.
+    /// The bytes of the secret headers. `HeaderValue` shares them but cannot be wiped itself.
     secrets: Vec<Bytes>,
 }
 
 impl HttpRequest {
-    /// A request without headers and body, with the usual limits.
+    /// Returns a request without headers and body, with the default limits.
     #[must_use]
     pub fn new(method: Method, url: Url) -> Self {
         Self {
@@ -60,26 +58,25 @@ impl HttpRequest {
         }
     }
 
-    /// The same request with this body.
+    /// Sets the body.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Body>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// The same request with this header set.
+    /// Sets a header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
     }
 
-    /// The same request with this header set to a credential: marked sensitive, wiped with the
-    /// request.
+    /// Sets a header to a credential, which is marked sensitive and wiped with the request.
     ///
     /// # Errors
     ///
-    /// [`InvalidHeaderValue`] if the value has a character that no header may have.
+    /// [`InvalidHeaderValue`] if the value contains a character that is not valid in a header.
     pub(crate) fn with_secret_header(
         mut self,
         name: HeaderName,
@@ -99,8 +96,7 @@ impl Drop for HttpRequest {
     fn drop(&mut self) {
         self.headers.clear();
         for secret in self.secrets.drain(..) {
-            // Fails only while a clone of the header is alive elsewhere: then that one is its
-            // owner's to wipe.
+            // Fails only while a clone of the header exists elsewhere: its owner then wipes it.
             if let Ok(mut bytes) = secret.try_into_mut() {
                 bytes.as_mut().zeroize();
             }
@@ -119,7 +115,7 @@ impl fmt::Debug for HttpRequest {
     }
 }
 
-/// An answer, of whatever status. The body is wiped when it is dropped.
+/// An answer, whatever its status. The body is wiped when it is dropped.
 pub struct HttpResponse {
     /// The status.
     pub status: StatusCode,
@@ -130,7 +126,7 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// An answer with this status and body.
+    /// Returns an answer with this status and body.
     #[must_use]
     pub fn new(status: StatusCode, body: impl Into<Body>) -> Self {
         Self {
@@ -140,7 +136,7 @@ impl HttpResponse {
         }
     }
 
-    /// The same answer with this header set.
+    /// Sets a header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);

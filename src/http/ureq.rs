@@ -1,4 +1,4 @@
-//! The default HTTP client, over `ureq`: blocking, rustls, no runtime.
+//! The default HTTP client: blocking, based on `ureq` and rustls, without an async runtime.
 
 mod dial;
 mod failure;
@@ -19,17 +19,18 @@ use self::tls::Tls;
 use crate::http::address::{is_clean, is_loopback};
 use crate::http::{Body, HttpClient, HttpError, HttpRequest, HttpResponse};
 
-/// The longest that a name may be looked up, and then a connection made, TLS included, unless the
-/// host sets it. The whole request may be allowed less.
+/// The default time limit for resolving a name, and then for connecting, including TLS. The time
+/// limit of the whole request may be shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The default HTTP client.
 ///
-/// Follows no redirect, tries nothing again, reads no more than is allowed and ends in time. Bodies
-/// that are readers, in either direction, pass through a buffer of fixed size.
+/// Follows no redirects, retries nothing, reads no more than is allowed and respects its time
+/// limits. Bodies that are readers pass through a buffer of fixed size in either direction.
 ///
-/// It trusts Mozilla's certificates, which are compiled in, and those that the host
-/// [adds](Self::roots). It goes through no proxy and reads no environment variable unless the host
+/// The client trusts Mozilla's certificates, which are compiled in, and those that the host
+/// [adds](Self::roots). It uses no proxy and reads no environment variables unless the host
+/// [enables](Self::proxy) it.
 /// [says](Self::proxy) so.
 ///
 /// ```no_run
@@ -44,15 +45,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// # }
 /// ```
 ///
-/// Each request has its own connection. One kept from an earlier request may have been closed by
-/// the server meanwhile, and then nobody can say whether a refresh token that was written to it has
-/// been used. Where a name has addresses of both families, they are tried in turn; a family that
-/// failed is tried last for ten minutes.
+/// Each request uses its own connection. The server may have closed a connection kept from an
+/// earlier request, and it would then be unknown whether a refresh token that was written to it has
+/// been used. If a name has addresses of both families, the client alternates between them; for ten
+/// minutes after a family failed, it is tried last.
 ///
 /// An answer may have 128 headers and 64 KiB of them; more are [`HttpError::HeadTooLarge`].
 ///
-/// The request's body is wiped when it is dropped; the buffers of `ureq` and of rustls that it
-/// passed through are not.
+/// The request's body is wiped when it is dropped. The buffers of `ureq` and rustls that it passed
+/// through are not wiped.
 #[derive(Clone)]
 pub struct UreqClient {
     agent: Agent,
@@ -93,8 +94,8 @@ impl UreqClient {
     }
 }
 
-/// Methods whose requests say that their body is empty, for servers that wait for one (RFC 9110,
-/// section 8.6).
+/// Methods whose requests declare an empty body, for servers that wait for one (RFC 9110, section
+/// 8.6).
 const WITH_BODY: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
 
 impl HttpClient for UreqClient {
@@ -112,7 +113,7 @@ impl HttpClient for UreqClient {
         let mut prepared = http::Request::new(());
         *prepared.method_mut() = request.method.clone();
         *prepared.uri_mut() = request.url.as_str().parse().map_err(|_| HttpError::Refused)?;
-        // Taken, not cloned: a secret header can be wiped once nobody else holds it.
+        // Taken, not cloned: a secret header can be wiped once no other reference exists.
         *prepared.headers_mut() = std::mem::take(&mut request.headers);
         let has_body = length > 0 || WITH_BODY.contains(&request.method);
         if has_body {
@@ -131,8 +132,8 @@ impl HttpClient for UreqClient {
                 request.idle_timeout,
             )
         };
-        // The body is asked for only when the connection stands: untouched, it cannot have reached
-        // anybody.
+        // The body is read only after the connection is established. If it is untouched, no byte of
+        // it can have been sent.
         let sent = (length > 0).then_some(body.touched);
         let answer = answered.map_err(|error| failure(&error, sent))?;
         let (parts, incoming) = answer.into_parts();
@@ -150,7 +151,7 @@ impl HttpClient for UreqClient {
     }
 }
 
-/// The body on its way out, which knows whether it was asked for.
+/// The outgoing body, which records whether it was read.
 struct Outgoing {
     reader: Box<dyn Read + Send>,
     touched: bool,
@@ -163,8 +164,8 @@ impl Read for Outgoing {
     }
 }
 
-/// The body of an answer on its way in. Its errors are kinds alone: those of `ureq` may name the
-/// address.
+/// The incoming body of an answer. Its errors contain only a kind, because those of `ureq` may name
+/// the address.
 struct Incoming<R>(R);
 
 impl<R: Read> Read for Incoming<R> {

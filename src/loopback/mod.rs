@@ -33,11 +33,11 @@ pub enum LoopbackError {
     #[error("the browser cannot be opened: {0}")]
     Browser(io::ErrorKind),
     /// The browser did not return in time: the user closed it or has not decided. Start again.
-    #[error("the browser did not return in time")]
+    #[error("the user did not finish the consent in time; start again")]
     TimedOut,
     /// The authorization URL does not lead back to the requested port, because a substitute of
     /// [`ConnectionManager`] ignores [`ConsentOptions::loopback_port`].
-    #[error("the authorization URL does not lead back to this process")]
+    #[error("the authorization URL does not lead back to this process; honor ConsentOptions::loopback_port")]
     Redirect,
     /// The consent could not be started or completed.
     #[error(transparent)]

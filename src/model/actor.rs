@@ -1,10 +1,10 @@
-//! Who acts, for whom, and how far they reach.
+//! Identifies who acts, for which user, and with which role.
 
 use crate::model::{InvalidValue, TenantId, UserId};
 
-/// The person on whose behalf a turn runs: a tenant and a user within it.
+/// The user on whose behalf a turn runs: a tenant and a user within it.
 ///
-/// Two people who talk to the same agent are two acting users; each resolves to their own
+/// Two users who talk to the same agent are two acting users; each resolves to their own
 /// connections.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ActingUser {
@@ -13,7 +13,7 @@ pub struct ActingUser {
 }
 
 impl ActingUser {
-    /// Declares that the host has authenticated this person. Both names can be text or typed ids.
+    /// Declares that the host has authenticated this user. Both names can be text or typed ids.
     ///
     /// ```
     /// use valetkey::{ActingUser, TenantId, UserId};
@@ -25,13 +25,14 @@ impl ActingUser {
     /// ```
     ///
     /// # Errors
-    ///
+    /// [`InvalidValue`] if a name is not a valid id. Typed ids are valid and never fail.
     /// [`InvalidValue`] if a name cannot be an id. Typed ids are valid and never fail.
     ///
     /// # Security
     ///
-    /// Everything rests on this claim: the library cannot check it. Take the two names from your
-    /// authenticated session, never from a request's body, a model's output or a tool's arguments.
+    /// Isolation between users depends on this claim, which the library cannot check. Take both
+    /// names from your authenticated session, never from a request's body, a model's output or a
+    /// tool's arguments.
     pub fn authenticated<T, U>(tenant: T, user: U) -> Result<Self, InvalidValue>
     where
         T: TryInto<TenantId, Error: Into<InvalidValue>>,
@@ -42,44 +43,45 @@ impl ActingUser {
         Ok(Self::of(tenant, user))
     }
 
-    /// Returns the person with these ids, on behalf of a caller that the host has authenticated.
+    /// Returns the user with these ids, on behalf of a caller that the host has authenticated.
     pub(crate) const fn of(tenant: TenantId, user: UserId) -> Self {
         Self { tenant, user }
     }
 
-    /// The workspace of this person.
+    /// Returns the user's tenant.
     #[must_use]
     pub const fn tenant(&self) -> &TenantId {
         &self.tenant
     }
 
-    /// The person within the workspace.
+    /// Returns the user's id within the tenant.
     #[must_use]
     pub const fn user(&self) -> &UserId {
         &self.user
     }
 }
 
-/// A person who looks after a tenant's connections: sees all of them, revokes any, makes shared
-/// ones.
+/// A user who manages a tenant's connections: sees all of them, can revoke any, and connects
+/// workspace accounts.
 ///
-/// An operator gets no token of another person: resolution takes an [`ActingUser`], not this.
+/// An operator cannot obtain another user's token: resolution takes an [`ActingUser`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Operator {
     acting_user: ActingUser,
 }
 
 impl Operator {
-    /// Declares that the host has authenticated this person as an operator of the tenant. Both
-    /// names can be text or typed ids.
+    /// Declares that the host has authenticated this user as an operator of the tenant. Both names
+    /// can be text or typed ids.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if a name cannot be an id. Typed ids are valid and never fail.
+    /// [`InvalidValue`] if a name is not a valid id. Typed ids are valid and never fail.
     ///
     /// # Security
     ///
-    /// As for [`ActingUser::authenticated`], and the host vouches for the role as well.
+    /// The same rules apply as for [`ActingUser::authenticated`]. The host also vouches for the
+    /// role.
     pub fn authenticated<T, U>(tenant: T, user: U) -> Result<Self, InvalidValue>
     where
         T: TryInto<TenantId, Error: Into<InvalidValue>>,
@@ -89,30 +91,29 @@ impl Operator {
         Ok(Self { acting_user })
     }
 
-    /// The operator as a person with connections of their own.
+    /// Returns the operator as a user with personal connections.
     #[must_use]
     pub const fn acting_user(&self) -> &ActingUser {
         &self.acting_user
     }
 }
 
-/// Who did something, as the audit keeps it: the name that the host has authenticated, and the
-/// role.
+/// The user who caused a change, with their role, as the audit records it.
 ///
-/// The role decides how far somebody reaches: a user to their own connections, and to see those of
-/// the workspace; an operator to all connections of the workspace.
+/// The role determines the actor's reach. A user manages their own connections and sees those of
+/// the workspace; an operator manages all connections of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Actor {
-    /// A person, as an [`ActingUser`].
+    /// A user who acts as an [`ActingUser`].
     User(UserId),
-    /// A person, as an [`Operator`].
+    /// A user who acts as an [`Operator`].
     Operator(UserId),
 }
 
 impl Actor {
-    /// The person.
+    /// Returns the user.
     #[must_use]
     pub const fn user(&self) -> &UserId {
         match self {
@@ -120,7 +121,7 @@ impl Actor {
         }
     }
 
-    /// The role as one lower-case word, for storage and display.
+    /// Returns the role as one lower-case word, for storage and display.
     #[must_use]
     pub const fn role(&self) -> &'static str {
         match self {
@@ -130,11 +131,11 @@ impl Actor {
     }
 }
 
-/// Somebody whom the host has authenticated: an [`ActingUser`] or an [`Operator`].
+/// A caller whom the host has authenticated: an [`ActingUser`] or an [`Operator`].
 pub trait Principal: sealed::Sealed {
-    /// The workspace; nothing outside it is in reach.
+    /// Returns the tenant. The principal reaches nothing outside it.
     fn tenant(&self) -> &TenantId;
-    /// Returns the person and the role, which says how far the principal reaches.
+    /// Returns the user and the role, which determines the principal's reach.
     fn actor(&self) -> Actor;
 }
 
@@ -157,27 +158,27 @@ impl Principal for Operator {
 }
 
 mod sealed {
-    /// Only the two claims that a host can make are principals.
+    /// Restricts principals to the two claims that a host can make.
     #[allow(unnameable_types, reason = "unnameable is what seals it")]
     pub trait Sealed {}
     impl Sealed for super::ActingUser {}
     impl Sealed for super::Operator {}
 }
 
-/// To whom a connection belongs.
+/// The owner of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Owner {
-    /// One person: nobody else resolves it.
+    /// One user. No other user resolves the connection.
     Personal(UserId),
-    /// The tenant: a fallback for people without a connection of their own, where the policy allows
+    /// The tenant. Users without a personal connection use the connection where the policy allows
     /// it.
     Workspace,
 }
 
 impl Owner {
-    /// The person, if it belongs to one.
+    /// Returns the user, if the owner is one.
     #[must_use]
     pub const fn user(&self) -> Option<&UserId> {
         match self {

@@ -1,6 +1,6 @@
 //! Dates of the proleptic Gregorian calendar, in UTC.
 
-/// A point in time as people write it. The month and the day count from 1.
+/// A point in time in calendar units. The month and the day count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Civil {
     pub(crate) year: i64,
@@ -11,13 +11,13 @@ pub(crate) struct Civil {
     pub(crate) second: i64,
 }
 
-/// The days from the 1st of March of the year 0 to the epoch.
+/// The number of days from 1 March of the year 0 to the epoch.
 const EPOCH: i64 = 719_468;
-/// The days of an era of 400 years.
+/// The number of days in an era of 400 years.
 const ERA: i64 = 146_097;
 
 impl Civil {
-    /// The date and the time so many seconds after the Unix epoch.
+    /// Returns the date and time at this number of seconds after the Unix epoch.
     pub(crate) const fn from_unix_seconds(seconds: i64) -> Self {
         let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
         // Eras of 400 years that begin on 1 March: the leap day is the last of its year.
@@ -42,9 +42,9 @@ impl Civil {
         }
     }
 
-    /// The seconds from the Unix epoch to this date and time; `None` if there is no such date or
-    /// time. The second 60 of a leap second is the first one of the next minute. The year has at
-    /// most nine digits.
+    /// Returns the seconds from the Unix epoch to this date and time; `None` if it does not exist.
+    /// The second 60 of a leap second counts as the first second of the next minute. The year has
+    /// at most nine digits.
     pub(crate) const fn to_unix_seconds(self) -> Option<i64> {
         let is_date = self.month >= 1 && self.month <= 12 && self.day >= 1 && self.day <= 31;
         let is_time = self.hour >= 0 && self.hour < 24 && self.minute >= 0 && self.minute < 60;
@@ -58,7 +58,7 @@ impl Civil {
         let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
         let days = era * ERA + day_of_era - EPOCH;
         let seconds = days * 86_400 + self.hour * 3_600 + self.minute * 60;
-        // 31 April would be 1 May.
+        // 31 April would become 1 May.
         let found = Self::from_unix_seconds(seconds);
         if found.day != self.day || found.month != self.month {
             return None;

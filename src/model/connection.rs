@@ -1,4 +1,4 @@
-//! A connection: what is known of it without opening a secret.
+//! A connection: everything about it that is not secret.
 
 use crate::model::{
     Account, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, Label, Owner, Parameters, ProviderId,
@@ -7,17 +7,17 @@ use crate::model::{
 
 /// A provider connected for an owner, together with the state of the grant that it uses.
 ///
-/// The connection itself is the provider, the owner, the label, the default flag and the account.
-/// Status, expiry, generation and refresh are those of its [grant](Self::grant), which several
-/// connections can use.
-// Hosts keep it in their own formats: a field that is added later needs `#[serde(default)]`.
+/// The connection itself consists of the provider, the owner, the label, the default flag and the
+/// account. Status, expiry, generation and refresh state belong to its [grant](Self::grant), which
+/// several connections can use.
+// Hosts store it in their own formats: a field that is added later needs `#[serde(default)]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Connection {
-    /// Identifies the connection. A new consent keeps the id.
+    /// The id of the connection. A new consent keeps it.
     pub id: ConnectionId,
-    /// The workspace.
+    /// The tenant.
     pub tenant: TenantId,
     /// The user, or the workspace itself.
     pub owner: Owner,
@@ -27,33 +27,34 @@ pub struct Connection {
     pub label: Option<Label>,
     /// True if this connection is used when the owner has several and the turn names none.
     pub is_default: bool,
-    /// The grant whose tokens it uses. Connections with the same grant share status, expiry and
-    /// refresh.
+    /// The grant whose tokens the connection uses. Connections with the same grant share status,
+    /// expiry and refresh.
     pub grant: GrantId,
-    /// Whether it can be resolved.
+    /// The status, which says whether the connection can be resolved.
     pub status: Status,
-    /// The account at the provider. `None`: the provider names no account, so the account is
+    /// The account at the provider. `None` if the provider names no account, so that the account is
     /// [not verified](Self::is_account_verified).
     pub account: Option<Account>,
     /// The scopes requested for this service.
     pub requested: Scopes,
-    /// The scopes granted, without those that only other services of the same grant requested.
+    /// The granted scopes, without those that only other services of the same grant requested.
     pub granted: Scopes,
     /// The values of the descriptor's placeholders for this connection.
     pub parameters: Parameters,
-    /// Who issued the tokens, and where they may be sent.
+    /// The server and client that issued the tokens, and the endpoints that the tokens may be sent
+    /// to.
     pub(crate) issued_by: IssuedBy,
-    /// The number of token pairs so far. A consent and a refresh raise it; nothing lowers it.
+    /// The number of token pairs so far. A consent and a refresh increase it; it never decreases.
     pub generation: u64,
-    /// True if there is a refresh token that may be used.
+    /// True if there is a usable refresh token.
     pub refreshable: bool,
-    /// The time when it was first connected.
+    /// The time of the first consent.
     pub created_at: Timestamp,
-    /// The time when the person last consented. A refresh does not change it.
+    /// The time of the last consent. A refresh does not change it.
     pub consented_at: Timestamp,
-    /// The time when its tokens were issued, by consent or refresh.
+    /// The time when the tokens were issued, by consent or refresh.
     pub refreshed_at: Timestamp,
-    /// The time when one of its tokens was last used. Written in batches, so it lags.
+    /// The time of the last use of a token. It is written in batches, so it lags behind.
     pub used_at: Option<Timestamp>,
     /// The time when the access token expires, if known. `None`: the token is used until the API
     /// refuses it.
@@ -92,7 +93,7 @@ impl Connection {
         connection
     }
 
-    /// Makes the connection use this grant: it takes over the grant's state.
+    /// Makes the connection use this grant and copies the grant's state.
     pub(crate) fn use_grant(&mut self, grant: &Grant) {
         self.grant = grant.id;
         self.status = grant.status;
@@ -103,7 +104,7 @@ impl Connection {
         self.refreshed_at = grant.refreshed_at;
         self.expires_at = grant.expires_at;
         self.refresh = grant.refresh;
-        // What only other services of the grant requested is not shown as this one's.
+        // Scopes that only other services of the grant requested are not shown here.
         self.granted = grant
             .granted
             .difference(&grant.requested.difference(&self.requested));
@@ -121,27 +122,27 @@ impl Connection {
         &self.issued_by.client_id
     }
 
-    /// Returns why the last refresh failed, until one succeeds.
+    /// Returns why the last refresh failed, until a refresh succeeds.
     #[must_use]
     pub const fn last_failure(&self) -> Option<FailureCode> {
         self.refresh.last_failure
     }
 
-    /// Returns when that failure happened.
+    /// Returns the time of that failure.
     #[must_use]
     pub const fn failed_at(&self) -> Option<Timestamp> {
         self.refresh.failed_at
     }
 
-    /// Returns the scopes that were requested and not granted, such as a box that the person left
+    /// Returns the scopes that were requested but not granted, such as a box that the user left
     /// unticked.
     #[must_use]
     pub fn missing_scopes(&self) -> Scopes {
         self.requested.difference(&self.granted)
     }
 
-    /// Returns whether the provider named the account. If not, a later consent can come from
-    /// another account without anybody noticing.
+    /// Returns whether the provider named the account. If it did not, a later consent can come from
+    /// another account without being noticed.
     #[must_use]
     pub const fn is_account_verified(&self) -> bool {
         self.account.is_some()

@@ -1,4 +1,4 @@
-//! What happened, told to the host as it happens.
+//! Events: reports of changes, sent to the host as they occur.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use crate::model::{
     ConnectionId, FailureCode, NeedsConsent, ProviderId, TenantId, Timestamp, UserId, VaultWarning,
 };
 
-/// Something that happened: to a connection, to a consent request or to the vault. Holds ids and
-/// codes, never a secret or a server's text.
+/// A report about a connection, a consent request or the vault. Contains ids and codes, never a
+/// secret or a server's text.
 ///
 /// With the feature `serde`, `kind` and `detail` are members of the event: the names that
 /// [`EventKind::as_str`] and [`EventKind::detail`] return.
@@ -15,17 +15,17 @@ use crate::model::{
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Event {
-    /// The time when it happened, by the host's clock.
+    /// The time when the event occurred, by the host's clock.
     pub at: Timestamp,
-    /// The workspace. Absent where the whole vault is concerned.
+    /// The tenant. `None` if the event concerns the whole vault.
     pub tenant: Option<TenantId>,
-    /// The user who acted, if one did.
+    /// The user who acted, if any.
     pub user: Option<UserId>,
-    /// The provider. Absent where none is concerned.
+    /// The provider. `None` if the event concerns none.
     pub provider: Option<ProviderId>,
-    /// The connection, once there is one.
+    /// The connection. `None` if it does not exist yet.
     pub connection: Option<ConnectionId>,
-    /// What happened.
+    /// The kind of the event.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub kind: EventKind,
 }
@@ -44,13 +44,13 @@ impl Event {
         }
     }
 
-    /// Returns how much attention the event deserves: that of its [kind](EventKind::level).
+    /// Returns the [level](EventKind::level) of the event's kind.
     #[must_use]
     pub const fn level(&self) -> EventLevel {
         self.kind.level()
     }
 
-    /// Returns the same event at this service, in this workspace.
+    /// Sets the tenant and the provider.
     #[must_use]
     pub fn at_service(mut self, tenant: &TenantId, provider: &ProviderId) -> Self {
         self.tenant = Some(tenant.clone());
@@ -58,14 +58,14 @@ impl Event {
         self
     }
 
-    /// Returns the same event with the person who acted.
+    /// Sets the user who acted.
     #[must_use]
     pub fn user(mut self, user: Option<&UserId>) -> Self {
         self.user = user.cloned();
         self
     }
 
-    /// Returns the same event about this connection.
+    /// Sets the connection.
     #[must_use]
     pub const fn connection(mut self, connection: Option<ConnectionId>) -> Self {
         self.connection = connection;
@@ -73,10 +73,11 @@ impl Event {
     }
 }
 
-/// Writes the time, a sentence that says what happened, and in brackets what is known of the rest,
-/// such as `2030-01-01T00:00:00.000Z: The tokens were refreshed (provider gmail, tenant acme).`
+/// Writes the time, a sentence that describes the event, and the known ids in brackets, such as
+/// `2030-01-01T00:00:00.000Z: The tokens were refreshed (provider gmail, tenant acme).`
 ///
-/// For people to read: a program takes the fields, or the names of the [kind](EventKind::as_str).
+/// The text is for people. A program uses the fields, or the names of the
+/// [kind](EventKind::as_str).
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.at)?;
@@ -96,10 +97,10 @@ impl fmt::Display for Event {
     }
 }
 
-/// What happened.
+/// The kind of an event.
 ///
 /// [`Display`](fmt::Display) writes the name, and the detail after a colon:
-/// `refresh_failed: timed_out`. Names and details are stable: a metric or an alert can depend on
+/// `refresh_failed: timed_out`. Names and details are stable, so metrics and alerts can depend on
 /// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -109,40 +110,38 @@ impl fmt::Display for Event {
 )]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A consent began.
+    /// A consent was started.
     ConsentStarted,
-    /// A consent was given and the connection stored.
+    /// A consent was completed and the connection stored.
     ConsentCompleted,
-    /// The person or the server said no.
+    /// The user declined, or the server refused the request.
     ConsentDenied,
-    /// The code could not be exchanged, or its answer could not be used; the person must start
-    /// again.
+    /// The code could not be exchanged, or the answer could not be used. The user must start again.
     ConsentFailed,
-    /// The connection was stored without an account, because the service names none: whose account
-    /// it is, and whether a later consent comes from another one, is unknown. Follows
+    /// The connection was stored without an account, because the service does not name one: neither
+    /// the account nor a change of account at a later consent can be verified. Follows
     /// [`ConsentCompleted`](Self::ConsentCompleted).
     AccountNotVerified,
     /// The tokens were refreshed and stored.
     Refreshed,
-    /// A refresh failed for now; the tokens are kept.
+    /// A refresh failed temporarily. The tokens are kept.
     RefreshFailed(FailureCode),
     /// The connection needs a new consent.
     ConsentNeeded(NeedsConsent),
-    /// The connection was revoked here.
+    /// The connection was revoked locally.
     Revoked,
-    /// A person without a connection of their own was given the workspace connection's token.
+    /// The workspace connection's token was given to a user without a personal connection.
     WorkspaceFallback,
-    /// A gateway received a request that is not below its mount, before any that is: a router or
-    /// proxy passes another path than the mount names. Correct the mount, or call
-    /// `Gateway::handle_stripped` where the prefix is removed on the way.
+    /// A gateway received a request outside its mount before any request inside it: a router or
+    /// proxy passes a different path than the mount names. Correct the mount, or call
+    /// `Gateway::handle_stripped` if the prefix is removed before the gateway.
     OutsideMount,
-    /// Something about the vault's surroundings weakens what it promises. Sent when the connections
-    /// are built.
+    /// The environment of the vault weakens its guarantees. Sent when the connections are built.
     VaultWarning(VaultWarning),
 }
 
 impl EventKind {
-    /// Returns every kind with every detail, such as for the labels of a metric.
+    /// Returns every kind with every detail, for example as labels of a metric.
     pub fn all() -> impl Iterator<Item = Self> {
         let plain = [
             Self::ConsentStarted,
@@ -181,7 +180,7 @@ impl EventKind {
         }
     }
 
-    /// Returns how much attention an event of this kind deserves.
+    /// Returns the level of events of this kind.
     #[must_use]
     pub const fn level(self) -> EventLevel {
         match self {
@@ -201,15 +200,17 @@ impl EventKind {
         }
     }
 
-    /// Writes a sentence that says what happened, without its full stop.
+    /// Writes a sentence that describes the event, without its full stop.
     fn write_clause(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ConsentStarted => "A consent was started",
-            Self::ConsentCompleted => "A consent was given, and the connection is stored",
-            Self::ConsentDenied => "A consent was refused by the user or by the provider",
-            Self::ConsentFailed => "A consent failed after the user had given it, and must be started again",
+            Self::ConsentCompleted => "A consent was completed, and the connection was stored",
+            Self::ConsentDenied => "A consent was declined by the user or refused by the provider",
+            Self::ConsentFailed => {
+                "A consent failed after the user had approved it, and must be started again"
+            }
             Self::AccountNotVerified => {
-                "A connection is stored without an account, because the provider does not name one"
+                "A connection was stored without an account, because the provider does not name one"
             }
             Self::Refreshed => "The tokens were refreshed",
             Self::RefreshFailed(code) => return write!(f, "The tokens were not refreshed: {code}"),
@@ -222,13 +223,16 @@ impl EventKind {
             }
             Self::OutsideMount => "The gateway received a request with a path outside its mount",
             Self::VaultWarning(warning) => {
-                return write!(f, "The surroundings of the vault weaken it: {warning}");
+                return write!(
+                    f,
+                    "The environment of the vault weakens its guarantees: {warning}"
+                );
             }
         })
     }
 
-    /// Returns the name of the detail, where the kind has one: why a refresh failed or a consent is
-    /// needed, or which warning it is.
+    /// Returns the name of the detail, if the kind has one: the reason for a failed refresh or a
+    /// needed consent, or the warning.
     #[must_use]
     pub const fn detail(self) -> Option<&'static str> {
         match self {
@@ -248,14 +252,14 @@ impl EventKind {
     }
 }
 
-/// Returns why a connection needs a new consent, as a clause.
+/// Returns the reason for a needed consent as a clause.
 const fn need(reason: NeedsConsent) -> &'static str {
     match reason {
-        NeedsConsent::Rejected => "the provider ended the access",
-        NeedsConsent::Expired => "the access expired and cannot be refreshed",
-        NeedsConsent::LostInFlight => "a refresh was interrupted, and its token is lost",
-        NeedsConsent::Unexplained => "the provider refuses to refresh the access and does not say why",
-        NeedsConsent::ClientChanged => "this application has a new registration at the provider",
+        NeedsConsent::Rejected => "access was revoked at the provider or has expired",
+        NeedsConsent::Expired => "access expired and cannot be refreshed",
+        NeedsConsent::LostInFlight => "a refresh was interrupted, and its new token was lost",
+        NeedsConsent::Unexplained => "the provider refuses to refresh access without giving a reason",
+        NeedsConsent::ClientChanged => "the application has a new client registration at the provider",
     }
 }
 
@@ -269,21 +273,19 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// How much attention an event deserves, from the least to the most: what a host maps to the level
-/// of its log.
+/// The severity of an event, in ascending order. A host maps it to the levels of its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum EventLevel {
-    /// Something that happens in many turns.
+    /// An event that occurs in many turns.
     Debug,
-    /// Something that is part of normal use, a refusal by the person included.
+    /// An event of normal use, including a refusal by the user.
     Info,
-    /// Something that one person or one service notices: a refresh that failed, a consent that is
-    /// needed.
+    /// An event that affects one user or one service: a failed refresh, a needed consent.
     Warn,
-    /// Something that does not work until an operator changes the configuration.
+    /// A failure that persists until an administrator changes the configuration.
     Error,
 }
 
@@ -306,15 +308,15 @@ impl fmt::Display for EventLevel {
     }
 }
 
-/// Where events go: a log, a metric, a message to the user.
+/// Receives events, to forward them to a log, a metric or a user.
 ///
 /// # Contract
 ///
-/// `emit` is called after the change is stored, outside any lock and transaction, on the caller's
-/// thread. It must be quick and must not panic. Events are a courtesy; the vault's audit is the
-/// record.
+/// The crate calls `emit` after the change is stored, outside any lock and transaction, on the
+/// caller's thread. `emit` must be quick and must not panic. Events are informational; the
+/// authoritative record is the vault's audit.
 ///
-/// A closure is a sink too:
+/// A closure is also a sink:
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -332,7 +334,7 @@ impl fmt::Display for EventLevel {
 /// # Ok::<(), valetkey::Error>(())
 /// ```
 pub trait EventSink: Send + Sync + 'static {
-    /// Takes one event.
+    /// Receives one event.
     fn emit(&self, event: &Event);
 }
 
@@ -357,8 +359,8 @@ mod tests {
 
     use super::*;
 
-    /// How many variants there are. A new variant does not compile until it is counted, and then
-    /// has to be in [`EventKind::all`].
+    /// The number of variants. A new variant does not compile until it is counted here, and a test
+    /// then requires it in [`EventKind::all`].
     const VARIANTS: usize = 12;
 
     const fn variant(kind: EventKind) -> usize {

@@ -7,19 +7,19 @@ use crate::model::{
     Timestamp,
 };
 
-/// Where a grant came from.
+/// The origin of a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Origin {
-    /// A person consented in a browser: the authorization code grant
+    /// The user consented in a browser: the authorization code grant
     /// ([RFC 6749 §4.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1)).
     AuthorizationCode,
 }
 
 impl Origin {
-    /// The origin as one lower-case word, for storage and display.
+    /// Returns the origin as one lower-case word, for storage and display.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -27,58 +27,59 @@ impl Origin {
         }
     }
 
-    /// Returns the origin that [`as_str`](Self::as_str) wrote.
+    /// Returns the origin with this name, as written by [`as_str`](Self::as_str).
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         (code == "authorization_code").then_some(Self::AuthorizationCode)
     }
 }
 
-/// One set of tokens, which one or several [connections](crate::model::Connection) use: everything
-/// that is known of it without opening a secret.
+/// One set of tokens, used by one or several [connections](crate::model::Connection): everything
+/// about it that is not secret.
 ///
-/// A refresh changes the tokens, the generation, the times and, where the server names them, the
-/// scopes. A new consent makes a new grant; the one that it replaces becomes a *former grant*,
+/// A refresh changes the tokens, the generation, the times and, if the server names them, the
+/// scopes. A new consent creates a new grant. The grant that it replaces becomes a *former grant*,
 /// which is never resolved and is revoked together with its successor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Grant {
-    /// Identifies the grant.
+    /// The id of the grant.
     pub id: GrantId,
-    /// The workspace.
+    /// The tenant.
     pub tenant: TenantId,
     /// The user, or the workspace itself.
     pub owner: Owner,
     /// The service that the consent named.
     pub provider: ProviderId,
-    /// How the tokens were obtained.
+    /// The way in which the tokens were obtained.
     pub origin: Origin,
-    /// Who issued the tokens, and where they may be sent.
+    /// The server and client that issued the tokens, and the endpoints that the tokens may be sent
+    /// to.
     pub issued_by: IssuedBy,
     /// The values of the descriptor's placeholders.
     pub parameters: Parameters,
     /// The scopes requested for all services of the grant together.
     pub requested: Scopes,
-    /// The scopes granted: as the server said, or as requested if it said nothing
+    /// The granted scopes: those that the server named, or those requested if it named none
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub granted: Scopes,
-    /// The account, in the words of the service that the consent named.
+    /// The account, as reported by the service that the consent named.
     pub account: Option<Account>,
-    /// Whether the tokens can be used.
+    /// The status, which says whether the tokens can be used.
     pub status: Status,
-    /// The number of token pairs so far. A consent and a refresh raise it; nothing lowers it.
+    /// The number of token pairs so far. A consent and a refresh increase it; it never decreases.
     pub generation: u64,
-    /// True if there is a refresh token that may be used.
+    /// True if there is a usable refresh token.
     pub refreshable: bool,
-    /// The time when the person last consented.
+    /// The time of the last consent.
     pub consented_at: Timestamp,
     /// The time when the tokens were issued.
     pub refreshed_at: Timestamp,
     /// The time when the access token expires, if known.
     pub expires_at: Option<Timestamp>,
-    /// The lifetime of an access token that this server last named for this grant. It is assumed
-    /// for answers that name none.
+    /// The lifetime of access tokens that this server last reported for this grant. It applies to
+    /// answers without a lifetime.
     pub lifetime: Option<Duration>,
     /// The claim and the failures of refreshes.
     pub refresh: RefreshState,

@@ -1,4 +1,4 @@
-//! Names of tenants, people, services and connections.
+//! Ids of tenants, users, services and connections.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -9,10 +9,10 @@ use uuid::Uuid;
 use crate::model::{InvalidValue, Rule, Timestamp};
 use crate::random::{self, RandomUnavailable};
 
-/// The longest id, in bytes.
+/// The maximum length of an id, in bytes.
 const MAX_LEN: usize = 512;
 
-/// Checks a name that comes from outside.
+/// Checks an id that comes from outside the crate.
 fn check(value: &str) -> Result<(), Rule> {
     check_stored(value)?;
     if value.chars().any(is_invisible) {
@@ -21,13 +21,13 @@ fn check(value: &str) -> Result<(), Rule> {
     Ok(())
 }
 
-/// Checks a name that stays text, and says in the error what it is the name of.
+/// Checks a name that stays text; `what` names it in the error.
 pub(crate) fn check_name(what: &'static str, value: &str) -> Result<(), InvalidValue> {
     check(value).map_err(|rule| InvalidValue::new(what, rule))
 }
 
-/// Format characters (Unicode's category Cf): zero-width characters, direction marks, tags. Those
-/// that are seen are left out.
+/// Returns whether this is an invisible format character (Unicode category Cf): a zero-width
+/// character, a direction mark or a tag. Visible format characters are excluded.
 const fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -45,14 +45,14 @@ const fn is_invisible(c: char) -> bool {
     )
 }
 
-/// A name that a vault can hold: one that was stored before names were checked for invisible
-/// characters is still read.
+/// A name that a vault can contain. Names that were stored before the check for invisible
+/// characters existed remain readable.
 pub(crate) trait StoredName: Sized {
-    /// Takes a name that was stored.
+    /// Returns a name that was read from the vault.
     fn stored(value: impl Into<String>) -> Result<Self, InvalidValue>;
 }
 
-/// Checks a name that was stored.
+/// Checks a name that was read from the vault.
 fn check_stored(value: &str) -> Result<(), Rule> {
     if value.is_empty() {
         Err(Rule::Empty)
@@ -73,28 +73,27 @@ macro_rules! id {
         $(#[$meta])*
         ///
         /// 1 to 512 bytes of UTF-8 without control characters and invisible characters. Names are
-        /// compared byte by byte: "Ada" and "ada" are two names, and so are an é that is composed
-        /// and one that is decomposed. A host whose names come in several spellings brings them
-        /// into one before it passes them on.
+        /// compared byte by byte: "Ada" and "ada" differ, and so do a composed and a decomposed é.
+        /// A host whose names have several spellings must normalize them first.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[derive(serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Box<str>);
 
         impl $name {
-            /// Checks and takes the name.
+            /// Checks and returns the name.
             ///
             /// # Errors
             ///
-            /// [`InvalidValue`] if it is empty, longer than 512 bytes, or has a control character
-            /// or an invisible one.
+            /// [`InvalidValue`] if it is empty, longer than 512 bytes, or contains a control
+            /// character or an invisible character.
             pub fn new(value: impl Into<String>) -> Result<Self, InvalidValue> {
                 let value = value.into();
                 check(&value).map_err(|rule| InvalidValue::new($what, rule))?;
                 Ok(Self(value.into_boxed_str()))
             }
 
-            /// The name as text.
+            /// Returns the name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -142,8 +141,8 @@ macro_rules! id {
             }
         }
 
-        // Same order, equality and hash as the text: a map keyed by the id can be asked with a
-        // `&str`.
+        // Order, equality and hash equal those of the text, so a `&str` can look up a map that is
+        // keyed by the id.
         impl Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
@@ -165,23 +164,24 @@ macro_rules! id {
 }
 
 id! {
-    /// A workspace. It has its own data key, and nothing crosses from one to another.
+    /// The id of a tenant (workspace). Each tenant has its own data key, and tenants are isolated
+    /// from each other.
     TenantId, "tenant id"
 }
 id! {
-    /// A person within a tenant, by the name that the host gives them.
+    /// The id of a user within a tenant, assigned by the host.
     UserId, "user id"
 }
 id! {
-    /// A service that can be connected, such as `gmail`.
+    /// The id of a service that can be connected, such as `gmail`.
     ProviderId, "provider id"
 }
 id! {
-    /// An authorization server, such as `google`; several providers may share one.
+    /// The id of an authorization server, such as `google`. Several providers can share one.
     ServerId, "server id"
 }
 id! {
-    /// The name that tells several connections of one person to one provider apart, such as `work`.
+    /// A name that distinguishes several connections of one user to one provider, such as `work`.
     Label, "label"
 }
 
@@ -194,23 +194,23 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id: a UUID of version 7, whose order is the order of creation
+            /// Returns a new id: a version 7 UUID, which sorts by creation time
             /// ([RFC 9562 §5.7](https://www.rfc-editor.org/rfc/rfc9562#section-5.7)).
             ///
             /// # Errors
             ///
-            /// [`RandomUnavailable`] if the operating system has no random numbers.
+            /// [`RandomUnavailable`] if the operating system returns no random numbers.
             pub(crate) fn generate(now: Timestamp) -> Result<Self, RandomUnavailable> {
                 random::uuid_v7(now.as_unix_millis()).map(Self::from_bytes)
             }
 
-            /// The id with these bytes.
+            /// Returns the id with these bytes.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Uuid::from_bytes(bytes))
             }
 
-            /// The sixteen bytes of the id.
+            /// Returns the sixteen bytes of the id.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
@@ -239,16 +239,16 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// The id of a connection. It survives a new consent: history and pins stay with it.
+    /// The id of a connection. A new consent keeps it, so history and references remain valid.
     ConnectionId, "connection id"
 }
 uuid_id! {
-    /// The id of a pending consent: names it to people and logs; useless without `state` and
-    /// binding.
+    /// The id of a pending consent. It identifies the consent to users and in logs, and is useless
+    /// without `state` and binding.
     ConsentId, "consent id"
 }
 uuid_id! {
-    /// The id of a grant: one set of tokens, which one or several connections use.
+    /// The id of a grant: one set of tokens, used by one or several connections.
     GrantId, "grant id"
 }
 uuid_id! {

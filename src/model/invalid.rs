@@ -1,9 +1,9 @@
-//! Why a plain value is refused.
+//! Errors of plain values.
 
-/// A value that a host or a browser passed and that does not have the form it needs.
+/// A value from a host or a browser that does not have the required form.
 ///
-/// Its text says what the value is for, what is wrong with it and what is valid. It never repeats
-/// the value, which may be hostile, or a secret that was put there by mistake.
+/// The message names the purpose of the value, the problem and the valid form. It never repeats the
+/// value, which may be hostile or a misplaced secret.
 ///
 /// ```
 /// use valetkey::UserId;
@@ -20,12 +20,12 @@ pub struct InvalidValue {
 }
 
 impl InvalidValue {
-    /// What is wrong with an id that is called this.
+    /// Returns the error for an id with this description.
     pub(crate) const fn new(what: &'static str, rule: Rule) -> Self {
         Self { what, rule }
     }
 
-    /// Returns the name of the rule that the value breaks, such as `empty`. The names are stable.
+    /// Returns the name of the violated rule, such as `empty`. The names are stable.
     ///
     /// | what | rules |
     /// |---|---|
@@ -42,14 +42,13 @@ impl InvalidValue {
         self.rule.name()
     }
 
-    /// What is wrong, without what the value is for: a page has a name of its own for that.
+    /// Returns the problem without the purpose of the value, which a page names in its own words.
     #[cfg(feature = "gateway")]
     pub(crate) const fn problem(&self) -> &impl std::fmt::Display {
         &self.rule
     }
 
-    /// Returns whether the value is a callback: what a browser brought, and not what the host
-    /// wrote.
+    /// Returns whether the value is a callback, which comes from a browser and not from the host.
     pub(crate) const fn is_callback(&self) -> bool {
         matches!(
             self.rule,
@@ -62,65 +61,67 @@ impl InvalidValue {
     }
 }
 
-/// An id that is typed already needs no check. This lets a function take text and typed ids alike.
+/// A typed id needs no check. This conversion lets a function accept both text and typed ids.
 impl From<std::convert::Infallible> for InvalidValue {
     fn from(never: std::convert::Infallible) -> Self {
         match never {}
     }
 }
 
-/// What a value has to comply with. The text of each continues that of the value's purpose.
+/// A rule for a value. Its message continues the description of the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub(crate) enum Rule {
-    #[error("is empty; valid are 1 to 512 bytes")]
+    #[error("is empty; it must have 1 to 512 bytes")]
     Empty,
-    #[error("is longer than 512 bytes")]
+    #[error("is longer than 512 bytes; shorten it")]
     TooLong,
-    #[error("has a control character in it; remove it")]
+    #[error("contains a control character; remove it")]
     ControlCharacter,
-    #[error("has an invisible character in it; remove it")]
+    #[error("contains an invisible character; remove it")]
     InvisibleCharacter,
-    #[error("is not a UUID")]
+    #[error("is not a UUID; pass an id that valetkey returned")]
     NotAUuid,
 
-    #[error("is empty; valid are 1 to 1024 bytes")]
+    #[error("is empty; it must have 1 to 1024 bytes")]
     ScopeEmpty,
-    #[error("is longer than 1024 bytes")]
+    #[error("is longer than 1024 bytes; shorten it")]
     ScopeTooLong,
     #[error(
-        "has a character that RFC 6749 does not allow; valid are the printable ones of ASCII, without the space, the \
-         quotation mark and the backslash"
+        "contains a character that RFC 6749 does not allow; allowed is printable ASCII except the space, the quotation \
+         mark and the backslash"
     )]
     ScopeCharacter,
 
-    #[error("is not one of RFC 3339, such as 1985-04-12T23:20:50Z")]
+    #[error("is not in the format of RFC 3339, such as 1985-04-12T23:20:50Z")]
     NotRfc3339,
-    #[error("is not an exported one; valid is the text that an `AuditHead` was displayed as")]
+    #[error("is not an exported head; pass the text that `AuditHead` displays")]
     AuditHead,
 
     /// [RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1).
     #[error("has more than one \"{0}\"")]
     DuplicateParameter(&'static str),
-    /// Nothing says who asked for it.
+    /// Nothing identifies the consent.
     #[error("has no \"state\"")]
     MissingState,
     #[error("has neither \"code\" nor \"error\"")]
     MissingCode,
     #[error("is longer than 64 KiB")]
     CallbackTooLong,
-    /// It has both a code and an error, no query at all, or blanks within it.
-    #[error("is not an authorization response; valid is the URL that the browser was led to, or its query")]
+    /// The callback has both a code and an error, no query, or whitespace inside.
+    #[error(
+        "is not an authorization response; pass the URL that the browser was redirected to, or its query"
+    )]
     CallbackMalformed,
 
     #[cfg(feature = "ureq")]
-    #[error("are not certificates in PEM, or one of them cannot be a root")]
+    #[error("are not PEM certificates, or one of them is not a valid root")]
     Roots,
     #[cfg(feature = "ureq")]
     #[error("is not the URL of an HTTP proxy, which begins with http:// or https://")]
     Proxy,
 
     #[cfg(feature = "gateway")]
-    #[error("is not an https origin, such as https://agent.example")]
+    #[error("is not an https origin, such as https://agent.example; set a path with Mount::under")]
     Origin,
     #[cfg(feature = "gateway")]
     #[error(
@@ -163,7 +164,7 @@ impl Rule {
         }
     }
 
-    /// What a value is for that only this rule concerns.
+    /// Returns the description of values that only this rule concerns.
     const fn purpose(self) -> &'static str {
         match self {
             Self::Empty

@@ -1,4 +1,4 @@
-//! Plain data: who acts, what is connected, what was granted. No I/O, no clock, no secret.
+//! Plain data: who acts, what is connected, what was granted. No I/O, no clock, no secrets.
 
 mod actor;
 mod civil;

@@ -13,11 +13,11 @@ use crate::model::{InvalidValue, Rule};
 pub struct Scope(Box<str>);
 
 impl Scope {
-    /// Checks and takes a scope.
+    /// Checks and returns a scope.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if it is empty, too long, or breaks the grammar.
+    /// [`InvalidValue`] if it is empty, too long, or violates the grammar.
     pub fn new(value: impl Into<String>) -> Result<Self, InvalidValue> {
         let value = value.into();
         if value.is_empty() {
@@ -35,7 +35,7 @@ impl Scope {
         Ok(Self(value.into_boxed_str()))
     }
 
-    /// The scope as text.
+    /// Returns the scope as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -73,17 +73,17 @@ impl fmt::Debug for Scope {
     }
 }
 
-/// A set of scopes. Printed and parsed as a list with single spaces, in alphabetical order.
+/// A set of scopes. Its text form is a list with single spaces, in alphabetical order.
 #[derive(Clone, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Scopes(BTreeSet<Scope>);
 
 impl Scopes {
-    /// The set of these scopes.
+    /// Returns the set of these scopes.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] for the first one that breaks the grammar.
+    /// [`InvalidValue`] for the first scope that violates the grammar.
     pub fn new<I>(scopes: I) -> Result<Self, InvalidValue>
     where
         I: IntoIterator,
@@ -102,19 +102,19 @@ impl Scopes {
         self.0.is_empty()
     }
 
-    /// Returns how many scopes there are.
+    /// Returns the number of scopes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Returns whether this very scope (case-sensitive) is in the set.
+    /// Returns whether the set contains this scope (case-sensitive).
     #[must_use]
     pub fn contains(&self, scope: &str) -> bool {
         self.0.contains(scope)
     }
 
-    /// The scopes in alphabetical order.
+    /// Returns the scopes in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &Scope> {
         self.0.iter()
     }
@@ -124,19 +124,19 @@ impl Scopes {
         self.0.insert(scope);
     }
 
-    /// What is in this set or the other.
+    /// Returns the scopes that are in this set or in `other`.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         Self(self.0.union(&other.0).cloned().collect())
     }
 
-    /// What is in this set and not in the other.
+    /// Returns the scopes that are in this set but not in `other`.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         Self(self.0.difference(&other.0).cloned().collect())
     }
 
-    /// The scopes with `separator` between them.
+    /// Returns the scopes, joined with `separator`.
     #[must_use]
     pub fn join(&self, separator: &str) -> String {
         let mut text = String::new();
@@ -152,7 +152,7 @@ impl Scopes {
 
 impl FromStr for Scopes {
     type Err = InvalidValue;
-    /// Reads a list with any number of spaces between the scopes; the empty string is the empty
+    /// Parses a list with any number of spaces between the scopes. The empty string is the empty
     /// set.
     fn from_str(value: &str) -> Result<Self, InvalidValue> {
         Self::new(value.split(' ').filter(|scope| !scope.is_empty()))
@@ -177,7 +177,7 @@ impl fmt::Debug for Scopes {
     }
 }
 
-/// The scopes as the [`oauth2`] crate has them.
+/// Converts the scopes to those of the [`oauth2`] crate.
 impl From<&Scopes> for Vec<oauth2::Scope> {
     fn from(scopes: &Scopes) -> Self {
         scopes
@@ -187,7 +187,7 @@ impl From<&Scopes> for Vec<oauth2::Scope> {
     }
 }
 
-/// Checks scopes of the [`oauth2`] crate, which takes any text.
+/// Checks scopes of the [`oauth2`] crate, which accepts any text.
 impl TryFrom<Vec<oauth2::Scope>> for Scopes {
     type Error = InvalidValue;
 

@@ -1,4 +1,4 @@
-//! The state of a connection and of its grant, and whose it is.
+//! The state of a connection and of its grant, and the account it belongs to.
 
 use std::collections::BTreeMap;
 
@@ -7,45 +7,45 @@ use crate::model::{ServerId, Timestamp};
 /// Values that fill the placeholders of a descriptor's URLs, such as `tenant` or `base_url`.
 pub type Parameters = BTreeMap<String, String>;
 
-/// Whether a connection can be resolved.
+/// The status of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Status {
-    /// It holds tokens.
+    /// The connection has tokens.
     Active,
-    /// Only a new consent brings it back.
+    /// The connection needs a new consent.
     NeedsConsent(NeedsConsent),
-    /// It was revoked here; nothing of its tokens is left.
+    /// The connection was revoked locally. All its tokens are erased.
     Revoked,
 }
 
-/// Why a connection needs a new consent.
+/// A reason why a connection needs a new consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum NeedsConsent {
-    /// The server refused the refresh token for good.
+    /// The server permanently rejected the refresh token.
     Rejected,
     /// The access token expired and there is no refresh token.
     Expired,
-    /// A refresh was cut off after the request was sent, and the server takes the old token no
-    /// more: the new one was lost on the way.
+    /// A refresh was interrupted after the request was sent, and the server no longer accepts the
+    /// old token: the new one was lost.
     LostInFlight,
-    /// The server has refused the refresh token for more than a day without saying why. The token
-    /// is kept for a while, to be [tried again](crate::ConnectionManager::retry_rejected) on
-    /// request.
+    /// The server has refused the refresh token for more than a day without giving a reason. The
+    /// token is kept for a while, so that it can be
+    /// [retried](crate::ConnectionManager::retry_rejected) on request.
     Unexplained,
-    /// The host's client at the authorization server was replaced, and the host
-    /// [confirmed](crate::provider::ClientRegistration::replacing) that. Nobody can refresh tokens
-    /// of the former client.
+    /// The host's client at the authorization server was replaced, as the host
+    /// [confirmed](crate::provider::ClientRegistration::replacing). No other client can refresh the
+    /// tokens of the former one.
     ClientChanged,
 }
 
 impl NeedsConsent {
-    /// The reason as one lower-case word, for storage and display.
+    /// Returns the reason as one lower-case word, for storage and display.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -66,14 +66,14 @@ impl NeedsConsent {
         Self::ClientChanged,
     ];
 
-    /// Returns the reason that [`as_str`](Self::as_str) wrote.
+    /// Returns the reason with this name, as written by [`as_str`](Self::as_str).
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == code)
     }
 }
 
-/// Whose account a connection is, in the provider's words.
+/// The account that a connection uses, as reported by the provider.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Account {
@@ -81,12 +81,13 @@ pub struct Account {
     pub id: String,
     /// The e-mail address, if the provider gives one.
     pub email: Option<String>,
-    /// A name for people.
+    /// A display name.
     pub label: Option<String>,
 }
 
-/// Who issued the tokens, and where they may be sent: recorded at consent, authenticated together
-/// with the tokens, and compared with the descriptor before each request.
+/// The server and client that issued the tokens, and the endpoints that the tokens may be sent to.
+/// This data is recorded at consent, authenticated together with the tokens, and compared with the
+/// descriptor before each request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
@@ -95,16 +96,16 @@ pub struct IssuedBy {
     pub server: ServerId,
     /// The token endpoint that issued the tokens.
     pub token_endpoint: String,
-    /// The endpoint that the refresh token is sent to; the token endpoint at most servers.
+    /// The endpoint that receives the refresh token; at most servers, the token endpoint.
     pub refresh_endpoint: String,
-    /// The endpoint that the tokens are revoked at, if the descriptor named one at the time.
+    /// The endpoint that revokes the tokens, if the descriptor named one at the time.
     pub revocation_endpoint: Option<String>,
-    /// The client id that they were issued to.
+    /// The client id that the tokens were issued to.
     pub client_id: String,
 }
 
 impl IssuedBy {
-    /// Returns the issuer with one token endpoint for everything and no revocation endpoint.
+    /// Returns an issuer with one token endpoint for everything and no revocation endpoint.
     #[must_use]
     pub fn new(server: ServerId, token_endpoint: impl Into<String>, client_id: impl Into<String>) -> Self {
         let token_endpoint = token_endpoint.into();
@@ -118,99 +119,102 @@ impl IssuedBy {
     }
 }
 
-/// How the attempts to refresh fare.
+/// The state of a grant's refreshes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub struct RefreshState {
-    /// Failures in a row since the last success.
+    /// The number of consecutive failures since the last success.
     pub failures: u32,
-    /// No attempt before this time.
+    /// The earliest time of the next attempt.
     pub not_before: Option<Timestamp>,
     /// The last failure, until a success clears it.
     pub last_failure: Option<FailureCode>,
     /// The time when the last failure happened.
     pub failed_at: Option<Timestamp>,
-    /// A refresh that has begun and has not ended.
+    /// The claim of a refresh that is in progress.
     pub in_flight: Option<InFlight>,
-    /// Until when a refused refresh token is kept, sealed and out of reach, to be tried again on
-    /// request.
+    /// The time until which a rejected refresh token is kept, encrypted and unused, so that it can
+    /// be retried on request.
     pub quarantined_until: Option<Timestamp>,
-    /// A short check of the client registration and the endpoint with which the last attempt
-    /// failed, where the failure is the [operator's](FailureCode::is_operators_fault): a changed
-    /// registration ends the back-off.
+    /// A short checksum of the client registration and the endpoint of the last failed attempt, if
+    /// the failure is [for an administrator](FailureCode::is_operators_fault) to fix. A change of
+    /// the registration ends the back-off.
     #[cfg_attr(feature = "serde", serde(default))]
     pub failed_setup: Option<u16>,
-    /// The time when the API refused the access token of this generation although it had just been
-    /// refreshed.
+    /// The time when the API refused the access token of this generation right after a refresh.
     #[cfg_attr(feature = "serde", serde(default))]
     pub token_refused_at: Option<Timestamp>,
-    /// The time when the refresh token expires, if the server said so in a token answer.
+    /// The time when the refresh token expires, if the server reported it in a token answer.
     #[cfg_attr(feature = "serde", serde(default))]
     pub refresh_token_expires_at: Option<Timestamp>,
 }
 
-/// A refresh that has begun and has not ended, or has been cut off.
+/// A refresh that is in progress, or was interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub struct InFlight {
-    /// The time when it was claimed.
+    /// The time of the claim.
     pub since: Timestamp,
-    /// The time when the claim lapses, if its holder does not end it.
+    /// The time when the claim expires if its holder does not end it.
     pub until: Timestamp,
 }
 
-/// Why a refresh failed, as a closed code: the same words in `health`, in errors and in the page.
+/// The reason for a failed refresh, as a closed code. `health`, errors and pages use the same
+/// words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum FailureCode {
-    /// No connection, no name, no TLS: the request was not sent.
+    /// The request was not sent: the name, the connection or TLS failed.
     Unreachable,
-    /// The certificate of the server is not trusted: the request was not sent. An administrator
-    /// adds the root of a company's own authority to the HTTP client, or the provider renews its
+    /// The server's certificate is not trusted, so the request was not sent. An administrator adds
+    /// the root of a private certificate authority to the HTTP client, or the provider renews its
     /// certificate.
     Untrusted,
     /// The host's HTTP client refused the request: plain `http`, or an address that it does not
-    /// allow. For an administrator to fix.
+    /// allow. An administrator must fix this.
     NotSent,
-    /// No answer in time; whether the server acted is unknown.
+    /// The server did not answer in time. It may have processed the request.
     TimedOut,
-    /// The connection broke after the request was sent; whether the server acted is unknown.
+    /// The connection broke after the request was sent. The server may have processed it.
     Interrupted,
-    /// The server has an error of its own (5xx, `server_error`, `temporarily_unavailable`).
+    /// The server reported an internal error (5xx, `server_error`, `temporarily_unavailable`).
     ServerError,
     /// Too many requests (429, `slow_down`).
     RateLimited,
-    /// The answer was no token answer: wrong type, broken JSON, no access token.
+    /// The answer was not a token answer: wrong type, broken JSON, no access token.
     UnreadableAnswer,
-    /// The answer exceeds a limit of this crate: 1 MiB in all, 64 KiB for each token; or the limit
-    /// of the HTTP client for headers, which is 128 in the default client.
+    /// The answer exceeds a limit of this crate (1 MiB in total, 64 KiB per token) or the HTTP
+    /// client's limit for headers (128 in the default client).
     AnswerTooLarge,
-    /// The server refused the client: wrong id or secret. The operator's to correct.
+    /// The server issued a token of another type than `bearer`. If the API accepts it as a bearer
+    /// token, set `answer.any_token_type` in the descriptor.
+    UnknownTokenType,
+    /// The server rejected the client: wrong id or secret. An administrator must fix this.
     ClientRejected,
-    /// The server refused the request as such (`invalid_request`, `unsupported_grant_type`, …). The
-    /// operator's to correct.
+    /// The server rejected the request itself (`invalid_request`, `unsupported_grant_type`, …). An
+    /// administrator must fix this.
     RequestRejected,
-    /// The server refused the grant for good (`invalid_grant` and its like).
+    /// The server permanently rejected the grant (`invalid_grant` and similar codes).
     GrantRejected,
-    /// The endpoint answered with a redirect, which is never followed with credentials.
+    /// The endpoint answered with a redirect. The crate never follows redirects with credentials.
     Redirected,
-    /// The server refused the request with a status of its own and an empty body: it does not say
+    /// The server refused the request with an unusual status and an empty body, which does not say
     /// what it refuses.
     Unexplained,
-    /// No request was sent: the host's configuration does not fit the connection any more. The
-    /// operator's to correct.
+    /// No request was sent: the host's configuration no longer fits the connection. An
+    /// administrator must fix this.
     Misconfigured,
     /// No request was sent: the host's [`ClientSource`](crate::provider::ClientSource) failed.
     ClientSourceFailed,
 }
 
 impl FailureCode {
-    /// The code as one lower-case word, for storage and display.
+    /// Returns the code as one lower-case word, for storage and display.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -223,6 +227,7 @@ impl FailureCode {
             Self::RateLimited => "rate_limited",
             Self::UnreadableAnswer => "unreadable_answer",
             Self::AnswerTooLarge => "answer_too_large",
+            Self::UnknownTokenType => "unknown_token_type",
             Self::ClientRejected => "client_rejected",
             Self::RequestRejected => "request_rejected",
             Self::GrantRejected => "grant_rejected",
@@ -233,14 +238,14 @@ impl FailureCode {
         }
     }
 
-    /// The code that [`as_str`](Self::as_str) wrote.
+    /// Returns the code with this name, as written by [`as_str`](Self::as_str).
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|failure| failure.as_str() == code)
     }
 
     /// Every code.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Unreachable,
         Self::Untrusted,
         Self::NotSent,
@@ -250,6 +255,7 @@ impl FailureCode {
         Self::RateLimited,
         Self::UnreadableAnswer,
         Self::AnswerTooLarge,
+        Self::UnknownTokenType,
         Self::ClientRejected,
         Self::RequestRejected,
         Self::GrantRejected,
@@ -259,7 +265,7 @@ impl FailureCode {
         Self::ClientSourceFailed,
     ];
 
-    /// Returns whether the server may have acted on the request although no answer was read.
+    /// Returns whether the server may have processed the request although no answer was read.
     #[must_use]
     pub const fn outcome_unknown(self) -> bool {
         matches!(
@@ -269,10 +275,11 @@ impl FailureCode {
                 | Self::ServerError
                 | Self::UnreadableAnswer
                 | Self::AnswerTooLarge
+                | Self::UnknownTokenType
         )
     }
 
-    /// Returns whether only the operator can correct it: nothing is wrong with the user's grant.
+    /// Returns whether only an administrator can fix the failure: the user's grant is still valid.
     #[must_use]
     pub const fn is_operators_fault(self) -> bool {
         matches!(
@@ -290,21 +297,25 @@ impl std::fmt::Display for FailureCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Unreachable => "the provider cannot be reached",
-            Self::Untrusted => "the certificate of the provider is not trusted",
-            Self::NotSent => "the HTTP client does not send such a request",
+            Self::Untrusted => "the provider's certificate is not trusted",
+            Self::NotSent => "the HTTP client refused the request",
             Self::TimedOut => "the provider did not answer in time",
-            Self::Interrupted => "the connection to the provider broke",
-            Self::ServerError => "the provider has an error of its own",
-            Self::RateLimited => "the provider asks for fewer requests",
+            Self::Interrupted => "the connection to the provider was interrupted",
+            Self::ServerError => "the provider reported an internal error",
+            Self::RateLimited => "the provider received too many requests",
             Self::UnreadableAnswer => "the provider's answer could not be read",
             Self::AnswerTooLarge => {
-                "the provider's answer exceeds a limit: 1 MiB in all, 64 KiB for a token, 128 headers"
+                "the provider's answer exceeds a limit: 1 MiB in total, 64 KiB per token, 128 headers"
             }
-            Self::ClientRejected => "the provider refuses the client credentials",
-            Self::RequestRejected => "the provider refuses the request",
-            Self::GrantRejected => "the provider refuses the grant",
+            Self::UnknownTokenType => {
+                "the provider issued a token of another type than bearer; if its API accepts the token, set \
+                 answer.any_token_type in the descriptor"
+            }
+            Self::ClientRejected => "the provider rejected the client credentials",
+            Self::RequestRejected => "the provider rejected the request",
+            Self::GrantRejected => "the provider rejected the grant",
             Self::Redirected => "the provider answered with a redirect",
-            Self::Unexplained => "the provider refuses the request and does not say why",
+            Self::Unexplained => "the provider refused the request without giving a reason",
             Self::Misconfigured => "the configuration does not fit the connection",
             Self::ClientSourceFailed => "the client registration could not be looked up",
         })

@@ -10,41 +10,41 @@ use crate::model::{InvalidValue, Rule};
 
 /// A point in time in whole milliseconds since 1970-01-01 00:00:00 UTC.
 ///
-/// What is stored and what is read back are equal, which `SystemTime` (nanoseconds,
-/// platform-dependent range) does not give. Arithmetic saturates: a server's `expires_in` of 10^18
-/// is far away, not a panic.
+/// A stored time equals the time that is read back, unlike `SystemTime` (nanoseconds,
+/// platform-dependent range). Arithmetic saturates: a server's `expires_in` of 10^18 is far in the
+/// future, not a panic.
 ///
 /// [`Display`](fmt::Display) writes [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339) in UTC with
-/// milliseconds, such as `2026-03-01T14:05:00.000Z`, and [`FromStr`] reads it with any offset. A
-/// year outside 0 to 9999, which RFC 3339 does not have, is written with a sign and at least six
-/// digits, as ISO 8601 and ECMAScript do.
+/// milliseconds, such as `2026-03-01T14:05:00.000Z`, and [`FromStr`] accepts any offset. RFC 3339
+/// has no years outside 0 to 9999; they are written with a sign and at least six digits, as in ISO
+/// 8601 and ECMAScript.
 ///
-/// With the feature `serde` a time is this text in formats for people, such as JSON, and the number
-/// of its milliseconds in binary formats. Formats for people are also read with the number, which
-/// earlier versions wrote.
+/// With the feature `serde`, a time serializes as this text in human-readable formats, such as
+/// JSON, and as its number of milliseconds in binary formats. Human-readable formats also accept
+/// the number, which earlier versions wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The time with this many milliseconds since the Unix epoch.
+    /// Returns the time at this number of milliseconds since the Unix epoch.
     #[must_use]
     pub const fn from_unix_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     #[must_use]
     pub const fn as_unix_millis(self) -> i64 {
         self.0
     }
 
-    /// Returns how long after `earlier` this is; zero if it is not after it.
+    /// Returns the duration since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// This time, that much earlier.
+    /// Returns the time that is `duration` earlier.
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(millis(duration)))
@@ -72,7 +72,7 @@ impl From<SystemTime> for Timestamp {
 }
 
 impl From<Timestamp> for SystemTime {
-    /// Clamps to the epoch what lies before it or out of the platform's range.
+    /// Clamps times before the epoch, or outside the platform's range, to the epoch.
     fn from(time: Timestamp) -> Self {
         let millis = u64::try_from(time.0).unwrap_or(0);
         UNIX_EPOCH
@@ -107,7 +107,7 @@ impl fmt::Display for Timestamp {
 impl FromStr for Timestamp {
     type Err = InvalidValue;
 
-    /// Reads a time of RFC 3339. Digits after the milliseconds are cut off.
+    /// Parses a time of RFC 3339. Digits after the milliseconds are ignored.
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         parse(text.as_bytes()).ok_or_else(|| Rule::NotRfc3339.into())
     }
@@ -129,7 +129,7 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
     Some(Timestamp(i64::try_from(time).ok()?))
 }
 
-/// Four digits, or a sign and six to nine.
+/// Parses a year: four digits, or a sign and six to nine digits.
 fn year(rest: &mut &[u8]) -> Option<i64> {
     let sign = match rest.first()? {
         b'+' => 1,
@@ -145,7 +145,7 @@ fn year(rest: &mut &[u8]) -> Option<i64> {
     }
 }
 
-/// Two digits after one of these separators.
+/// Parses two digits after one of these separators.
 fn after(rest: &mut &[u8], separators: &[u8]) -> Option<i64> {
     let (first, others) = rest.split_first()?;
     if !separators.contains(first) {
@@ -164,7 +164,7 @@ fn digits(rest: &mut &[u8], len: usize) -> Option<i64> {
     })
 }
 
-/// The milliseconds of a fraction of a second, if there is one.
+/// Parses the milliseconds of a fraction of a second, if there is one.
 fn fraction(rest: &mut &[u8]) -> Option<i64> {
     let Some(after) = rest.strip_prefix(b".") else {
         return Some(0);
@@ -183,7 +183,7 @@ fn fraction(rest: &mut &[u8]) -> Option<i64> {
     )
 }
 
-/// The offset from UTC, in seconds. Nothing may follow it.
+/// Parses the offset from UTC, in seconds. Nothing may follow it.
 fn offset(mut rest: &[u8]) -> Option<i64> {
     let sign = match rest {
         b"Z" | b"z" => return Some(0),

@@ -1,4 +1,4 @@
-//! What an operator should know about the place where a vault is kept.
+//! Warnings about the place where a vault is stored.
 
 use std::fmt;
 

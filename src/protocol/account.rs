@@ -1,4 +1,4 @@
-//! Whose account was connected: one GET with the new access token.
+//! Requests the connected account: one GET with the new access token.
 
 use http::Method;
 use http::header::{ACCEPT, HeaderValue};
@@ -14,10 +14,10 @@ use crate::provider::compiled::CompiledProvider;
 use crate::provider::{AccountEndpoint, AccountPointers, Pointer};
 use crate::secret::AccessToken;
 
-/// The longest value that is kept, in bytes.
+/// The maximum length of a stored value, in bytes.
 const MAX_LEN: usize = 512;
 
-/// The request that asks whose account it is.
+/// Returns the request for the account.
 ///
 /// # Errors
 ///
@@ -42,10 +42,11 @@ pub fn account_request(
         .map_err(|_| RequestError::Header)
 }
 
-/// The account that the answer names, if it is a 2xx with an id where the descriptor says.
+/// Returns the account that the answer names, if it has a 2xx status and an id at a place that the
+/// descriptor lists.
 ///
-/// Values longer than 512 bytes or with control characters are refused: an id is compared and an
-/// address is shown.
+/// Values that are longer than 512 bytes or contain control characters are rejected: an id is
+/// compared, and an address is displayed.
 #[must_use]
 pub fn parse_account(endpoint: &AccountEndpoint, response: &HttpResponse) -> Option<Account> {
     if !response.status.is_success() {
@@ -59,9 +60,9 @@ pub fn parse_account(endpoint: &AccountEndpoint, response: &HttpResponse) -> Opt
     })
 }
 
-/// The account that a token answer names, where the descriptor says.
+/// Returns the account that a token answer names, at the places that the descriptor lists.
 ///
-/// The answer holds tokens: only what the pointers point to is copied out of it.
+/// The answer contains tokens: only the values that the pointers lead to are copied out of it.
 #[must_use]
 pub fn account_in_answer(pointers: &AccountPointers, response: &HttpResponse) -> Option<Account> {
     let first = |list: &[Pointer]| {
@@ -84,7 +85,7 @@ pub(super) fn is_usable(text: &str) -> bool {
             .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
 }
 
-/// What the first pointer that finds a usable string or number finds.
+/// Returns the value of the first pointer that leads to a usable string or number.
 fn find(body: &Value, pointers: &[Pointer]) -> Option<String> {
     pointers.iter().find_map(|pointer| {
         let text = match pointer.find_in(body)? {

@@ -1,4 +1,4 @@
-//! The body of an answer from a token endpoint, whatever form it takes.
+//! Reads the body of an answer from a token endpoint in any of its forms.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::protocol::form::pairs;
 use crate::protocol::json::{find, is_nothing, member, plain, text};
 use crate::provider::{AnswerShape, Pointer, ServerDescriptor};
 
-/// The lifetime of the refresh token, as most servers that tell it call it.
+/// The most common name of the refresh token's lifetime.
 const REFRESH_LIFETIME: &str = "refresh_token_expires_in";
 
-/// What is kept of the body. Everything else in it is ignored.
+/// The members of the body that are used. Everything else in it is ignored.
 #[derive(Default)]
 pub(super) struct Answer {
     pub(super) access_token: Option<Zeroizing<String>>,
@@ -28,12 +28,11 @@ pub(super) struct Answer {
     pub(super) expires_in: Option<Duration>,
     pub(super) refresh_token_expires_in: Option<Duration>,
     pub(super) scopes: Option<Scopes>,
-    /// The error code. Empty where the body says that there is an error and not which.
+    /// The error code. Empty if the body reports an error without a code.
     pub(super) error: Option<Zeroizing<String>>,
 }
 
-/// The members, each left where it stands in the body: nothing is copied until it is known to be
-/// wanted.
+/// The members of the body, each as a reference: nothing is copied until it is known to be needed.
 #[derive(Default)]
 struct Members<'a> {
     access_token: Option<&'a RawValue>,
@@ -44,7 +43,7 @@ struct Members<'a> {
     refresh_token_expires_in: Option<&'a RawValue>,
     scope: Option<&'a RawValue>,
     error: Option<&'a RawValue>,
-    // Errors in the manner of Fitbit, of ClickUp, of Slack.
+    // Errors in the formats of Fitbit, ClickUp and Slack.
     errors: Option<&'a RawValue>,
     err: Option<&'a RawValue>,
     ecode: Option<&'a RawValue>,
@@ -52,7 +51,7 @@ struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// Returns where the member of this name is kept, if it is one of these.
+    /// Returns the slot of the member with this name, if it is one of these.
     fn place(&mut self, name: &str) -> Option<&mut Option<&'a RawValue>> {
         Some(match name {
             "access_token" => &mut self.access_token,
@@ -74,8 +73,8 @@ impl<'a> Members<'a> {
     }
 }
 
-/// A member that comes twice must not cost the tokens beside it: the last one counts, as for most
-/// parsers, unless it says nothing.
+/// A duplicate member must not invalidate the tokens. As in most parsers, the last one counts,
+/// unless it is empty.
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
@@ -124,13 +123,13 @@ struct ErrorMembers<'a> {
 }
 
 impl Answer {
-    /// Reads the body: a JSON object, or a form where the content type says so. `None` if it is
+    /// Reads the body: a JSON object, or a form if the content type says so. `None` if it is
     /// neither.
     pub(super) fn read(response: &HttpResponse) -> Option<Self> {
         let body = body(response);
         let is_object = body.trim_ascii_start().starts_with(b"{");
         if is_object {
-            // Some servers call their JSON `text/plain` or `text/html`.
+            // Some servers label their JSON as `text/plain` or `text/html`.
             serde_json::from_slice(body).ok().map(Self::from_members)
         } else if is_form(response) {
             Self::from_form(body)
@@ -139,7 +138,7 @@ impl Answer {
         }
     }
 
-    /// The same, from where this server's answers have things.
+    /// Reads the body with the places that this server's descriptor lists.
     pub(super) fn read_as(server: &ServerDescriptor, response: &HttpResponse) -> Option<Self> {
         let shape = &server.answer;
         if *shape == AnswerShape::default() {
@@ -202,7 +201,7 @@ impl Answer {
         }
     }
 
-    /// The same from a form. A member that comes twice counts as in JSON: the last one that is not
+    /// Reads a form. As in JSON, the last of several members with one name counts, unless it is
     /// empty.
     fn from_form(body: &[u8]) -> Option<Self> {
         let mut answer = Self::default();
@@ -228,7 +227,7 @@ impl Answer {
     }
 }
 
-/// The body without the byte order mark that some servers put before JSON.
+/// Returns the body without the byte order mark that some servers put before JSON.
 fn body(response: &HttpResponse) -> &[u8] {
     let body = response.body.as_bytes();
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
@@ -247,7 +246,7 @@ fn is_form(response: &HttpResponse) -> bool {
         })
 }
 
-/// The error code, if the body says that there is an error.
+/// Returns the error code, if the body reports an error.
 fn error(members: &Members<'_>) -> Option<Zeroizing<String>> {
     let says_no = |raw: &&RawValue| !is_nothing(raw);
     if let Some(raw) = members.error.filter(says_no) {
@@ -265,7 +264,7 @@ fn error(members: &Members<'_>) -> Option<Zeroizing<String>> {
     failed.then(Zeroizing::default)
 }
 
-/// The code of an error that is a string or an object.
+/// Returns the code of an error that is a string or an object.
 fn code(raw: &RawValue) -> Zeroizing<String> {
     if let Some(code) = text(raw) {
         return code;
@@ -278,10 +277,11 @@ fn code(raw: &RawValue) -> Zeroizing<String> {
         .unwrap_or_default()
 }
 
-/// A lifetime in seconds: a number or a numeric string, whole or not. What is zero, negative,
-/// absurd or not a number is unknown: servers write 0 for tokens that do not expire.
+/// Parses a lifetime in seconds: a number or a numeric string, whole or not. Returns `None` for
+/// values that are zero, negative, absurd or not numbers: servers write 0 for tokens that do not
+/// expire.
 fn seconds(text: &str) -> Option<Duration> {
-    /// Three thousand years; the largest in use is 315 360 000, ten years.
+    /// Three thousand years; the largest value in use is 315 360 000, ten years.
     const ABSURD: f64 = 1e11;
     let seconds: f64 = text.trim_matches('"').trim().parse().ok()?;
     (1.0..ABSURD)
@@ -289,7 +289,8 @@ fn seconds(text: &str) -> Option<Duration> {
         .then(|| Duration::from_secs_f64(seconds.trunc()))
 }
 
-/// Scopes in a string, with spaces or commas, or in an array. Nothing named is nothing said.
+/// Parses scopes in a string, separated by spaces or commas, or in an array. An empty list counts
+/// as absent.
 fn scopes(raw: &RawValue) -> Option<Scopes> {
     if let Some(text) = text(raw) {
         return split(&text);

@@ -19,52 +19,52 @@ use crate::random;
 use crate::random::RandomUnavailable;
 use crate::secret::{Binding, PkceVerifier, SecretText, State};
 
-/// A new `state`: 256 random bits, with nothing about the user in them
+/// Returns a new `state`: 256 random bits, without information about the user
 /// ([RFC 6749 §10.10](https://www.rfc-editor.org/rfc/rfc6749#section-10.10)).
 ///
 /// # Errors
 ///
-/// [`RandomUnavailable`] if the operating system has no random numbers.
+/// [`RandomUnavailable`] if the operating system returns no random numbers.
 pub(crate) fn new_state() -> Result<State, RandomUnavailable> {
     Ok(State::new(random::token_256()?.as_str()))
 }
 
-/// A new PKCE verifier: 256 random bits as 43 characters
+/// Returns a new PKCE verifier: 256 random bits as 43 characters
 /// ([RFC 7636 §4.1](https://www.rfc-editor.org/rfc/rfc7636#section-4.1)).
 ///
 /// # Errors
 ///
-/// [`RandomUnavailable`] if the operating system has no random numbers.
+/// [`RandomUnavailable`] if the operating system returns no random numbers.
 pub(crate) fn new_verifier() -> Result<PkceVerifier, RandomUnavailable> {
     Ok(PkceVerifier::new(random::token_256()?.as_str()))
 }
 
-/// A new binding: what ties a consent to the browser that began it
+/// Returns a new binding, which ties a consent to the browser that started it
 /// ([RFC 9700 §2.1](https://www.rfc-editor.org/rfc/rfc9700#section-2.1)).
 ///
 /// # Errors
 ///
-/// [`RandomUnavailable`] if the operating system has no random numbers.
+/// [`RandomUnavailable`] if the operating system returns no random numbers.
 pub(crate) fn new_binding() -> Result<Binding, RandomUnavailable> {
     Ok(Binding::new(random::token_256()?.as_str()))
 }
 
 /// Returns the S256 challenge of a verifier
-/// ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)), or nothing if the
-/// verifier is not one: 43 to 128 characters.
+/// ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)), or `None` if the verifier
+/// does not have 43 to 128 characters.
 fn challenge(verifier: &PkceVerifier) -> Option<PkceCodeChallenge> {
     let verifier = verifier.expose_secret();
     if !(43..=128).contains(&verifier.len()) {
         return None;
     }
-    // Lent to a type that does not wipe it, and taken back out of it.
+    // `PkceCodeVerifier` does not wipe its string, so the string is taken back out of it.
     let lent = PkceCodeVerifier::new(verifier.to_owned());
     let challenge = PkceCodeChallenge::from_code_verifier_sha256(&lent);
     drop(Zeroizing::new(lent.into_secret()));
     Some(challenge)
 }
 
-/// Text for a query with only that encoded which would end it or break the URL.
+/// Encodes text for a query, but only characters that would end the query or break the URL.
 fn raw_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -78,47 +78,47 @@ fn raw_text(text: &str) -> String {
     out
 }
 
-/// An authorization request
-/// ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)): `response_type=code`,
-/// always.
+/// An authorization request with `response_type=code`
+/// ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)).
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct AuthorizationRequest<'a> {
     /// The server.
     pub server: &'a CompiledServer,
-    /// What the services add, beside what the server adds.
+    /// The parameters that the services add, in addition to the server's.
     pub added: &'a AddedParameters,
     /// The values of the connection.
     pub parameters: &'a Parameters,
-    /// The server's authorization endpoint, filled in.
+    /// The server's authorization endpoint, with its placeholders filled in.
     pub endpoint: &'a Url,
     /// The host's client id.
     pub client_id: &'a str,
-    /// Where the browser comes back to.
+    /// The URI that the browser returns to.
     pub redirect_uri: &'a str,
-    /// What is asked for.
+    /// The requested scopes.
     pub scopes: &'a Scopes,
-    /// What ties the callback to this request.
+    /// The value that ties the callback to this request.
     pub state: &'a State,
-    /// What ties the code to this request. Used iff the server takes PKCE.
+    /// The value that ties the code to this request. Used if and only if the server supports PKCE.
     pub verifier: Option<&'a PkceVerifier>,
-    /// What the host may ask of the page.
+    /// The host's requests to the consent page.
     pub hints: &'a Hints,
 }
 
 impl AuthorizationRequest<'_> {
-    /// The URL to send the browser to. The endpoint's own query is kept, each parameter comes once,
-    /// empty ones are left out
+    /// Returns the URL to send the browser to. The endpoint's own query is kept, each parameter
+    /// appears once, and empty parameters are omitted
     /// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
     ///
     /// # Security
     ///
-    /// It has the `state` in it: show it to the person who began the consent and to nobody else,
-    /// and do not hand it to a shell to be opened.
+    /// The URL contains the `state`: show it only to the user who started the consent, and do not
+    /// pass it to a shell to be opened.
     #[must_use]
     pub fn url(&self) -> Url {
         let Some(mut added) = self.added() else {
-            // Without parameters the server refuses, which is right. So below.
+            // The server refuses a request without parameters, which is the safe outcome. The same
+            // applies below.
             return self.endpoint.clone();
         };
         let response_type = added.remove("response_type");
@@ -155,12 +155,13 @@ impl AuthorizationRequest<'_> {
         url.push_str("?");
         self.write_query(&own, fields, &mut url);
         let url = Zeroizing::new(url.into_string());
-        // A URL with another query is a URL. Without it the server refuses, which would be right.
+        // A URL remains valid with another query. If it did not, the server would refuse the bare
+        // endpoint.
         Url::parse(&url).unwrap_or(endpoint)
     }
 
-    /// Returns the request as `oauth2` writes it, with an empty state: a URL that grows leaves
-    /// copies of its text in memory. `None` if the redirect URI is not a URL.
+    /// Returns the request as `oauth2` writes it, with an empty state, because a URL that grows
+    /// leaves copies of its text in memory. `None` if the redirect URI is not a URL.
     fn without_state(
         &self,
         endpoint: Url,
@@ -179,7 +180,7 @@ impl AuthorizationRequest<'_> {
         Some(request.url().0)
     }
 
-    /// Writes the endpoint's own query and the fields, by this server's names and with its
+    /// Writes the endpoint's own query and the fields, under this server's names and with its
     /// resources.
     fn write_query(&self, own: &str, fields: Fields<'_>, out: &mut SecretText) {
         let server = self.server;
@@ -195,7 +196,7 @@ impl AuthorizationRequest<'_> {
             out.push_str(&fields.to_form());
             return;
         }
-        // What the endpoint has is written anew, by the server's names as well.
+        // The endpoint's own query is rewritten, also under the server's names.
         let own: Vec<_> = pairs(own.as_bytes()).collect();
         let mut all = Fields::new();
         for (name, value) in &own {
@@ -217,9 +218,9 @@ impl AuthorizationRequest<'_> {
         }
     }
 
-    /// Returns every parameter but three of the protocol's own, without the empty ones.
-    /// `response_type` is among them where the descriptor has it. `None` if the server takes PKCE
-    /// and the verifier is not one.
+    /// Returns all parameters except three of the protocol's own, without the empty ones.
+    /// `response_type` is included if the descriptor has it. `None` if the server supports PKCE and
+    /// the verifier is not valid.
     fn added(&self) -> Option<BTreeMap<&str, Cow<'_, str>>> {
         let mut added: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
         for (name, value) in self.server.added_to_authorization().iter().chain(self.added) {
@@ -252,8 +253,8 @@ impl AuthorizationRequest<'_> {
         Some(added)
     }
 
-    /// The value of an added parameter, with what is known of this request in it. Empty if it is
-    /// not known.
+    /// Returns the value of an added parameter, with the known values of this request filled in.
+    /// Empty if one of them is not known.
     fn value(&self, value: &AddedValue) -> String {
         let filled = value.fill(self.parameters, |name| match name {
             "client_id" => Some(self.client_id.to_owned()),
@@ -263,7 +264,7 @@ impl AuthorizationRequest<'_> {
         filled.map_or_else(String::new, |text| text.as_str().to_owned())
     }
 
-    /// The endpoint, without what this request sets itself in its query.
+    /// Returns the endpoint, without the query parameters that this request sets itself.
     fn bare_endpoint(&self, added: &BTreeMap<&str, Cow<'_, str>>) -> Url {
         const WRITTEN: [&str; 4] = ["response_type", "client_id", "state", "redirect_uri"];
         let set_here = |name: &str| added.contains_key(name) || WRITTEN.contains(&name);
@@ -305,7 +306,7 @@ mod tests {
         .url()
     }
 
-    /// The query as a map; a name that comes twice fails the test.
+    /// Returns the query as a map; a duplicate name fails the test.
     fn query(url: &Url) -> BTreeMap<String, String> {
         let mut map = BTreeMap::new();
         for (name, value) in url.query_pairs() {
@@ -330,8 +331,8 @@ mod tests {
         assert_eq!(challenge.as_str(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
     }
 
-    /// A request that would be weaker or other than it was meant to be has no parameters, so that
-    /// the server refuses it.
+    /// A request that would be weaker than intended, or different, has no parameters, so that the
+    /// server refuses it.
     #[test]
     fn what_cannot_be_written_is_not_asked_for() {
         let server = CompiledServer::compile(plain()).unwrap();
@@ -458,7 +459,7 @@ mod tests {
         ) {
             let mut server = plain();
             server.authorization_parameters = added;
-            // What validation refuses.
+            // Names that validation rejects.
             for name in ["state", "scope", "code", "resource", "nonce", "request"] {
                 server.authorization_parameters.remove(name);
             }
@@ -474,7 +475,8 @@ mod tests {
             for (name, value) in &server.authorization_parameters {
                 let found = pairs.iter().filter(|(found, _)| found == name).count();
                 let in_endpoint = kept.iter().filter(|(kept, _)| kept == name).count();
-                // One that is empty is not sent, and leaves the endpoint's own alone.
+                // An empty parameter is not sent, and leaves the endpoint's own parameter
+                // unchanged.
                 assert_eq!(found, if value.is_empty() { in_endpoint } else { 1 }, "{name} in {url}");
             }
         }

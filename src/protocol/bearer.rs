@@ -1,9 +1,9 @@
-//! The access token in an API request
+//! Sends the access token in an API request
 //! ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
 
 use crate::secret::{AccessToken, SecretBytes};
 
-/// The value of the header that carries the token: what stands before the token, and the token.
+/// Returns the value of the header that carries the token: the prefix and the token.
 #[must_use]
 pub fn bearer_value(prefix: &str, access_token: &AccessToken) -> SecretBytes {
     let token = access_token.expose_secret();

@@ -14,78 +14,78 @@ use crate::protocol::registered::token_code;
 use crate::provider::{IssuerPolicy, ServerDescriptor};
 use crate::secret::{AuthorizationCode, State};
 
-/// The longest callback that is read, in bytes. Codes of several kilobytes exist.
+/// The maximum length of a callback, in bytes. Codes of several kilobytes exist.
 const MAX_LEN: usize = 64 * 1024;
 
-/// The most parameters beside the protocol's own that are kept.
+/// The maximum number of parameters that are kept in addition to the protocol's own.
 const MAX_OTHERS: usize = 32;
 
-/// What the authorization server sent back through the browser.
+/// The response that the authorization server sent back through the browser.
 ///
-/// Nothing in it is trusted yet: the `state` has to be known, the acting user and the browser have
-/// to be those who began, and the issuer has to match, before the code is used.
+/// Nothing in it is trusted yet. Before the code is used, the `state` must be known, the acting
+/// user and the browser must be those that started the consent, and the issuer must match.
 pub struct AuthorizationResponse {
     state: State,
     issuer: Option<String>,
-    /// None where the code, if there is one, has another name than the standard's.
+    /// `None` if the code, if there is one, has a non-standard name.
     outcome: Option<Outcome>,
-    /// What else came: a value that a descriptor asks for, or the code under another name.
+    /// Other parameters: values that a descriptor captures, or the code under another name.
     others: Vec<(String, Zeroizing<String>)>,
 }
 
-/// What the authorization server decided.
+/// The decision of the authorization server.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "RFC 6749 knows no third outcome")]
 pub enum Outcome {
     /// A code, to be exchanged once.
     Code(AuthorizationCode),
-    /// No code.
+    /// An error instead of a code.
     Error(AuthorizationError),
 }
 
-/// Why the server gave no code
+/// A reason why the server issued no code
 /// ([RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1) and
 /// [OpenID Connect §3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError)). The
-/// server's own words are dropped: they are whatever stood in a URL.
+/// server's own text is dropped, because anyone can write it into a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthorizationError {
-    /// The person, or the server for them, said no.
+    /// The user declined, or the server refused on their behalf.
     #[error("access was denied")]
     AccessDenied,
-    /// The request was malformed. The operator's to mend.
-    #[error("the provider refuses the request")]
+    /// The request was malformed. An administrator must fix this.
+    #[error("the provider rejected the request; correct the descriptor")]
     InvalidRequest,
-    /// The client may not ask in this way. The operator's to mend.
-    #[error("the provider does not allow this client to ask")]
+    /// The client is not authorized to make this request. An administrator must fix this.
+    #[error("the provider does not authorize this client; correct its registration there")]
     UnauthorizedClient,
-    /// The server gives no codes. The operator's to mend.
-    #[error("the provider does not support the response type")]
+    /// The server does not issue codes. An administrator must fix this.
+    #[error("the provider does not support the response type; correct the descriptor")]
     UnsupportedResponseType,
     /// A scope is unknown or not allowed for this client.
-    #[error("the provider refuses the scopes")]
+    #[error("the provider rejected the scopes; enable them for the client, or request others")]
     InvalidScope,
-    /// The server has an error of its own.
-    #[error("the provider has an error of its own")]
+    /// The server reported an internal error.
+    #[error("the provider reported an internal error; try again later")]
     ServerError,
     /// The server is overloaded or under maintenance.
-    #[error("the provider is temporarily unavailable")]
+    #[error("the provider is temporarily unavailable; try again later")]
     TemporarilyUnavailable,
-    /// The person must be asked for consent, and the request said not to ask.
-    #[error("the provider needs to ask for consent")]
+    /// The server must ask the user for consent, but the request forbids prompts.
+    #[error("the provider must ask for consent; start again without prompt=none")]
     ConsentRequired,
-    /// The person must sign in, and the request said not to ask.
-    #[error("the provider needs the person to sign in")]
+    /// The user must sign in, but the request forbids prompts.
+    #[error("the user must sign in; start again without prompt=none")]
     LoginRequired,
-    /// The person must be asked something, and the request said not to ask.
-    #[error("the provider needs to ask something")]
+    /// The server must ask the user something, but the request forbids prompts.
+    #[error("the provider must ask the user a question; start again without prompt=none")]
     InteractionRequired,
     /// The resource is unknown ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
-    /// The operator's to mend.
-    #[error("the provider does not know the resource")]
+    /// An administrator must fix this.
+    #[error("the provider does not know the resource; correct the descriptor")]
     InvalidTarget,
-    /// A code of the server's own.
-    #[error("the provider gave no authorization")]
+    /// A code that the server defines itself.
+    #[error("the provider issued no authorization")]
     Other,
 }
 
@@ -108,7 +108,7 @@ impl AuthorizationError {
                 "invalid_target" => Self::InvalidTarget,
                 _ => Self::Other,
             },
-            // Of token endpoints and of the device flow.
+            // Codes of token endpoints and of the device flow.
             Code::Basic(Basic::InvalidClient | Basic::InvalidGrant | Basic::UnsupportedGrantType)
             | Code::AuthorizationPending
             | Code::SlowDown
@@ -116,7 +116,7 @@ impl AuthorizationError {
         }
     }
 
-    /// Returns whether asking again later may do.
+    /// Returns whether a later attempt may succeed.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         matches!(self, Self::ServerError | Self::TemporarilyUnavailable)
@@ -124,20 +124,20 @@ impl AuthorizationError {
 }
 
 impl AuthorizationResponse {
-    /// Reads a callback: the full URL, its path and query, or its query alone, with or without the
+    /// Parses a callback: the full URL, its path and query, or its query alone, with or without the
     /// `?`.
     ///
-    /// People paste callbacks into terminals and chats. Blanks, quotes and angle brackets around
-    /// it, line breaks and invisible characters within it, and `&amp;` for `&` are removed; a
-    /// request line of a log (`GET /callback?… HTTP/1.1`) is read as its target. Other blanks make
-    /// it malformed.
+    /// People paste callbacks into terminals and chats. The parser removes whitespace, quotes and
+    /// angle brackets around the callback, and line breaks and invisible characters inside it, and
+    /// reads `&amp;` as `&`. It reads a request line of a log (`GET /callback?… HTTP/1.1`) as its
+    /// target. Other whitespace makes the callback malformed.
     ///
-    /// Parameters that are not known are ignored, as RFC 6749 wants. A response with both a code
-    /// and an error is malformed: no server writes it, and nothing is consumed by refusing it.
+    /// Unknown parameters are ignored, as RFC 6749 requires. A response with both a code and an
+    /// error is malformed: no server writes it, and rejecting it consumes nothing.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] says what is missing or comes twice.
+    /// [`InvalidValue`] names the missing or duplicate parameter.
     pub fn parse(callback: &str) -> Result<Self, InvalidValue> {
         if callback.trim().len() > MAX_LEN {
             return Err(Rule::CallbackTooLong.into());
@@ -147,7 +147,7 @@ impl AuthorizationResponse {
         let (mut code, mut state, mut issuer, mut error) = (None, None, None, None);
         let mut others = Vec::new();
         for (name, mut value) in pairs(query.as_bytes()) {
-            // The secret types wipe the owned string that they are given.
+            // The secret types wipe the owned string that they receive.
             let mut owned = || std::mem::take(&mut *value);
             match name.as_str() {
                 "code" => once(&mut code, "code", AuthorizationCode::new(owned()))?,
@@ -179,12 +179,12 @@ impl AuthorizationResponse {
         })
     }
 
-    /// Returns a response with a code and a state that the host has read itself.
+    /// Returns a response with a code and a state that the host has parsed itself.
     ///
     /// # Security
     ///
-    /// It has no issuer: use [`parse`](Self::parse) where there is a URL, so that its `iss` is
-    /// compared.
+    /// The response has no issuer. If there is a URL, use [`parse`](Self::parse), so that its `iss`
+    /// is compared.
     #[must_use]
     pub fn new(code: impl Into<String>, state: impl Into<String>) -> Self {
         Self {
@@ -200,17 +200,17 @@ impl AuthorizationResponse {
         &self.state
     }
 
-    /// What ties it to a request, and what the server decided.
+    /// Returns the state and the outcome.
     pub(crate) fn into_state_and_outcome(self) -> (State, Outcome) {
         let outcome = self.outcome.unwrap_or(Outcome::Error(AuthorizationError::Other));
         (self.state, outcome)
     }
 
-    /// The same, with the code taken from where this server's callbacks have it.
+    /// Takes the code from the parameter that this server uses.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if there is none, and no error either.
+    /// [`InvalidValue`] if the response contains neither a code nor an error.
     pub(crate) fn with_code_of(mut self, server: &ServerDescriptor) -> Result<Self, InvalidValue> {
         if let Some(name) = server.code_parameter.as_deref().filter(|name| *name != "code")
             && !matches!(self.outcome, Some(Outcome::Error(_)))
@@ -228,7 +228,7 @@ impl AuthorizationResponse {
         Ok(self)
     }
 
-    /// The first value of a parameter that the protocol does not know.
+    /// Returns the first value of a parameter that is not part of the protocol.
     pub(crate) fn other(&self, name: &str) -> Option<&str> {
         self.others
             .iter()
@@ -237,7 +237,7 @@ impl AuthorizationResponse {
     }
 }
 
-/// Returns the state, the issuer and the outcome of a response, to be looked at by a test.
+/// Returns the state, the issuer and the outcome of a response, for tests.
 #[cfg(feature = "_internals")]
 #[must_use]
 pub fn parts(response: &AuthorizationResponse) -> (&State, Option<&str>, Option<&Outcome>) {
@@ -263,10 +263,10 @@ fn once<T>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), Inv
     }
 }
 
-/// The query of a URL, of a path with a query, or of a query.
+/// Returns the query of a URL, of a path with a query, or of a query.
 fn query_of(callback: &str) -> Option<&str> {
     let callback = callback.split('#').next().unwrap_or(callback);
-    // A colon or a slash before the first `=` is that of a scheme or a path: names have none.
+    // A colon or a slash before the first `=` belongs to a scheme or a path: names contain neither.
     let name_end = callback.find('=')?;
     let before = &callback[..name_end];
     if before.contains([':', '/', '?']) {
@@ -276,21 +276,21 @@ fn query_of(callback: &str) -> Option<&str> {
     }
 }
 
-/// The response is not from the server that was asked: a mix-up or a forgery. Whatever else it says
-/// is void.
+/// The response does not come from the server that was asked: a mix-up or a forgery. The rest of
+/// the response is void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the callback does not come from the authorization server that was asked")]
+#[error("the callback comes from a different authorization server than the one that was asked")]
 pub struct IssuerMismatch;
 
-/// Compares the response's issuer with the one that was asked, code point for code point
+/// Compares the response's issuer with the expected one, code point by code point
 /// ([RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207#section-2.4)).
 ///
-/// An issuer that must be there must be there with a code: servers that promise it leave it out of
-/// errors. Where the descriptor names no issuer, [`IssuerPolicy::IfKnown`] compares nothing.
+/// A required issuer is required only with a code: servers that promise it omit it from errors. If
+/// the descriptor names no issuer, [`IssuerPolicy::IfKnown`] compares nothing.
 ///
 /// # Errors
 ///
-/// [`IssuerMismatch`] if it is another, or is missing where the server promises it.
+/// [`IssuerMismatch`] if the issuer differs, or is missing although the server promises it.
 pub fn check_issuer(
     policy: IssuerPolicy,
     expected: Option<&str>,

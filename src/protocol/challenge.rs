@@ -1,4 +1,4 @@
-//! Why an API refused the token: `WWW-Authenticate`
+//! Reads why an API refused the token: `WWW-Authenticate`
 //! ([RFC 9110 §11.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1),
 //! [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
 
@@ -7,24 +7,24 @@ use http::header::WWW_AUTHENTICATE;
 
 use crate::model::Scopes;
 
-/// Why an API refused the access token.
+/// A reason why an API refused the access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BearerError {
-    /// `invalid_token`: expired, revoked or malformed. Another one may do.
+    /// `invalid_token`: expired, revoked or malformed. Another token may be accepted.
     InvalidToken,
-    /// `insufficient_scope`: a token with more scopes would do; these, if the API says which.
-    /// Neither a reason to refresh nor one to end the connection.
+    /// `insufficient_scope`: the call needs more scopes, which the API may name. This is neither a
+    /// reason to refresh nor to end the connection.
     InsufficientScope(Option<Scopes>),
-    /// `insufficient_user_authentication`: the person must sign in more strongly or again
+    /// `insufficient_user_authentication`: the user must sign in again, or with a stronger method
     /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)).
     InsufficientUserAuthentication,
-    /// Another error, or none named.
+    /// Another error, or none.
     Other,
 }
 
-/// What the answer's `Bearer` challenges say. `None` without such a challenge. The server's free
-/// text is dropped.
+/// Returns the error in the answer's `Bearer` challenges; `None` without such a challenge. The
+/// server's free text is dropped.
 #[must_use]
 pub fn bearer_error(headers: &HeaderMap) -> Option<BearerError> {
     let bearers: Vec<Challenge> = headers
@@ -53,7 +53,8 @@ struct Challenge {
 }
 
 impl Challenge {
-    /// The value of a parameter, if it comes once: of two that differ, neither can be believed.
+    /// Returns the value of a parameter, if it appears once: two different values are both
+    /// unreliable.
     fn get(&self, name: &str) -> Option<&str> {
         let mut values = self
             .parameters
@@ -64,7 +65,7 @@ impl Challenge {
     }
 }
 
-/// Reads one header line. What does not fit the grammar is skipped up to the next comma.
+/// A parser of one header line. Text that violates the grammar is skipped up to the next comma.
 struct Parser<'a> {
     rest: &'a [u8],
 }
@@ -86,8 +87,8 @@ impl<'a> Parser<'a> {
                 self.skip_to_comma();
                 continue;
             }
-            // A comma parts the parameters of one challenge as well as two challenges: what follows
-            // tells.
+            // A comma separates both the parameters of one challenge and two challenges: the text
+            // after it decides.
             if let Some(value) = self.value() {
                 if let Some(challenge) = challenges.last_mut() {
                     challenge.parameters.push((word, value));
@@ -102,7 +103,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// `= value` after a parameter's name, blanks allowed around the sign.
+    /// Parses `= value` after a parameter's name, with optional whitespace around the sign.
     fn value(&mut self) -> Option<String> {
         let start = self.rest;
         self.blanks();
@@ -118,8 +119,8 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// The rest of a quoted string, its quote having been read. One that is not closed ends with
-    /// the line.
+    /// Parses the rest of a quoted string after its opening quote. An unclosed string ends with the
+    /// line.
     fn quoted(&mut self) -> String {
         let mut text = Vec::new();
         let mut bytes = self.rest.iter();
@@ -134,7 +135,7 @@ impl<'a> Parser<'a> {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Skips `dG9rZW4=` after a scheme, if it stands alone up to the next comma or the end.
+    /// Skips `dG9rZW4=` after a scheme, if nothing else follows up to the next comma or the end.
     fn skip_token68(&mut self) {
         let start = self.rest;
         self.blanks();

@@ -8,18 +8,18 @@ use zeroize::Zeroizing;
 use crate::protocol::form::encode;
 use crate::secret::{ClientSecret, SecretBytes};
 
-/// How id and secret are written before base64.
+/// The encoding of the client id and secret before base64.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// Form-encoded, as RFC 6749 says.
+    /// Form-encoded, as RFC 6749 requires.
     Form,
-    /// As they are, for servers that do not decode.
+    /// Unencoded, for servers that do not decode.
     Plain,
-    /// The secret as the user name, no password.
+    /// The secret as the user name, without a password.
     SecretAsUser,
 }
 
-/// The value of the `Authorization` header.
+/// Returns the value of the `Authorization` header.
 pub(super) fn basic(client_id: &str, secret: &ClientSecret, encoding: Encoding) -> SecretBytes {
     let secret = secret.expose_secret();
     let mut pair = Zeroizing::new(String::with_capacity(3 * (client_id.len() + secret.len()) + 1));
@@ -39,7 +39,8 @@ pub(super) fn basic(client_id: &str, secret: &ClientSecret, encoding: Encoding) 
             pair.push(':');
         }
     }
-    // Room for all of it, so that nothing is moved: six for `Basic `, four for each three bytes.
+    // Reserves enough space, so that nothing is moved: six bytes for `Basic `, four for each three
+    // bytes.
     let mut header = String::with_capacity(6 + pair.len().div_ceil(3) * 4);
     header.push_str("Basic ");
     STANDARD.encode_string(pair.as_bytes(), &mut header);

@@ -1,4 +1,4 @@
-//! Which of a person's sites a connection is for.
+//! Finds the site that a connection is for.
 
 use serde_json::Value;
 
@@ -6,12 +6,12 @@ use crate::http::HttpResponse;
 use crate::model::Parameters;
 use crate::provider::{Discovery, InvalidParameter, ParameterProblem, Pointer, ServerDescriptor, Transport};
 
-/// The values that the answer gives for the descriptor's parameters.
+/// Returns the values of the descriptor's parameters in the answer.
 ///
 /// # Errors
 ///
-/// [`InvalidParameter`] names the parameter that has no value, or the one that must be named
-/// because several entries fit.
+/// [`InvalidParameter`] names the parameter without a value, or the one that the host must set
+/// because several entries match.
 pub fn parse_discovery(
     discovery: &Discovery,
     server: &ServerDescriptor,
@@ -46,7 +46,7 @@ pub fn parse_discovery(
         [] => return Err(problem(ParameterProblem::Missing)),
         [entry] => entry,
         [first, others @ ..] => {
-            // The same site may be listed once for each product of it.
+            // A site may be listed once for each of its products.
             let same = |other: &&Value| {
                 discovery
                     .values
@@ -79,9 +79,9 @@ pub fn parse_discovery(
     Ok(found)
 }
 
-/// Returns the values of the parameter that chooses an entry, of all entries of the answer: each
-/// once, in the order of the answer, at most `most`. Values that the parameter's rule does not
-/// accept are left out.
+/// Returns the values of the parameter that selects an entry, from all entries of the answer: each
+/// value once, in the order of the answer, at most `most`. Values that violate the parameter's rule
+/// are omitted.
 pub fn discovery_choices(
     discovery: &Discovery,
     server: &ServerDescriptor,

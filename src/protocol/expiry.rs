@@ -1,4 +1,4 @@
-//! When an access token expires, as the answer of this server writes it.
+//! Reads when an access token expires, in the format of this server's answers.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::protocol::retry_after::date_seconds;
 use crate::protocol::rfc3339;
 use crate::provider::{Expiry, ServerDescriptor};
 
-/// The lifetime of a token whose answer says when it expires in a way that cannot be read, where
-/// the descriptor has no default: the token is kept, and refreshed soon.
+/// The lifetime of a token whose expiry is present but unreadable, if the descriptor has no
+/// default: the token is kept, and refreshed soon.
 const UNREADABLE: Duration = Duration::from_secs(300);
 
 /// Three thousand years, in seconds; the longest lifetime in use is ten years. A longer one is in
 /// another unit.
 const ABSURD: f64 = 1e11;
 
-/// The lifetime that a member of the answer says, in the spelling that the descriptor names.
-/// `None`: it says that there is none (absent, null, zero or negative).
+/// Returns the lifetime in a member of the answer, in the format that the descriptor names. `None`
+/// if the answer says that the token does not expire (absent, null, zero or negative).
 pub(super) fn lifetime(
     raw: Option<&RawValue>,
     server: &ServerDescriptor,
@@ -43,25 +43,25 @@ pub(super) fn lifetime(
             .and_then(|text| rfc3339::unix_seconds(&text))
             .and_then(|end| left(Duration::from_secs(end), response)),
     };
-    // The descriptor names the member, so it says something. Taking it for absent would keep a dead
-    // token in use.
+    // The descriptor names the member, so it has a meaning. Treating it as absent would keep an
+    // expired token in use.
     let is_named = shape.expires.is_some() || shape.expiry != Expiry::Seconds;
     lifetime.or_else(|| is_named.then(|| server.default_expires_in.unwrap_or(UNREADABLE)))
 }
 
-/// A number, or a numeric string.
+/// Parses a number, or a numeric string.
 fn number(raw: &RawValue) -> Option<f64> {
     let number: f64 = raw.get().trim_matches('"').trim().parse().ok()?;
     number.is_finite().then_some(number)
 }
 
-/// Whole seconds, at least one, of a lifetime below the bound.
+/// Returns whole seconds, at least one, of a lifetime below the limit.
 fn seconds(number: f64) -> Option<Duration> {
     (number < ABSURD).then(|| Duration::from_secs_f64(number.trunc().max(1.0)))
 }
 
-/// Returns how long there is until this time since 1970. There is no clock here; the server's own
-/// is the one that it counts by.
+/// Returns the time until `end`, a time since 1970. This module has no clock and uses the
+/// answer's `Date`.
 fn left(end: Duration, response: &HttpResponse) -> Option<Duration> {
     let date = response.headers.get(DATE)?.to_str().ok()?;
     let left = end.checked_sub(Duration::from_secs(date_seconds(date)?))?;

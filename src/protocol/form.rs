@@ -1,16 +1,16 @@
-//! `application/x-www-form-urlencoded`, and the same pairs as a JSON object, without copies that
-//! are not wiped ([RFC 6749 appendix B](https://www.rfc-editor.org/rfc/rfc6749#appendix-B)).
+//! Writes `application/x-www-form-urlencoded`, or the same pairs as a JSON object, without unwiped
+//! copies ([RFC 6749 appendix B](https://www.rfc-editor.org/rfc/rfc6749#appendix-B)).
 //!
-//! Written here and not by a library: a buffer that grows by moving gives the old one back to the
-//! allocator with the secret in it. What is written here is measured first.
+//! This module does not use a library: a buffer that grows by moving frees the old one with the
+//! secret in it. Here, every buffer has its full size from the start.
 
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::http::Body;
 
-/// The fields of a request, in the order in which they are sent. A secret is lent: its only copy is
-/// the body.
+/// The fields of a request, in the order in which they are sent. A secret is borrowed: its only
+/// copy is the body.
 pub(super) struct Fields<'a>(Vec<(&'a str, Value<'a>)>);
 
 enum Value<'a> {
@@ -32,23 +32,22 @@ impl<'a> Fields<'a> {
         Self(Vec::new())
     }
 
-    /// Appends a field whose value is kept elsewhere.
+    /// Appends a field with a borrowed value.
     pub(super) fn lend(&mut self, name: &'a str, value: &'a str) {
         self.0.push((name, Value::Lent(value)));
     }
 
-    /// Appends a field whose value was made for it.
+    /// Appends a field with an owned value.
     pub(super) fn give(&mut self, name: &'a str, value: Zeroizing<String>) {
         self.0.push((name, Value::Made(value)));
     }
 
-    /// Appends all of these.
+    /// Appends all fields of `others`.
     pub(super) fn append(&mut self, mut others: Self) {
         self.0.append(&mut others.0);
     }
 
-    /// Gives each field the name that `named` has for it, and leaves out those for which it has
-    /// none.
+    /// Renames each field with `named`, and removes those without a name.
     pub(super) fn rename(&mut self, named: impl Fn(&'a str) -> Option<&'a str>) {
         self.0.retain_mut(|(name, _)| {
             let new = named(name);
@@ -57,7 +56,7 @@ impl<'a> Fields<'a> {
         });
     }
 
-    /// Takes the first field of this name out.
+    /// Removes and returns the first field with this name.
     pub(super) fn take(&mut self, name: &str) -> Option<Zeroizing<String>> {
         let at = self.0.iter().position(|(found, _)| *found == name)?;
         match self.0.remove(at).1 {
@@ -66,9 +65,9 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The fields as a form.
+    /// Returns the fields as a form.
     pub(super) fn to_form(&self) -> Zeroizing<String> {
-        // No byte takes more than three.
+        // A byte takes at most three bytes.
         let room = self.measure(|text| 3 * text.len());
         let mut form = Zeroizing::new(String::with_capacity(room));
         for (name, value) in &self.0 {
@@ -82,9 +81,9 @@ impl<'a> Fields<'a> {
         form
     }
 
-    /// The fields as a flat object of strings.
+    /// Returns the fields as a flat object of strings.
     pub(super) fn to_json(&self) -> Body {
-        // No byte takes more than six, `\u001f`; each text has its quotes.
+        // A byte takes at most six (`\u001f`), and each text has two quotes.
         let room = self.measure(|text| 6 * text.len() + 2);
         let mut body = Zeroizing::new(Vec::with_capacity(room + 2));
         body.push(b'{');
@@ -92,7 +91,7 @@ impl<'a> Fields<'a> {
             if body.len() > 1 {
                 body.push(b',');
             }
-            // A string cannot fail to be written into a vector.
+            // Writing a string into a vector cannot fail.
             drop(serde_json::to_writer(&mut *body, name));
             body.push(b':');
             drop(serde_json::to_writer(&mut *body, value.as_str()));
@@ -101,7 +100,7 @@ impl<'a> Fields<'a> {
         Body::from(std::mem::take(&mut *body))
     }
 
-    /// The most that the fields take, each with two separators.
+    /// Returns the maximum size of the fields, each with two separators.
     fn measure(&self, most: impl Fn(&str) -> usize) -> usize {
         let fields = self.0.iter();
         fields
@@ -116,13 +115,13 @@ impl From<Fields<'_>> for Body {
     }
 }
 
-/// Appends the form-encoded text; the caller has seen to the room: three bytes for each.
+/// Appends the form-encoded text. The caller has reserved three bytes for each byte.
 pub(super) fn encode(text: &str, out: &mut String) {
     out.extend(form_urlencoded::byte_serialize(text.as_bytes()));
 }
 
-/// The pairs of a form, as the [URL Standard](https://url.spec.whatwg.org/#urlencoded-parsing)
-/// reads it.
+/// Returns the pairs of a form, parsed as in the
+/// [URL Standard](https://url.spec.whatwg.org/#urlencoded-parsing).
 pub(super) fn pairs(form: &[u8]) -> impl Iterator<Item = (Zeroizing<String>, Zeroizing<String>)> {
     form.split(|byte| *byte == b'&')
         .filter(|pair| !pair.is_empty())
@@ -133,7 +132,7 @@ pub(super) fn pairs(form: &[u8]) -> impl Iterator<Item = (Zeroizing<String>, Zer
         })
 }
 
-/// The text that was form-encoded. What is no UTF-8 becomes U+FFFD.
+/// Decodes form-encoded text. Invalid UTF-8 becomes U+FFFD.
 fn decode(encoded: &[u8]) -> Zeroizing<String> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(encoded.len()));
     let mut rest = encoded;
@@ -153,7 +152,7 @@ fn decode(encoded: &[u8]) -> Zeroizing<String> {
         }
         rest = after;
     }
-    // Each byte that is none takes three.
+    // Each invalid byte becomes three bytes.
     let mut text = Zeroizing::new(String::with_capacity(match std::str::from_utf8(&bytes) {
         Ok(_) => bytes.len(),
         Err(_) => 3 * bytes.len(),
@@ -215,7 +214,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        // Another decoder agrees, on what nobody would write too.
+        // Another decoder returns the same pairs, for unusual input too.
         #[test]
         fn forms_are_read_as_the_standard_says(
             form in proptest::collection::vec(proptest::sample::select(&b"ab=&+%4Ff\xc3\xa9\xff "[..]), 0..40),

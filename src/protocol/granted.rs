@@ -1,14 +1,15 @@
-//! Which scopes were granted ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+//! Determines the granted scopes
+//! ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
 
 use crate::model::{Scope, Scopes};
 use crate::provider::ServerDescriptor;
 
-/// The scopes that a connection has, in the spelling in which they were asked for.
+/// Returns the granted scopes, in the spelling of the request.
 ///
-/// Where the answer names none, those asked for were granted. A scope asked for counts as granted
-/// if the answer names it, with the server's prefix or in another case where the descriptor allows
-/// for it, or if the server never names it. Scopes that the answer names and nobody asked for are
-/// kept as they are.
+/// If the answer names none, all requested scopes were granted. A requested scope counts as granted
+/// if the answer names it (with the server's prefix or in another letter case, if the descriptor
+/// allows it), or if the server never names it. Scopes that the answer names without a request are
+/// kept unchanged.
 #[must_use]
 pub fn granted_scopes(server: &ServerDescriptor, requested: &Scopes, answered: Option<&Scopes>) -> Scopes {
     let Some(answered) = answered else {
@@ -34,10 +35,10 @@ pub fn granted_scopes(server: &ServerDescriptor, requested: &Scopes, answered: O
     granted.chain(unasked).cloned().collect()
 }
 
-/// Adds `offline_access` to the scopes of a grant with a refresh token, where it was requested. The
-/// refresh token is what that scope asks for
+/// Adds `offline_access` to the scopes of a grant with a refresh token, if it was requested. That
+/// scope requests the refresh token
 /// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess)),
-/// and some servers leave the scope out of their answer.
+/// and some servers omit it from their answer.
 #[must_use]
 pub fn with_offline_access(granted: Scopes, requested: &Scopes) -> Scopes {
     let offline = requested
@@ -46,7 +47,7 @@ pub fn with_offline_access(granted: Scopes, requested: &Scopes) -> Scopes {
     granted.iter().chain(offline).cloned().collect()
 }
 
-/// Returns whether two spellings are one scope at this server.
+/// Returns whether two spellings mean the same scope at this server.
 fn same(server: &ServerDescriptor, one: &str, other: &str) -> bool {
     let equal = |one: &str, other: &str| {
         if server.scopes_ignore_case {

@@ -1,45 +1,45 @@
-//! What a host may ask of the consent page.
+//! The host's requests to the consent page.
 
 use std::time::Duration;
 
-/// What the host may ask of the consent page.
+/// The host's requests to the consent page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub struct Hints {
-    /// The account to be offered: an e-mail address or what the server takes for one
+    /// The account to suggest: an e-mail address, or another identifier that the server accepts
     /// ([OpenID Connect §3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
     pub login_hint: Option<String>,
-    /// What the page must or must not ask. Added to what the descriptor asks for.
+    /// The prompt that the page must or must not show, in addition to the descriptor's.
     pub prompt: Option<Prompt>,
-    /// The time for which ago the person may have signed in at most.
+    /// The maximum time since the user's last sign-in.
     pub max_age: Option<Duration>,
-    /// The authentication classes wanted, separated by spaces
+    /// The requested authentication classes, separated by spaces
     /// ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
     pub acr_values: Option<String>,
 }
 
-/// What the consent page must or must not ask
+/// A prompt that the consent page must or must not show
 /// ([OpenID Connect §3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Prompt {
-    /// Ask nothing: fail if something would have to be asked. Stands alone, whatever the descriptor
-    /// says.
+    /// Show no prompt, and fail if one would be necessary. It is sent alone, regardless of the
+    /// descriptor.
     None,
-    /// Ask to sign in again.
+    /// Ask the user to sign in again.
     Login,
     /// Ask for consent again.
     Consent,
-    /// Ask which account.
+    /// Ask the user to select an account.
     SelectAccount,
 }
 
 impl Prompt {
-    /// The value as it stands in the authorization request.
+    /// Returns the value in the authorization request.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -49,14 +49,14 @@ impl Prompt {
         }
     }
 
-    /// The prompt that is written so, if there is one.
+    /// Returns the prompt with this value, if there is one.
     pub(crate) fn from_text(text: &str) -> Option<Self> {
         [Self::None, Self::Login, Self::Consent, Self::SelectAccount]
             .into_iter()
             .find(|prompt| prompt.as_str() == text)
     }
 
-    /// This one beside those that the descriptor asks for.
+    /// Returns this prompt together with those that the descriptor requests.
     pub(super) fn beside(self, others: Option<&str>) -> String {
         let others = others.filter(|_| self != Self::None).unwrap_or("");
         let mut prompts: Vec<&str> = others.split(' ').filter(|prompt| !prompt.is_empty()).collect();

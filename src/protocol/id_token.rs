@@ -1,4 +1,4 @@
-//! The account that an id token names
+//! Reads the account from an id token
 //! ([OpenID Connect Core 1.0 §2](https://openid.net/specs/openid-connect-core-1_0.html#IDToken)).
 
 use base64::Engine as _;
@@ -11,34 +11,35 @@ use crate::model::Account;
 use crate::protocol::account::is_usable;
 use crate::secret::IdToken;
 
-/// The longest payload that is decoded, in bytes of base64.
+/// The maximum length of a payload, in bytes of base64.
 const MAX_PAYLOAD: usize = 64 * 1024;
 
-/// Base64url as id tokens use it, with padding or without.
+/// Base64url as in id tokens, with or without padding.
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(
     &alphabet::URL_SAFE,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Why an id token does not name an account.
+/// A reason why an id token does not identify an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdTokenError {
-    /// It is not a signed JWT in compact form: it is encrypted, or something else under that name.
+    /// The token is not a signed JWT in compact form: it is encrypted, or something else under that
+    /// name.
     #[error("the id token is not a signed JWT")]
     NotSigned,
-    /// Its payload is not JSON of reasonable size, or its `sub` is missing or not usable.
+    /// The payload is not JSON of reasonable size, or its `sub` is missing or not usable.
     #[error("the id token cannot be read")]
     Unreadable,
-    /// Its `iss` is not the issuer of the server that it came from.
+    /// The `iss` is not the issuer of the server that sent the token.
     #[error("the id token names another issuer")]
     OtherIssuer,
-    /// Its `aud` does not contain the client.
+    /// The `aud` does not contain the client.
     #[error("the id token is for another client")]
     OtherAudience,
 }
 
-/// What is read of the payload. Borrows from it where the JSON has no escapes.
+/// The members of the payload that are read. Borrows from it if the JSON has no escapes.
 #[derive(Deserialize)]
 struct Claims<'a> {
     #[serde(borrow)]
@@ -62,7 +63,7 @@ enum Audience<'a> {
     Several(#[serde(borrow)] Vec<Text<'a>>),
 }
 
-/// A string, or anything else, which is ignored.
+/// A string, or any other value, which is ignored.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Lenient<'a> {
@@ -80,16 +81,16 @@ impl Audience<'_> {
     }
 }
 
-/// Reads the account of an id token: `sub` as its id, and `email`.
+/// Reads the account from an id token: `sub` as its id, and `email`.
 ///
-/// The signature is not verified: the token came straight from the token endpoint over TLS
+/// The signature is not verified, because the token came directly from the token endpoint over TLS
 /// ([OpenID Connect Core 1.0 §3.1.3.7](https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation),
-/// point 6). Never pass one that came any other way. `iss` is compared where the token has one and
+/// point 6). Never pass a token from another source. `iss` is compared if the token has one and
 /// `issuer` is known; `aud` must contain the client.
 ///
 /// # Errors
 ///
-/// [`IdTokenError`] if it names no account that may be believed.
+/// [`IdTokenError`] if the token does not reliably identify an account.
 pub fn account_in_id_token(
     id_token: &IdToken,
     issuer: Option<&str>,
@@ -117,7 +118,7 @@ pub fn account_in_id_token(
     })
 }
 
-/// The payload of a JWT in compact form: header, payload and signature, separated by dots.
+/// Returns the payload of a JWT in compact form: header, payload and signature, separated by dots.
 fn payload(token: &str) -> Result<Zeroizing<Vec<u8>>, IdTokenError> {
     let mut parts = token.split('.');
     let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
@@ -127,7 +128,7 @@ fn payload(token: &str) -> Result<Zeroizing<Vec<u8>>, IdTokenError> {
     if payload.len() > MAX_PAYLOAD {
         return Err(IdTokenError::Unreadable);
     }
-    // As large as it can become from the start: a buffer that grows leaves copies behind.
+    // The buffer has its maximum size from the start: a buffer that grows leaves copies behind.
     let mut decoded = Zeroizing::new(vec![0; payload.len()]);
     let length = BASE64URL
         .decode_slice(payload, &mut decoded)
@@ -167,7 +168,7 @@ mod tests {
                 some("248", Some("a@b")),
             ),
             (r#"{"sub":"248","aud":["other","client"]}"#, some("248", None)),
-            // Escapes, and members that nobody asked for.
+            // Escapes, and members that are not used.
             (
                 r#"{"sub":"A\u00e9","aud":"client","x":[{"y":1}],"email":7}"#,
                 some("Aé", None),

@@ -1,4 +1,4 @@
-//! Parts of a JSON answer, read where they stand: nothing is copied until it is known to be wanted.
+//! Reads parts of a JSON answer in place: nothing is copied until it is known to be needed.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::provider::Pointer;
 
-/// Returns what a pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) leads to, without a
-/// copy of it.
+/// Returns the value that a pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) leads to,
+/// without copying it.
 pub(super) fn find<'a>(root: &'a RawValue, pointer: &Pointer) -> Option<&'a RawValue> {
     let mut at = root;
     for step in pointer.steps()? {
@@ -23,18 +23,18 @@ pub(super) fn find<'a>(root: &'a RawValue, pointer: &Pointer) -> Option<&'a RawV
     Some(at)
 }
 
-/// Returns a member of an object, without a copy of it.
+/// Returns a member of an object, without copying it.
 pub(super) fn member<'a>(object: &'a RawValue, name: &str) -> Option<&'a RawValue> {
     let members: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(object.get()).ok()?;
     members.get(name).copied()
 }
 
-/// Returns whether a value says nothing: null, false, zero or empty.
+/// Returns whether a value is empty: null, false, zero, or an empty string, list or object.
 pub(super) fn is_nothing(raw: &RawValue) -> bool {
     matches!(raw.get(), "null" | "false" | "\"\"" | "[]" | "{}" | "0")
 }
 
-/// Returns a string, a number or a truth value as text.
+/// Returns a string, a number or a boolean as text.
 pub(super) fn plain(raw: &RawValue) -> Option<String> {
     match raw.get().as_bytes().first()? {
         b'"' => text(raw).map(|text| text.to_string()),
@@ -43,13 +43,13 @@ pub(super) fn plain(raw: &RawValue) -> Option<String> {
     }
 }
 
-/// Returns the text of a JSON string that is not empty.
+/// Returns the text of a non-empty JSON string.
 ///
-/// It is unescaped here: the parser would do it in a buffer that is not wiped, and servers do write
-/// `\/` in tokens.
+/// The text is unescaped here, because the parser would use a buffer that is not wiped, and servers
+/// do write `\/` in tokens.
 pub(super) fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
     let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    // No escape is shorter than what it stands for, so the buffer never moves.
+    // No escape is shorter than the character it represents, so the buffer never moves.
     let mut text = Zeroizing::new(String::with_capacity(inner.len()));
     let mut rest = inner;
     while let Some((plain, escaped)) = rest.split_once('\\') {
@@ -83,7 +83,7 @@ pub(super) fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Returns the number that four hexadecimal digits write, and what follows.
+/// Returns the number of four hexadecimal digits, and the rest of the text.
 fn unit(text: &str) -> Option<(u16, &str)> {
     let (digits, rest) = text.split_at_checked(4)?;
     Some((u16::from_str_radix(digits, 16).ok()?, rest))

@@ -1,17 +1,17 @@
-//! What is said to an authorization server, and what its answers mean.
+//! Builds requests to authorization servers and interprets their answers.
 //!
-//! Pure functions: no I/O, no clock, no storage. Each takes a descriptor and returns a request to
-//! be sent, or takes an answer and returns what it means in closed enums. A server's free text ends
-//! here: no error, no `Debug` and no event carries it on.
+//! Pure functions: no I/O, no clock, no storage. Each takes a descriptor and returns a request, or
+//! takes an answer and returns its meaning in closed enums. A server's free text ends here: no
+//! error, `Debug` output or event contains it.
 //!
 //! In the order of a connection's life:
 //!
-//! * `authorization`: the URL the browser is sent to; `callback`: what comes back;
-//! * `token_request`, `token_response`, `token_error`, `granted`: codes and refresh tokens for
-//!   tokens;
-//! * `account`, `id_token`: whose tokens they are;
-//! * `bearer`, `challenge`: the token in an API request, and why the API refused it;
-//! * `revocation`: the end.
+//! * `authorization` builds the URL that the browser is sent to; `callback` reads the response;
+//! * `token_request`, `token_response`, `token_error` and `granted` exchange codes and refresh
+//!   tokens for tokens;
+//! * `account` and `id_token` identify the account;
+//! * `bearer` and `challenge` send the token in an API request and read why the API refused it;
+//! * `revocation` ends the grant.
 
 mod account;
 mod answer;

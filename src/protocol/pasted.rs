@@ -1,16 +1,16 @@
-//! Callbacks as people paste them: wrapped in quotes or brackets, broken over lines, or copied from
-//! a page or a log.
+//! Cleans callbacks that people pasted: in quotes or brackets, with line breaks, or copied from a
+//! page or a log.
 
 use zeroize::Zeroizing;
 
-/// Characters that no URL contains as such, at the beginning of a pasted text.
+/// Characters before a pasted text that no URL contains unencoded.
 const OPENING: [char; 6] = ['<', '"', '“', '„', '‘', '«'];
-/// Characters that no URL contains as such, at the end of a pasted text.
+/// Characters after a pasted text that no URL contains unencoded.
 const CLOSING: [char; 6] = ['>', '"', '”', '“', '’', '»'];
-/// Pairs around a pasted text. A URL may contain one of each, so they go together only.
+/// Pairs around a pasted text. A URL may contain one of each, so they are removed only as a pair.
 const PAIRS: [(char, char); 3] = [('\'', '\''), ('`', '`'), ('(', ')')];
 
-/// Returns the URL, path or query in a pasted text, or `None` if there are blanks within it.
+/// Returns the URL, path or query in a pasted text, or `None` if it contains whitespace.
 ///
 /// A request line of a log (`GET /callback?… HTTP/1.1`) is read as its target.
 pub(super) fn target(pasted: &str) -> Option<Zeroizing<String>> {
@@ -19,7 +19,7 @@ pub(super) fn target(pasted: &str) -> Option<Zeroizing<String>> {
     if text.contains(char::is_whitespace) {
         return None;
     }
-    // An HTML page writes an ampersand so, and its source may have been copied.
+    // HTML source writes an ampersand this way.
     let mut target = Zeroizing::new(String::with_capacity(text.len()));
     let mut rest = text;
     while let Some(at) = rest.find('&') {
@@ -35,8 +35,8 @@ pub(super) fn target(pasted: &str) -> Option<Zeroizing<String>> {
     Some(target)
 }
 
-/// The text without line breaks, the indentation that follows them, and characters that are not
-/// seen.
+/// Returns the text without line breaks, the indentation that follows them, and invisible
+/// characters.
 fn joined(text: &str) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::with_capacity(text.len()));
     for line in text.split(['\r', '\n']) {
@@ -52,7 +52,7 @@ const fn is_invisible(c: char) -> bool {
     )
 }
 
-/// The text without the quotes and brackets around it.
+/// Returns the text without the quotes and brackets around it.
 fn bare(text: &str) -> &str {
     let mut text = text;
     loop {
@@ -70,7 +70,7 @@ fn bare(text: &str) -> &str {
     }
 }
 
-/// The target of a request line; the text itself if it is not one.
+/// Returns the target of a request line, or the text itself if it is not one.
 fn request_target(text: &str) -> &str {
     let Some(line) = text.strip_prefix("GET ").or_else(|| text.strip_prefix("POST ")) else {
         return text;

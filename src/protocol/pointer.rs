@@ -1,4 +1,4 @@
-//! One value out of an answer that holds secrets, without a copy of the rest.
+//! Reads one value from an answer that contains secrets, without copying the rest.
 
 use serde_json::value::RawValue;
 
@@ -6,7 +6,7 @@ use crate::http::HttpResponse;
 use crate::protocol::json::{find, plain};
 use crate::provider::Pointer;
 
-/// The string, number or truth value that a pointer finds in a JSON answer, as text.
+/// Returns the string, number or boolean that a pointer leads to in a JSON answer, as text.
 #[must_use]
 pub fn value_in_answer(response: &HttpResponse, pointer: &Pointer) -> Option<String> {
     let root: &RawValue = serde_json::from_slice(response.body.as_bytes()).ok()?;

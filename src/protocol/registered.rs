@@ -1,10 +1,10 @@
-//! Words that the standards register, read by the `oauth2` crate: token types, and the error codes
-//! of token endpoints ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2) and
-//! [RFC 8628 §3.5](https://www.rfc-editor.org/rfc/rfc8628#section-3.5)) and of revocation endpoints
-//! ([RFC 7009 §2.2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.2.1)).
+//! Words that the standards register, parsed by the `oauth2` crate: token types, and the error
+//! codes of token endpoints ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)
+//! and [RFC 8628 §3.5](https://www.rfc-editor.org/rfc/rfc8628#section-3.5)) and of revocation
+//! endpoints ([RFC 7009 §2.2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.2.1)).
 //!
-//! The types of `oauth2` keep the text of a word that they do not know. It is compared with the
-//! words of other standards and dropped: no type of this crate holds it.
+//! The types of `oauth2` keep the text of unknown words. This module compares it with the words of
+//! other standards and drops it: no type of this crate contains it.
 
 use oauth2::basic::{BasicErrorResponseType, BasicTokenType};
 use oauth2::{DeviceCodeErrorResponseType, RevocationErrorResponseType};
@@ -12,15 +12,15 @@ use serde::Deserialize;
 use serde::de::value::{Error, StrDeserializer};
 use zeroize::Zeroizing;
 
-/// More bytes than the longest word has.
+/// A limit above the length of the longest word.
 const LONGEST: usize = 40;
 
-/// Reads a code of a token or authorization endpoint.
+/// Parses a code of a token or authorization endpoint.
 pub(super) fn token_code(code: &str) -> DeviceCodeErrorResponseType {
     read(code).unwrap_or(DeviceCodeErrorResponseType::Basic(unknown()))
 }
 
-/// Reads a code of a revocation endpoint.
+/// Parses a code of a revocation endpoint.
 pub(super) fn revocation_code(code: &str) -> RevocationErrorResponseType {
     read(code).unwrap_or(RevocationErrorResponseType::Basic(unknown()))
 }
@@ -32,8 +32,8 @@ pub(super) fn is_bearer(kind: &str) -> bool {
     matches!(read(&kind), Some(BasicTokenType::Bearer))
 }
 
-/// Reads a word as the crate does, which is with `serde` alone. Text that cannot be one of a
-/// standard is not copied: a server may have put anything there.
+/// Parses a word with `serde`, the only way that `oauth2` offers. Text that cannot be a standard
+/// word is not copied: a server may have put anything there.
 fn read<'a, T: Deserialize<'a>>(word: &'a str) -> Option<T> {
     let is_word = word.len() <= LONGEST && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     is_word.then(|| T::deserialize(StrDeserializer::<Error>::new(word)).ok())?

@@ -5,12 +5,12 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{DATE, HeaderName, RETRY_AFTER};
 
-/// The longest wait that is believed: a server's slip must not shut a connection off for a year.
+/// The longest wait that is accepted: a server's mistake must not disable a connection for a year.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Returns how long the server asks to wait, at most a day.
 ///
-/// A date counts from the answer's own `Date`, since there is no clock here; without one it is
+/// A date is relative to the answer's own `Date`, because there is no clock here; without one it is
 /// ignored.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: HeaderName| {
@@ -21,7 +21,7 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     };
     let value = text(RETRY_AFTER)?;
     let wait = if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() {
-        // Digits alone that do not fit are a very long time.
+        // A number that does not fit is a very long time.
         value.parse().map_or(Duration::MAX, Duration::from_secs)
     } else {
         let until = date_seconds(value)?;
@@ -30,8 +30,8 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(wait.min(LONGEST))
 }
 
-/// The seconds since 1970 of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that may
-/// be sent.
+/// Returns the seconds since 1970 of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`, the only
+/// format that servers may send.
 pub(super) fn date_seconds(date: &str) -> Option<u64> {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -47,7 +47,7 @@ pub(super) fn date_seconds(date: &str) -> Option<u64> {
     let mut clock = time.split(':');
     let (hour, minute) = (number(clock.next()?, 23)?, number(clock.next()?, 59)?);
     let second = number(clock.next()?, 60)?;
-    // Days from the civil date: years that begin in March, so that the leap day is the last.
+    // Days from the civil date: years begin in March, so that the leap day comes last.
     let month = month as u64 + 1;
     let (year, month) = if month > 2 {
         (year, month - 3)

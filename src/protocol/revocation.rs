@@ -20,20 +20,21 @@ use crate::provider::{
 };
 use crate::secret::{AccessToken, RefreshToken};
 
-/// How a revocation ended.
+/// The outcome of a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RevocationVerdict {
-    /// The token is dead, or was none
+    /// The token is revoked, or was never valid
     /// ([RFC 7009 §2.2](https://www.rfc-editor.org/rfc/rfc7009#section-2.2)).
     Done,
-    /// The token lives; try again, after this time if the server gives one.
+    /// The token is still valid. Try again, after this time if the server gives one.
     Later(Option<Duration>),
-    /// The server will not do it. The token may live: the person can end it at the provider.
+    /// The server refuses to revoke the token, which may still be valid. The user can revoke it at
+    /// the provider.
     Refused,
 }
 
-/// The tokens to be revoked: those that are held still.
+/// The tokens to revoke, as far as they are stored.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Revocable<'a> {
@@ -43,10 +44,10 @@ pub struct Revocable<'a> {
     pub refresh_token: Option<&'a RefreshToken>,
 }
 
-/// The requests that revoke what a connection holds, in the order in which to send them: the
-/// refresh token first, so that nothing new can be had while the access token is being revoked.
+/// Returns the requests that revoke a connection's tokens, in the order in which to send them: the
+/// refresh token first, so that it cannot issue new tokens while the access token is being revoked.
 ///
-/// None where the server has no endpoint, or where it takes only a token that is not held.
+/// Empty if the server has no endpoint, or if it accepts only a token that is not stored.
 ///
 /// # Errors
 ///
@@ -112,7 +113,7 @@ fn delete_with_bearer(endpoint: &Url, token: &AccessToken) -> Result<HttpRequest
         .map_err(|_| RequestError::Header)
 }
 
-/// Adds the client's proof and makes the request.
+/// Adds the client authentication and builds the request.
 fn authenticated<'a>(
     server: &ServerDescriptor,
     registration: &'a ClientRegistration,
@@ -142,8 +143,8 @@ fn authenticated<'a>(
         fields.lend("client_id", &registration.client_id);
     }
     if secret {
-        // Empty where there is none: without the field some servers answer 400 and the token lives
-        // on.
+        // Empty if there is no secret: without the field, some servers answer 400 and the token
+        // remains valid.
         fields.lend("client_secret", held.map_or("", |secret| secret.expose_secret()));
     }
     let request = HttpRequest::new(Method::POST, endpoint.clone())
@@ -164,10 +165,10 @@ fn authenticated<'a>(
     }
 }
 
-/// Returns what the answer to a revocation means.
+/// Returns the meaning of an answer to a revocation.
 ///
-/// A 2xx counts unless its body says that something went wrong, as that of a token answer can: a
-/// few servers refuse with status 200. A page or an empty body says nothing of the kind.
+/// A 2xx status means success unless the body reports an error, as in a token answer: a few servers
+/// refuse with status 200. An HTML page or an empty body does not report an error.
 #[must_use]
 pub fn revocation_verdict(server: &ServerDescriptor, response: &HttpResponse) -> RevocationVerdict {
     let error = if says_more(response) {
@@ -178,11 +179,11 @@ pub fn revocation_verdict(server: &ServerDescriptor, response: &HttpResponse) ->
     let code = error.as_ref().map(|code| revocation_code(code));
     let is_moot = code.as_ref().is_some_and(is_moot);
     match response.status.as_u16() {
-        // A token that the server does not know or does not take cannot be revoked any further.
+        // A token that the server does not know or does not accept cannot be revoked any further.
         200..=299 | 400 if is_moot => RevocationVerdict::Done,
         200..=299 if error.is_none() => RevocationVerdict::Done,
         408 | 429 | 500.. => RevocationVerdict::Later(retry_after(&response.headers)),
-        // The resource that stood for the grant is gone.
+        // The resource that represents the grant no longer exists.
         404 | 410 if matches!(server.revocation, Revocation::DeleteWithBearer { .. }) => {
             RevocationVerdict::Done
         }
@@ -194,7 +195,7 @@ pub fn revocation_verdict(server: &ServerDescriptor, response: &HttpResponse) ->
     }
 }
 
-/// Returns whether the server does not know the token, or does not take tokens of its type.
+/// Returns whether the server does not know the token, or does not accept tokens of its type.
 fn is_moot(code: &RevocationErrorResponseType) -> bool {
     match code {
         RevocationErrorResponseType::UnsupportedTokenType => true,
@@ -210,8 +211,8 @@ fn is_temporary(code: &RevocationErrorResponseType) -> bool {
     )
 }
 
-/// Returns whether the body is an object with members. The empty one is as good as no body,
-/// whatever flag of success the server's token answers have.
+/// Returns whether the body is an object with members. An empty object counts as no body, whatever
+/// success flag the server's token answers have.
 fn says_more(response: &HttpResponse) -> bool {
     let body = response.body.as_bytes().trim_ascii();
     body.starts_with(b"{") && body != b"{}"

@@ -1,8 +1,8 @@
 //! Times such as `2026-12-22T16:00:00Z`
 //! ([RFC 3339 §5.6](https://www.rfc-editor.org/rfc/rfc3339#section-5.6)).
 
-/// The seconds since 1970 of a time with its offset from UTC. Fractions are cut off. `None` before
-/// 1970, and for any other text.
+/// Returns the seconds since 1970 of a time with its offset from UTC. Fractions are ignored. `None`
+/// for times before 1970 and for any other text.
 pub(super) fn unix_seconds(text: &str) -> Option<u64> {
     let (date, rest) = text.trim().split_at_checked(10)?;
     let (clock, rest) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
@@ -15,7 +15,7 @@ pub(super) fn unix_seconds(text: &str) -> Option<u64> {
     u64::try_from(local - offset).ok().filter(|_| is_time && is_date)
 }
 
-/// Three numbers, each with the given count of digits.
+/// Parses three numbers, each with the given number of digits.
 fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[i64; 3]> {
     let parts: [&str; 3] = text.split(separator).collect::<Vec<_>>().try_into().ok()?;
     let is_number = |part: &str, digits| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());
@@ -27,7 +27,7 @@ fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[i64; 3]> 
     all.then_some([one.ok()?, two.ok()?, three.ok()?])
 }
 
-/// What follows `.123`, if there is a fraction.
+/// Returns the text after `.123`, if there is a fraction.
 fn without_fraction(text: &str) -> Option<&str> {
     let Some(fraction) = text.strip_prefix('.') else {
         return Some(text);
@@ -36,7 +36,7 @@ fn without_fraction(text: &str) -> Option<&str> {
     (rest.len() < fraction.len()).then_some(rest)
 }
 
-/// The seconds by which `Z`, `+01:00` or `+0100` is ahead of UTC.
+/// Returns the offset of `Z`, `+01:00` or `+0100` from UTC, in seconds.
 fn offset(text: &str) -> Option<i64> {
     if matches!(text, "Z" | "z") {
         return Some(0);
@@ -65,8 +65,8 @@ const fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// The days from 1970-01-01 to this date. Years begin in March here, so that the leap day is the
-/// last.
+/// Returns the days from 1970-01-01 to this date. Years begin in March here, so that the leap day
+/// comes last.
 const fn days_before(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 {
         (year, month - 3)

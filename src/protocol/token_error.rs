@@ -1,8 +1,8 @@
-//! What a refusal means ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+//! Interprets refusals ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
 //!
-//! The status alone is no guide: servers say `invalid_grant` with 400, 401 and 403, and a wrong
-//! client secret with 400 or 401. So the code in the body comes first, then the descriptor, then
-//! the status.
+//! The status alone is unreliable: servers send `invalid_grant` with 400, 401 and 403, and report a
+//! wrong client secret with 400 or 401. The code in the body therefore takes precedence, then the
+//! descriptor, then the status.
 
 use std::time::Duration;
 
@@ -17,21 +17,21 @@ use crate::protocol::registered::token_code;
 use crate::protocol::retry_after::retry_after;
 use crate::provider::ServerDescriptor;
 
-/// Why there are no tokens. Holds no word of the server's.
+/// A reason why there are no tokens. Contains no text of the server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}")]
 #[non_exhaustive]
 pub struct TokenFailure {
-    /// What it means.
+    /// The meaning of the answer.
     pub code: FailureCode,
     /// The server's error code, if it gave one.
     pub error: Option<TokenErrorCode>,
-    /// The time for which the server asks to wait.
+    /// The time that the server asks to wait.
     pub retry_after: Option<Duration>,
 }
 
 impl TokenFailure {
-    /// A failure without a code of the server's.
+    /// Returns a failure without a server's error code.
     #[must_use]
     pub const fn new(code: FailureCode) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl From<HttpError> for TokenFailure {
     }
 }
 
-/// A server's error code, as far as it is one of these.
+/// A server's error code, if it is one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenErrorCode {
@@ -81,7 +81,7 @@ pub enum TokenErrorCode {
     TemporarilyUnavailable,
     /// `slow_down` ([RFC 8628 §3.5](https://www.rfc-editor.org/rfc/rfc8628#section-3.5))
     SlowDown,
-    /// A code of the server's own, or an error without a code.
+    /// A code that the server defines itself, or an error without a code.
     Other,
 }
 
@@ -103,13 +103,13 @@ impl TokenErrorCode {
                 "temporarily_unavailable" => Self::TemporarilyUnavailable,
                 _ => Self::Other,
             },
-            // Of the device flow, which is not used here.
+            // Codes of the device flow, which is not used here.
             Code::AccessDenied | Code::AuthorizationPending | Code::ExpiredToken => Self::Other,
         }
     }
 }
 
-/// What an answer without tokens means.
+/// Returns the meaning of an answer without tokens.
 #[must_use]
 pub fn classify(server: &ServerDescriptor, response: &HttpResponse) -> TokenFailure {
     let answer = Answer::read_as(server, response);
@@ -124,7 +124,7 @@ pub fn classify(server: &ServerDescriptor, response: &HttpResponse) -> TokenFail
     refusal(server, response, code.map(|code| code.as_str()))
 }
 
-/// The same, where the code has been read.
+/// Returns the meaning of an answer whose code has been read.
 pub(super) fn refusal(
     server: &ServerDescriptor,
     response: &HttpResponse,
@@ -150,8 +150,8 @@ fn meaning(
     error: Option<TokenErrorCode>,
 ) -> FailureCode {
     use TokenErrorCode as E;
-    // A status alone proves nothing: a firewall in front of the server answers with a page of its
-    // own. A rule counts only for an answer in the server's error format.
+    // A status alone proves nothing: a firewall in front of the server answers with its own page. A
+    // rule applies only to an answer in the server's error format.
     let is_dead = code.is_some()
         && server.dead_grants.iter().any(|dead| {
             dead.status.is_none_or(|wanted| wanted == status.as_u16())
@@ -159,7 +159,7 @@ fn meaning(
         });
     match (error, status.as_u16()) {
         (_, 300..=399) => FailureCode::Redirected,
-        // Before the descriptor's word: a wrong secret must not end everybody's connections.
+        // This takes precedence over the descriptor: a wrong secret must not end all connections.
         (Some(E::InvalidClient), _) => FailureCode::ClientRejected,
         _ if is_dead => FailureCode::GrantRejected,
         (_, 500..) => FailureCode::ServerError,
@@ -174,8 +174,8 @@ fn meaning(
                 | E::UnsupportedGrantType
                 | E::InvalidScope
                 | E::InvalidTarget
-                // A refusal in words of the server's own is no ground to end a grant, nor one to go
-                // on asking.
+                // A refusal with an unregistered code is a reason neither to end a grant nor to
+                // keep requesting.
                 | E::Other,
             ),
             _,

@@ -1,4 +1,4 @@
-//! Codes and refresh tokens on their way to the token endpoint
+//! Sends codes and refresh tokens to the token endpoint
 //! ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3),
 //! [§6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
 
@@ -17,28 +17,28 @@ use crate::provider::{BodyFormat, ClientAuthentication, ClientRegistration, Pkce
 use crate::random;
 use crate::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
 
-/// Why a request cannot be made. Nothing was sent. The operator's to mend.
+/// A reason why a request cannot be built. Nothing was sent. An administrator must fix this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
     /// The endpoint is not https (or http to a loopback address), or has a user or a fragment.
-    #[error("the endpoint is not an https URL without user and fragment")]
+    #[error("the endpoint is not an https URL without user and fragment; correct the descriptor")]
     Endpoint,
-    /// The redirect URI is no URL.
-    #[error("the redirect URI is not a URL")]
+    /// The redirect URI is not a URL.
+    #[error("the redirect URI is not a URL; correct the client registration")]
     RedirectUri,
-    /// The server wants a client secret and the registration has none.
-    #[error("the registration has no client secret")]
+    /// The server requires a client secret, but the registration has none.
+    #[error("the client registration has no secret; call ClientRegistration::new with it")]
     ClientSecret,
-    /// The credential has a character that no header may have.
-    #[error("the credential cannot be put into a header")]
+    /// The credential contains a character that is not valid in a header.
+    #[error("the credential contains characters that are not valid in a header")]
     Header,
     /// The endpoint cannot be written as an HTTP request target.
-    #[error("the endpoint cannot be put into a request")]
+    #[error("the endpoint cannot be written as a request target")]
     Target,
 }
 
-/// The host's client, as it speaks to the token endpoint of a server.
+/// The host's client at the token endpoint of a server.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "three references")]
 pub struct TokenClient<'a> {
@@ -50,11 +50,11 @@ pub struct TokenClient<'a> {
     pub parameters: &'a Parameters,
 }
 
-/// The one parameter of a token request that a descriptor may put another value into.
+/// The only parameter of a token request whose value a descriptor may replace.
 const GRANT_TYPE: &str = "grant_type";
 
-/// What the placeholders in added parameters and headers stand for, beside what the registration
-/// says.
+/// The values of placeholders in added parameters and headers, in addition to those of the
+/// registration.
 #[derive(Clone, Copy, Default)]
 struct Known<'a> {
     granted: Option<&'a Scopes>,
@@ -63,12 +63,12 @@ struct Known<'a> {
 }
 
 impl TokenClient<'_> {
-    /// The request that exchanges a code
+    /// Returns the request that exchanges a code
     /// ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
     ///
-    /// `redirect_uri` is sent byte for byte; the verifier is sent if the server takes PKCE. `state`
-    /// is what `{state}` in the descriptor's `token_parameters` stands for: a few servers want it
-    /// once more.
+    /// `redirect_uri` is sent byte for byte; the verifier is sent if the server supports PKCE.
+    /// `state` is the value of `{state}` in the descriptor's `token_parameters`: a few servers
+    /// require it again.
     ///
     /// # Errors
     ///
@@ -76,8 +76,8 @@ impl TokenClient<'_> {
     ///
     /// # Security
     ///
-    /// A code is good for one exchange: send the request once, whatever becomes of it. `endpoint`
-    /// must be the one that was recorded when the consent began, never a newer one.
+    /// A code is valid for one exchange: send the request once, whatever its outcome. `endpoint`
+    /// must be the one that was recorded when the consent started, never a newer one.
     pub fn code_request(
         &self,
         endpoint: &Url,
@@ -112,11 +112,12 @@ impl TokenClient<'_> {
         self.request(endpoint, fields, redirect_uri)
     }
 
-    /// The request that exchanges a refresh token
+    /// Returns the request that exchanges a refresh token
     /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
     ///
-    /// No `scope` is sent unless the descriptor's `refresh_parameters` have it: at some servers a
-    /// narrower one lasts. `granted` are the scopes that `{scope}` stands for there.
+    /// No `scope` is sent unless the descriptor's `refresh_parameters` contain it, because some
+    /// servers make a narrower scope permanent. `granted` are the scopes that `{scope}` stands for
+    /// there.
     ///
     /// # Errors
     ///
@@ -124,7 +125,7 @@ impl TokenClient<'_> {
     ///
     /// # Security
     ///
-    /// A refresh token may be good for a single use, and used twice it may end the grant: send the
+    /// A refresh token may be valid for a single use, and a second use may end the grant: send the
     /// request once, to the server that issued the token.
     pub fn refresh_request(
         &self,
@@ -148,7 +149,7 @@ impl TokenClient<'_> {
         self.request(endpoint, fields, &self.registration.redirect_uri)
     }
 
-    /// `client_id`, and `client_secret` where it goes into the body
+    /// Adds `client_id`, and `client_secret` if it is sent in the body
     /// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
     fn name_the_client<'f>(&'f self, fields: &mut Fields<'f>) -> Result<(), RequestError> {
         fields.lend("client_id", &self.registration.client_id);
@@ -160,7 +161,7 @@ impl TokenClient<'_> {
         Ok(())
     }
 
-    /// What the descriptor adds.
+    /// Adds the descriptor's parameters.
     fn add<'f>(&'f self, fields: &mut Fields<'f>, parameters: &'f AddedParameters, known: Known<'_>) {
         for (name, value) in parameters {
             if name != GRANT_TYPE
@@ -174,15 +175,15 @@ impl TokenClient<'_> {
         }
     }
 
-    /// What the descriptor has in the place of the standard `grant_type`.
+    /// Returns the descriptor's replacement for the standard `grant_type`.
     fn grant_type(&self, added: &AddedParameters) -> Option<Zeroizing<String>> {
         added
             .get(GRANT_TYPE)
             .and_then(|value| self.value(value, Known::default()))
     }
 
-    /// The value of an added parameter or header, with what is known of this request in it. `None`
-    /// if it is empty or not known.
+    /// Returns the value of an added parameter or header, with the known values of this request
+    /// filled in. `None` if it is empty or not known.
     fn value(&self, value: &AddedValue, known: Known<'_>) -> Option<Zeroizing<String>> {
         let redirect_uri = known.redirect_uri.unwrap_or(&self.registration.redirect_uri);
         let filled = value.fill(self.parameters, |name| match name {
@@ -198,7 +199,8 @@ impl TokenClient<'_> {
         filled.filter(|text| !text.is_empty())
     }
 
-    /// Makes the request of these fields, by the names and in the form that this server wants.
+    /// Builds the request from these fields, with the names and in the format that this server
+    /// requires.
     fn request<'f>(
         &'f self,
         endpoint: &Url,
@@ -219,7 +221,7 @@ impl TokenClient<'_> {
             ClientAuthentication::BasicWithClientId => (Some(Encoding::Form), true),
         };
         fields.rename(|name| match self.server.token_renames.get(name) {
-            // Left out, or replaced by one that was added.
+            // Omitted, or replaced by an added parameter.
             Some(new) if new.is_empty() => None,
             Some(new) => Some(new),
             None if !keeps_id && name == "client_id" => None,
@@ -291,7 +293,7 @@ mod tests {
         Url::parse("https://as.test/t?p=1").unwrap()
     }
 
-    /// The form as a map; a name that comes twice fails the test.
+    /// Returns the form as a map; a duplicate name fails the test.
     fn form(request: &HttpRequest) -> BTreeMap<String, String> {
         let mut map = BTreeMap::new();
         for (name, value) in pairs(request.body.as_bytes()) {

@@ -1,5 +1,5 @@
-//! Tokens out of an answer ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)),
-//! as servers write it.
+//! Reads tokens from the answers of servers
+//! ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
 
 use std::time::Duration;
 
@@ -14,32 +14,30 @@ use crate::protocol::token_error::{TokenFailure, classify, refusal};
 use crate::provider::{RefreshWith, ServerDescriptor};
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 
-/// The longest token, in bytes. Tokens of several kilobytes are common.
+/// The maximum length of a token, in bytes. Tokens of several kilobytes are common.
 const MAX_TOKEN: usize = 64 * 1024;
 
-/// What a token endpoint answered.
+/// The answer of a token endpoint.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TokenResponse {
-    /// The access token: visible ASCII, so that it fits a header.
+    /// The access token: visible ASCII, so that it is valid in a header.
     pub access_token: AccessToken,
-    /// A new refresh token. Absent: the one that is held goes on, if there is one.
+    /// A new refresh token. `None`: the stored one remains valid, if there is one.
     pub refresh_token: Option<RefreshToken>,
     /// An id token.
     pub id_token: Option<IdToken>,
-    /// The time for which the access token lives, from when the request was sent, as the answer
-    /// says.
+    /// The lifetime of the access token in the answer, from when the request was sent.
     pub expires_in: Option<Duration>,
-    /// The time for which the refresh token lives, if the answer says so, in the way of one of the
-    /// servers that do.
+    /// The lifetime of the refresh token, if the answer contains it in one of the known formats.
     pub refresh_token_expires_in: Option<Duration>,
-    /// The scopes that the answer names. Absent: those asked for
-    /// ([`granted_scopes`](super::granted_scopes) puts the two together).
+    /// The scopes that the answer names. `None`: the requested scopes
+    /// ([`granted_scopes`](super::granted_scopes) combines both).
     pub scopes: Option<Scopes>,
 }
 
 impl TokenResponse {
-    /// Returns the tokens as they are given back.
+    /// Returns the tokens in the form that a revocation needs.
     #[must_use]
     pub const fn tokens(&self) -> Revocable<'_> {
         Revocable {
@@ -51,15 +49,14 @@ impl TokenResponse {
 
 /// Reads the answer of a token endpoint.
 ///
-/// Any 2xx will do, and JSON or, where the content type says so, a form. `token_type` may be
-/// missing or be `bearer` in any case. Members that are not known are ignored; the body and every
-/// copy made of it are wiped.
+/// Any 2xx status is accepted, with JSON or, if the content type says so, a form. `token_type` may
+/// be missing, or `bearer` in any letter case. Unknown members are ignored. The body and every copy
+/// of it are wiped.
 ///
 /// # Errors
 ///
-/// [`TokenFailure`] if the server refused, in whatever status, or if there is no usable access
-/// token: it is missing, longer than 64 KiB, of another type than `bearer`, or would not fit a
-/// header.
+/// [`TokenFailure`] if the server refused, with any status, or if there is no usable access token:
+/// it is missing, longer than 64 KiB, of another type than `bearer`, or not valid in a header.
 pub fn parse_token_response(
     server: &ServerDescriptor,
     response: &HttpResponse,
@@ -67,12 +64,12 @@ pub fn parse_token_response(
     parse(server, response, || None)
 }
 
-/// Reads the answer to a refresh, as [`parse_token_response`] does. Where the descriptor says that
-/// a refresh brings no access token, the one that is `held` lives on.
+/// Reads the answer to a refresh, like [`parse_token_response`]. If the descriptor says that a
+/// refresh returns no access token, the `held` one remains in use.
 ///
 /// # Errors
 ///
-/// As [`parse_token_response`].
+/// [`TokenFailure`] under the same conditions as [`parse_token_response`].
 pub fn parse_refresh_response(
     server: &ServerDescriptor,
     response: &HttpResponse,
@@ -113,15 +110,15 @@ fn parse(
         .as_mut()
         .filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()))
         .ok_or_else(unreadable)?;
-    // What cannot be kept must not cost what can: without a new refresh token the one that is held
-    // goes on.
+    // An unusable refresh token must not invalidate the access token: without a new one, the stored
+    // one remains in use.
     let refresh_token = answer.refresh_token.as_mut().filter(is_kept);
     let id_token = answer.id_token.as_mut().filter(is_kept);
     let other_type = answer.token_type.as_ref().is_some_and(|kind| !is_bearer(kind));
     if other_type && !server.answer.any_token_type {
-        return Err(unreadable());
+        return Err(TokenFailure::new(FailureCode::UnknownTokenType));
     }
-    // Each secret type wipes the string that it is given.
+    // Each secret type wipes the string that it receives.
     let answered = refresh_token.map(|token| RefreshToken::new(std::mem::take(&mut **token)));
     let refresh_token = match server.refresh_with {
         RefreshWith::RefreshToken => answered,

@@ -7,7 +7,7 @@ use crate::model::{ProviderId, ServerId};
 use crate::provider::catalog;
 use crate::provider::compiled::{CompiledProvider, CompiledServer};
 
-/// The built-in descriptors. Tests check that each of them is valid, so none is left out here.
+/// The built-in descriptors. Tests check that each of them is valid, so none is omitted here.
 pub(super) static BUILT_IN: LazyLock<BuiltIn> = LazyLock::new(|| {
     let servers = catalog::servers().into_iter().map(CompiledServer::compile);
     let providers = catalog::providers().into_iter().map(CompiledProvider::compile);

@@ -1,4 +1,5 @@
-//! The client registrations of a host: those of single tenants first, then those for all.
+//! The client registrations of a host: those of individual tenants take precedence over those for
+//! all tenants.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -20,13 +21,13 @@ pub(crate) struct Clients {
 
 /// The outcome of the check of one registration.
 struct Checked {
-    /// The registration that was checked. While this handle exists, no other registration has its
-    /// address.
+    /// The registration that was checked. While this handle exists, no other registration can have
+    /// the same address.
     registration: Weak<ClientRegistration>,
     outcome: Result<Arc<[RegisteredBase]>, InvalidDescriptor>,
 }
 
-/// Why a tenant has no usable client at an authorization server.
+/// A reason why a tenant has no usable client at an authorization server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NoClient {
     /// There is no registration.
@@ -38,8 +39,8 @@ pub(crate) enum NoClient {
 }
 
 impl Clients {
-    /// Registrations that were checked, by the server at which they apply to all tenants, and a
-    /// source of those of single tenants.
+    /// Returns clients from checked registrations, by the server at which they apply to all
+    /// tenants, and a source of the registrations of individual tenants.
     pub(in crate::provider) fn new(
         for_all: BTreeMap<ServerId, Client>,
         source: Option<Arc<dyn ClientSource>>,
@@ -51,18 +52,18 @@ impl Clients {
         }
     }
 
-    /// Returns whether tenants can have registrations of their own.
+    /// Returns whether tenants can have different registrations.
     pub(crate) const fn differ_by_tenant(&self) -> bool {
         self.source.is_some()
     }
 
-    /// The registration that applies to all tenants without their own.
+    /// Returns the registration that applies to all tenants without their own.
     pub(crate) fn for_all(&self, server: &ServerId) -> Option<&Client> {
         self.for_all.get(server)
     }
 
-    /// The client of a tenant at a server: its own if the source has one, otherwise the one for all
-    /// tenants.
+    /// Returns the client of a tenant at a server: its own if the source has one, otherwise the one
+    /// for all tenants.
     pub(crate) fn find(
         &self,
         tenant: &TenantId,
@@ -102,7 +103,7 @@ impl Clients {
                 outcome: outcome.clone(),
             };
             let mut known = self.checked();
-            // Now and then, what was checked for registrations that are gone is dropped.
+            // From time to time, drops the checks of registrations that no longer exist.
             if !known.contains_key(&key) && known.len().is_power_of_two() {
                 known.retain(|_, checked| checked.registration.strong_count() > 0);
             }
@@ -189,7 +190,7 @@ mod tests {
             let Err(NoClient::Invalid(error)) = found(&clients, "one") else {
                 panic!("the server wants a secret");
             };
-            assert_eq!(error.problem, DescriptorProblem::ClientSecret);
+            assert!(matches!(error.problem, DescriptorProblem::ClientSecret { .. }));
         }
         put(ClientRegistration::new("id", "secret", "https://app.test/cb"));
         assert_eq!(found(&clients, "one").unwrap(), "id");

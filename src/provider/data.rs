@@ -1,5 +1,4 @@
-//! The parts of a descriptor, as the crate itself reads them. Hosts write them as members of a
-//! document.
+//! The parts of a descriptor, as the crate reads them. Hosts write them as members of a document.
 
 pub use crate::provider::answer_shape::{AnswerShape, Expiry, SuccessFlag};
 pub use crate::provider::discovery::{Discovery, Pick};

@@ -1,13 +1,13 @@
-//! Descriptors as a host's configuration holds them.
+//! Descriptors in a host's configuration.
 
 use crate::provider::problem::InvalidDescriptor;
 use crate::provider::registry::RegistryBuilder;
 use crate::provider::unreadable::read;
 use crate::provider::{AuthorizationServer, Provider, Transport};
 
-/// Authorization servers and providers of a host's own: what a descriptor file holds.
-/// [`from_json`](Self::from_json) reads a JSON document; TOML, YAML and other formats are read by
-/// way of serde. Unknown members are refused, and the error says which are known.
+/// The content of a descriptor file: a host's own authorization servers and providers.
+/// [`from_json`](Self::from_json) reads a JSON document; serde reads TOML, YAML and other formats.
+/// Unknown members are rejected, and the error lists the known ones.
 ///
 /// `docs/descriptors.md` describes every member with an example, and `docs/descriptor.schema.json`
 /// is the schema for editors.
@@ -19,9 +19,9 @@ use crate::provider::{AuthorizationServer, Provider, Transport};
 )]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct DescriptorFile {
-    /// The servers.
+    /// The authorization servers.
     pub servers: Vec<AuthorizationServer>,
-    /// The providers; their servers are in the file or in the catalogue.
+    /// The providers. Their servers are in the file or in the catalog.
     pub providers: Vec<Provider>,
 }
 
@@ -31,8 +31,7 @@ impl DescriptorFile {
     /// # Errors
     ///
     /// [`InvalidDescriptor`] names the line and the column at which the document cannot be read,
-    /// and what is expected there. [`validate`](Self::validate) checks whether the values make
-    /// sense.
+    /// and what is expected there. [`validate`](Self::validate) checks the values.
     pub fn from_json(document: &str) -> Result<Self, InvalidDescriptor> {
         read(document)
     }
@@ -48,8 +47,8 @@ impl DescriptorFile {
         self.validate_all().into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Returns the mistakes in the file: the first of each field of each descriptor. The file can
-    /// be used if there are none.
+    /// Returns the mistakes in the file: the first one of each field of each descriptor. The file
+    /// is valid if there are none.
     #[must_use]
     pub fn validate_all(&self) -> Vec<InvalidDescriptor> {
         let mut registry = RegistryBuilder::default();

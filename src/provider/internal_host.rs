@@ -1,8 +1,8 @@
-//! Hosts that the value of a connection may not name: those that are not on the public internet.
+//! Detects hosts outside the public internet, which the value of a connection may not name.
 
 use url::{Host, Url};
 
-/// Top-level names of machines and networks, never of public hosts.
+/// Top-level names of machines and networks, which are never public hosts.
 const INTERNAL_SUFFIXES: [&str; 15] = [
     "alt",
     "arpa",
@@ -21,8 +21,8 @@ const INTERNAL_SUFFIXES: [&str; 15] = [
     "svc",
 ];
 
-/// Public names that lead to a cloud's metadata service, to this machine, or to the address written
-/// in the name.
+/// Public names that resolve to a cloud's metadata service, to the local machine, or to the address
+/// written in the name.
 const INWARD_DOMAINS: [&str; 10] = [
     "lacolhost.com",
     "localtest.me",
@@ -36,11 +36,11 @@ const INWARD_DOMAINS: [&str; 10] = [
     "xip.io",
 ];
 
-/// Returns whether the host is an IP address, a name without a dot, or a name that resolves inside
-/// a network by convention.
+/// Returns whether the host is an IP address, a name without a dot, or a name that by convention
+/// resolves inside a network.
 ///
-/// A public name whose DNS record points inside a network is not recognised: names are not resolved
-/// here.
+/// A public name whose DNS record points inside a network is not detected, because this function
+/// does not resolve names.
 pub(super) fn is_internal(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(domain)) => is_internal_name(domain),
@@ -48,7 +48,7 @@ pub(super) fn is_internal(url: &Url) -> bool {
     }
 }
 
-/// Returns whether the host is this machine, by address or by name.
+/// Returns whether the host is the local machine, by address or by name.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),

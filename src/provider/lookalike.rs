@@ -1,8 +1,8 @@
-//! Placeholders of other template languages, which would otherwise be sent as they stand.
+//! Detects placeholders of other template languages, which would otherwise be sent literally.
 
 use crate::provider::syntax::is_name;
 
-/// A placeholder of another template language in a URL, if there is one.
+/// Returns a placeholder of another template language in a URL, if there is one.
 pub(super) fn in_url(text: &str) -> Option<&'static str> {
     let behind_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
     let path = behind_scheme.split('?').next().unwrap_or_default();
@@ -16,8 +16,8 @@ pub(super) fn in_url(text: &str) -> Option<&'static str> {
     before_brace(text)
 }
 
-/// A placeholder of another template language in a value that is not a URL, if there is one. A
-/// value may be JSON, so braces by themselves are text.
+/// Returns a placeholder of another template language in a value that is not a URL, if there is
+/// one. A value may be JSON, so braces alone are text.
 pub(super) fn in_value(text: &str) -> Option<&'static str> {
     let is_wrapped = |open: char, close: char| {
         let inner = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
@@ -32,7 +32,7 @@ pub(super) fn in_value(text: &str) -> Option<&'static str> {
     before_brace(text).filter(|_| has_spaced_or_marked_name(text))
 }
 
-/// What stands before or in the braces that another language would have there.
+/// Returns the characters before or inside the braces that another language would use.
 fn before_brace(text: &str) -> Option<&'static str> {
     let marks = [
         ("${", "${name}"),
@@ -46,7 +46,7 @@ fn before_brace(text: &str) -> Option<&'static str> {
         .or_else(|| spaced_name(text).then_some("{ name }"))
 }
 
-/// Returns whether there are blanks between the braces and a name.
+/// Returns whether there are spaces between the braces and a name.
 fn spaced_name(text: &str) -> bool {
     text.split('{').skip(1).any(|rest| {
         let inner = rest.split_once('}').map(|(inner, _)| inner);

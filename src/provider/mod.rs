@@ -1,10 +1,10 @@
 //! Services and their authorization servers, as data.
 //!
-//! A descriptor says what a server wants and how it deviates. It is a document in JSON, or in
-//! another format that serde reads; a quirk is a member of that document. `docs/descriptors.md`
-//! describes every member, and `docs/descriptor.schema.json` is the schema for editors. Descriptors
-//! are checked and compiled when the connections are built. Each quirk is one of a closed set of
-//! choices: what they cannot say, the library does not do.
+//! A descriptor describes a server or a service and its deviations from the standards. It is a
+//! document in JSON or another serde format; each deviation is a member of that document, from a
+//! closed set of choices. There are no code hooks. `docs/descriptors.md` describes every member,
+//! and `docs/descriptor.schema.json` is the schema for editors. Descriptors are checked and
+//! compiled when the connections are built.
 
 mod answer_shape;
 mod builtin;

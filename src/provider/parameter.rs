@@ -1,12 +1,12 @@
-//! The values that a connection brings for a descriptor's URLs.
+//! Values of a connection that fill the URLs of a descriptor.
 
 use crate::provider::syntax::{base_url, is_host, is_segment, is_word, meant_base_url, meant_host};
 use crate::provider::{Pattern, Pointer, Transport};
 
-/// The longest value of a kind without a tighter bound, in bytes.
+/// The maximum length of a value of a kind without a lower limit, in bytes.
 const MAX_TEXT: usize = 1024;
 
-/// A value that a connection brings, what it may be, and where it comes from. Make one with
+/// The rule for a value of a connection: its name, its allowed form and its source. Create one with
 /// [`ParameterRule::new`].
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a rule, written as an object")]
@@ -14,119 +14,117 @@ const MAX_TEXT: usize = 1024;
 pub struct ParameterRule {
     /// The name, as in `{name}`.
     pub name: String,
-    /// What may stand in it.
+    /// The kind of value.
     #[serde(deserialize_with = "crate::provider::tagged::deserialize")]
     pub kind: ParameterKind,
-    /// The value when the host names none. Absent: the host must name one. Empty: there is none,
-    /// and none is needed.
+    /// The value to use if the host sets none. Absent: the host must set one. Empty: there is no
+    /// value, and none is needed.
     #[serde(default, deserialize_with = "crate::provider::scalar::optional")]
     pub default: Option<String>,
-    /// True if it may be missing altogether. A template without its value falls back to its next
-    /// alternative.
+    /// True if the value may be missing. A template without its value uses its next alternative.
     #[serde(default)]
     pub optional: bool,
-    /// Where the value comes from. The host, unless set.
+    /// The source of the value. Default: the host.
     #[serde(default, deserialize_with = "crate::provider::tagged::deserialize")]
     pub source: ParameterSource,
-    /// What the value must match from end to end: a regular expression without back references, and
+    /// A regular expression that the value must match from end to end, without back references, and
     /// with look-ahead only at its very start.
     #[serde(default)]
     pub pattern: Option<Pattern>,
-    /// What people write before the value and is not part of it: `https://`.
+    /// Text before the value that people write and that is removed: `https://`.
     #[serde(default)]
     pub prefix: Option<String>,
-    /// What people write after the value and is not part of it: `.example.com`.
+    /// Text after the value that people write and that is removed: `.example.com`.
     #[serde(default)]
     pub suffix: Option<String>,
-    /// The name for people.
+    /// The display name.
     #[serde(default)]
     pub title: Option<String>,
-    /// A value to show as an example.
+    /// An example value to display.
     #[serde(default, deserialize_with = "crate::provider::scalar::optional")]
     pub example: Option<String>,
 }
 
-/// Where the value of a parameter comes from.
+/// The source of a parameter's value.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ParameterSource {
-    /// The host names it when the consent begins.
+    /// The host sets it when the consent starts.
     #[default]
     Host,
-    /// It comes back with the callback, in the parameter of this name. The browser brings it, so it
-    /// chooses only among what the rule allows: it may not be a base URL unless it is one of a
-    /// list.
+    /// The callback contains it, in the parameter of this name. The browser controls it, so it can
+    /// only choose among values that the rule allows: it may not be a base URL unless the rule
+    /// lists it.
     Callback(String),
-    /// It stands in the token answer, at this place.
+    /// The token answer contains it, at this place.
     TokenAnswer(Pointer),
     /// The provider's `discovery` finds it after the consent.
     Discovery,
 }
 
-/// What may stand in a placeholder.
+/// The kind of value that a placeholder accepts.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ParameterKind {
-    /// Letters, digits, `.`, `-` and `_`, at most 253: a host, a label of one, a tenant's name or
-    /// id.
+    /// Letters, digits, `.`, `-` and `_`, at most 253: a host, one of its labels, or the name or id
+    /// of a tenant.
     Word,
-    /// A base URL: https, a host, perhaps a port and a path; no user, query, fragment or trailing
-    /// slash. `https://` is added where it is missing.
+    /// A base URL: https, a host, optionally a port and a path; no user, query, fragment or
+    /// trailing slash. A missing `https://` is added.
     BaseUrl,
-    /// A base URL without a path: what people copy along from their browser, path and query, is cut
-    /// off.
+    /// A base URL without a path. A path and query, which users often copy from the browser, are
+    /// removed.
     Origin,
-    /// A host, perhaps with a port and a path, right behind `https://`: `acme.example:8443/lab`. A
-    /// scheme and a trailing slash are cut off.
+    /// A host directly after `https://`, optionally with a port and a path:
+    /// `acme.example:8443/lab`. A scheme and a trailing slash are removed.
     Host,
-    /// One of these.
+    /// One of these values.
     OneOf(#[serde(deserialize_with = "crate::provider::scalar::list")] Vec<String>),
-    /// A word that may have `~`, `:` and `@` too: for a path or a query, never for a host.
+    /// A word that may also contain `~`, `:` and `@`: for a path or a query, never for a host.
     Segment,
     /// Visible characters and single spaces, at most 1024 bytes: for added parameters and headers,
     /// never for a URL.
     Text,
 }
 
-/// Why the parameters of a connection are not accepted. Names the parameter, never its value.
+/// A parameter of a connection that is not valid. Names the parameter, never its value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the parameter \"{name}\" {problem}")]
 #[non_exhaustive]
 pub struct InvalidParameter {
-    /// The parameter. One that the server does not have is given as `?`: the name may be anything.
+    /// The parameter. `?` if the server does not have it, because the name may be anything.
     pub name: String,
-    /// What is wrong with it.
+    /// The problem.
     pub(crate) problem: ParameterProblem,
 }
 
-/// What is wrong with a parameter.
+/// The problem with a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParameterProblem {
     /// The server has no such parameter.
-    #[error("is not known to this server")]
+    #[error("is not a parameter of this server")]
     Unknown,
-    /// It has no default and was not given, or the provider did not say it.
-    #[error("is missing")]
+    /// The parameter has no default, and neither the host nor the provider gave a value.
+    #[error("is missing; set it with ConsentOptions::parameter")]
     Missing,
-    /// Several fit, and none was named: the choice is the person's, never silent.
-    #[error("must be named, because the provider offers several")]
+    /// Several values are possible and the host set none: the user must choose.
+    #[error("is ambiguous; set it, because the provider offers several values")]
     Several,
-    /// The value makes an IP address, or the name of a host inside a network, the receiver of
-    /// tokens.
+    /// The value would send tokens to an IP address, or to the name of a host inside a network.
     #[error(
-        "names a host that is not public; if you mean it, list its base URL in ClientRegistration::for_base_urls"
+        "names a host that is not public; if this is intended, list its base URL in ClientRegistration::for_base_urls"
     )]
     InternalHost,
-    /// The value is not of its kind.
+    /// The value is not of the required kind.
     #[error("does not have an allowed value")]
     Malformed,
 }
 
 impl InvalidParameter {
-    /// Returns the mistake as a phrase about the parameter, such as `is missing`.
+    /// Returns the problem as a phrase about the parameter, such as `is missing`.
     #[must_use]
     pub fn problem(&self) -> String {
         self.problem.to_string()
@@ -141,7 +139,7 @@ impl InvalidParameter {
 }
 
 impl ParameterKind {
-    /// The value as it is kept, if it is of this kind.
+    /// Returns the value as it is stored, if it is of this kind.
     fn accept(&self, value: &str, transport: Transport) -> Option<String> {
         match self {
             Self::Word => is_word(value).then(|| value.into()),
@@ -175,7 +173,7 @@ impl ParameterKind {
         }
     }
 
-    /// Returns whether a value of this kind may stand inside a template.
+    /// Returns whether a value of this kind may be inside a template.
     pub(super) fn is_word(&self) -> bool {
         match self {
             Self::Word => true,
@@ -184,7 +182,7 @@ impl ParameterKind {
         }
     }
 
-    /// Returns whether a value of this kind may be all there is of a host.
+    /// Returns whether a value of this kind may be a whole host.
     pub(super) fn is_host(&self) -> bool {
         match self {
             Self::Host => true,
@@ -193,7 +191,7 @@ impl ParameterKind {
         }
     }
 
-    /// Returns whether a value of this kind may stand in a template after its host.
+    /// Returns whether a value of this kind may come after the host of a template.
     pub(super) fn is_segment(&self) -> bool {
         match self {
             Self::Segment => true,
@@ -203,19 +201,19 @@ impl ParameterKind {
     }
 }
 
-/// The scheme, if there is one, and the host with its port: everything before the path.
+/// Returns the scheme, if there is one, and the host with its port: everything before the path.
 fn origin(value: &str) -> Option<&str> {
     let start = value.find("://").map_or(0, |at| at + 3);
     let end = value[start..]
         .find(['/', '?', '#'])
         .map_or(value.len(), |at| start + at);
     let tail = &value[end..];
-    // A backslash is a slash to a URL parser, and a control character is nothing to it.
+    // A URL parser reads a backslash as a slash and removes control characters.
     (!tail.contains('\\') && !tail.contains(char::is_control)).then_some(&value[..end])
 }
 
 impl ParameterRule {
-    /// A value that the host must name.
+    /// Returns a rule for a value that the host must set.
     #[must_use]
     pub fn new(name: impl Into<String>, kind: ParameterKind) -> Self {
         Self {
@@ -232,36 +230,36 @@ impl ParameterRule {
         }
     }
 
-    /// The same with a value for when the host names none.
+    /// Sets the value to use if the host sets none.
     #[must_use]
     pub fn default_value(mut self, value: impl Into<String>) -> Self {
         self.default = Some(value.into());
         self
     }
 
-    /// The same, and it may be missing.
+    /// Allows the value to be missing.
     #[must_use]
     pub const fn optional(mut self) -> Self {
         self.optional = true;
         self
     }
 
-    /// The same, from another source than the host.
+    /// Sets the source of the value.
     #[must_use]
     pub fn source(mut self, source: ParameterSource) -> Self {
         self.source = source;
         self
     }
 
-    /// The same, and it must match this from end to end.
+    /// Sets a pattern that the value must match from end to end.
     #[must_use]
     pub fn pattern(mut self, pattern: impl Into<Pattern>) -> Self {
         self.pattern = Some(pattern.into());
         self
     }
 
-    /// The value in its kept form, if the rule allows it. Blanks around it are cut off: people
-    /// paste values.
+    /// Returns the value as it is stored, if the rule allows it. Surrounding whitespace is removed,
+    /// because users paste values.
     pub(crate) fn accept(&self, value: &str, transport: Transport) -> Result<String, InvalidParameter> {
         let value = value.trim();
         let value = self
@@ -286,13 +284,13 @@ impl ParameterRule {
         }
     }
 
-    /// Returns whether there need be no value: it is optional, or nothing is its default.
+    /// Returns whether no value is needed: the parameter is optional, or its default is empty.
     pub(super) fn may_be_missing(&self) -> bool {
         self.optional || self.default.as_ref().is_some_and(String::is_empty)
     }
 
-    /// Returns whether a connection may have no value: none must be given, and no default takes its
-    /// place.
+    /// Returns whether a connection may have no value: none is required, and no default replaces
+    /// it.
     pub(super) fn can_be_missing(&self) -> bool {
         self.may_be_missing() && self.default.as_ref().is_none_or(String::is_empty)
     }

@@ -1,21 +1,21 @@
-//! Paths of URLs: which lie below which, and which every server reads the same way.
+//! Compares URL paths, and detects those that servers may interpret differently.
 
 use url::Url;
 
-/// What is left of `path` below `prefix`, if `prefix` ends at a segment's end.
+/// Returns the rest of `path` below `prefix`, if `prefix` ends at the end of a segment.
 pub(crate) fn strip_segments<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(prefix.trim_end_matches('/'))?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
-/// How many times a path may be percent-encoded. Ordinary paths are encoded once, names of files
-/// that hold a `%` twice.
+/// The maximum number of percent-encodings of a path. Ordinary paths are encoded once, file names
+/// that contain a `%` twice.
 const MOST_LAYERS: usize = 8;
 
-/// Returns whether every server reads the path the same way. `Url` has resolved the dot segments,
-/// plain and encoded. A server may also decode `%2f` and `%5c`, decode repeatedly, end the path at
-/// a NUL, drop blanks at the end of a segment, cut `;…` off before it resolves `..`, or read an
-/// ill-formed sequence as a dot.
+/// Returns whether every server interprets the path the same way. `Url` has resolved plain and
+/// encoded dot segments. A server may also decode `%2f` and `%5c`, decode repeatedly, end the path
+/// at a NUL, drop whitespace at the end of a segment, remove `;…` before it resolves `..`, or read
+/// an ill-formed sequence as a dot.
 pub(crate) fn stays_below(url: &Url) -> bool {
     let mut path = url.path().as_bytes().to_vec();
     for _ in 0..=MOST_LAYERS {
@@ -34,7 +34,7 @@ pub(crate) fn stays_below(url: &Url) -> bool {
     false
 }
 
-/// Returns whether a segment is `.` or `..` to some server.
+/// Returns whether some servers read a segment as `.` or `..`.
 fn has_dot_segment(path: &str) -> bool {
     path.split(['/', '\\', '\u{2044}', '\u{2215}', '\u{ff0f}', '\u{ff3c}'])
         .map(|segment| segment.split(';').next().unwrap_or(segment))
@@ -45,14 +45,14 @@ fn has_dot_segment(path: &str) -> bool {
         })
 }
 
-/// Returns whether the path has an escape of the form `%u0041`, which some servers read.
+/// Returns whether the path contains an escape of the form `%u0041`, which some servers decode.
 fn has_unicode_escape(path: &[u8]) -> bool {
     path.windows(6).any(|window| {
         matches!(window[..2], [b'%', b'u' | b'U']) && window[2..].iter().all(u8::is_ascii_hexdigit)
     })
 }
 
-/// The path with every `%` sequence decoded once.
+/// Returns the path with every `%` sequence decoded once.
 fn percent_decoded(path: &[u8]) -> Vec<u8> {
     let digit = |byte: Option<&u8>| {
         char::from(*byte?)

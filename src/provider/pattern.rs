@@ -5,29 +5,29 @@ use std::sync::OnceLock;
 
 use regex_lite::{Regex, RegexBuilder};
 
-/// The longest pattern, in bytes.
+/// The maximum length of a pattern, in bytes.
 const MAX_PATTERN: usize = 512;
 
-/// The longest value that is compared with a pattern, in bytes. It is that of the longest kind of
-/// parameter.
+/// The maximum length of a value that is compared with a pattern, in bytes: that of the longest
+/// kind of parameter.
 const MAX_INPUT: usize = 2048;
 
-/// The memory of a compiled pattern, in bytes. It bounds the work of one comparison too: a state
-/// for each character.
+/// The memory limit of a compiled pattern, in bytes. It also limits the work of a comparison: one
+/// state for each character.
 const MAX_COMPILED: usize = 128 * 1024;
 
-/// The deepest that groups may nest.
+/// The maximum nesting of groups.
 const MAX_DEPTH: u32 = 32;
 
-/// A regular expression that the value of a parameter must match from end to end, whether it has
-/// `^` and `$` or not.
+/// A regular expression that the value of a parameter must match from end to end, with or without
+/// `^` and `$`.
 ///
 /// The syntax is that of [`regex-lite`](https://docs.rs/regex-lite/0.1/regex_lite/#syntax): no back
 /// references, and classes such as `\d` and `\w` are ASCII. Look-ahead (`(?=…)`, `(?!…)`) is
-/// allowed at the very start. At most 512 bytes; the time of a comparison grows linearly with the
-/// value.
+/// allowed at the very start. A pattern has at most 512 bytes; the time of a comparison grows
+/// linearly with the value.
 ///
-/// A pattern is compiled once, when the descriptor is validated. One that cannot be compiled
+/// A pattern is compiled once, when the descriptor is validated. A pattern that cannot be compiled
 /// matches nothing.
 #[derive(Clone)]
 pub struct Pattern {
@@ -47,16 +47,16 @@ struct LookAhead {
     regex: Regex,
 }
 
-/// The look-ahead at the start of a pattern, and what follows it.
+/// The look-ahead at the start of a pattern, and the rest.
 struct Split<'a> {
-    /// For each, whether it must match, and the text between its brackets.
+    /// For each look-ahead, whether it must match, and the text in its parentheses.
     look_ahead: Vec<(bool, &'a str)>,
     rest: &'a str,
 }
 
 impl Pattern {
-    /// Keeps the text of a pattern. [`is_usable`](Self::is_usable) tells whether it can be
-    /// compiled; building the connections refuses a descriptor with a pattern that cannot.
+    /// Returns a pattern with this text. [`is_usable`](Self::is_usable) says whether it can be
+    /// compiled; building the connections rejects a descriptor with a pattern that cannot.
     pub fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -64,13 +64,13 @@ impl Pattern {
         }
     }
 
-    /// The text of the pattern.
+    /// Returns the text of the pattern.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Returns whether the pattern can be compiled within its bounds.
+    /// Returns whether the pattern can be compiled within its limits.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.compiled().is_some()
@@ -95,7 +95,7 @@ fn compile(text: &str) -> Option<Compiled> {
     if text.len() > MAX_PATTERN {
         return None;
     }
-    // Each part must be a pattern by itself: otherwise `a)(?:b` would close the group that is put
+    // Each part must be a complete pattern: otherwise `a)(?:b` would close the group that is put
     // around it.
     let anchored = |part: &str, end: &str| {
         bounded(part)?;
@@ -120,8 +120,8 @@ fn bounded(pattern: &str) -> Option<Regex> {
         .ok()
 }
 
-/// Takes the look-ahead off the start. `None` if a bracket has no partner, or if the look-ahead
-/// would belong to the first of several alternatives only.
+/// Separates the look-ahead from the pattern. `None` if parentheses do not pair, or if the
+/// look-ahead would apply only to the first of several alternatives.
 fn split(text: &str) -> Option<Split<'_>> {
     let mut look_ahead = Vec::new();
     let mut rest = text.strip_prefix('^').unwrap_or(text);
@@ -144,7 +144,7 @@ fn look_ahead_at_start(text: &str) -> Option<(bool, &str)> {
     wanted.or_else(|| Some((false, text.strip_prefix("(?!")?)))
 }
 
-/// The place of the bracket that closes a group whose body begins with `text`.
+/// Returns the position of the parenthesis that closes a group whose body begins with `text`.
 fn closing_bracket(text: &str) -> Option<usize> {
     structure(text).find_map(|(at, c, depth)| (c == ')' && depth < 0).then_some(at))
 }
@@ -153,8 +153,8 @@ fn has_alternatives(text: &str) -> bool {
     structure(text).any(|(_, c, depth)| c == '|' && depth == 0)
 }
 
-/// The characters that are neither escaped nor in a class, with their places and the depth of
-/// groups after them.
+/// Returns the characters that are neither escaped nor in a class, with their positions and the
+/// depth of groups after them.
 fn structure(text: &str) -> impl Iterator<Item = (usize, char, i32)> {
     let (mut is_escaped, mut class, mut depth) = (false, None, 0);
     text.char_indices().filter_map(move |(at, c)| {
@@ -163,7 +163,7 @@ fn structure(text: &str) -> impl Iterator<Item = (usize, char, i32)> {
         }
         match (c, class) {
             ('\\', _) => is_escaped = true,
-            // A `]` that comes first stands for itself: `[]a]`, `[^]a]`.
+            // A leading `]` stands for itself: `[]a]`, `[^]a]`.
             (']', Some(start)) if at > start && !text[start..at].trim_start_matches('^').is_empty() => {
                 class = None
             }
@@ -291,8 +291,7 @@ mod tests {
         }
     }
 
-    /// Each of these stands for a repetition that would be written out without end, or compared
-    /// without end.
+    /// Each of these repetitions would otherwise need unlimited memory or time.
     #[test]
     fn repetitions_are_bounded_in_memory() {
         for inner in ["", "()", "(?:)", "a", "a?", "a*", "[a-z]", "(?:a|)", "(?!a)"] {

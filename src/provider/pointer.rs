@@ -1,12 +1,12 @@
-//! JSON pointers ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) of a descriptor, read once.
+//! JSON pointers ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) in descriptors, parsed once.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// A JSON pointer, such as `/user/email`. It is read when the descriptor is; building the
-/// connections refuses a descriptor with a text that is no pointer, and such a text leads to
+/// A JSON pointer, such as `/user/email`. It is parsed together with the descriptor. Building the
+/// connections rejects a descriptor with a text that is not a pointer; such a text leads to
 /// nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Pointer {
@@ -14,24 +14,24 @@ pub struct Pointer {
     steps: Vec<Step>,
 }
 
-/// One step of a pointer: the name of a member, or the place in a list.
+/// One step of a pointer: the name of a member, or an index of a list.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Step {
-    /// The name, its escapes resolved.
+    /// The name, without escapes.
     pub(crate) name: String,
-    /// The place, if the name is one.
+    /// The index, if the name is one.
     pub(crate) index: Option<usize>,
 }
 
 impl Pointer {
-    /// The text of the pointer.
+    /// Returns the text of the pointer.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Returns whether the text is a pointer, be it to the root.
+    /// Returns whether the text is a pointer, including one to the root.
     pub(crate) fn is_valid(&self) -> bool {
         self.text.is_empty() || self.text.starts_with('/')
     }
@@ -41,12 +41,12 @@ impl Pointer {
         self.text.starts_with('/')
     }
 
-    /// The steps from the root, or `None` if the text is no pointer.
+    /// Returns the steps from the root, or `None` if the text is not a pointer.
     pub(crate) fn steps(&self) -> Option<&[Step]> {
         self.is_valid().then_some(&self.steps)
     }
 
-    /// What the pointer leads to.
+    /// Returns the value that the pointer leads to.
     pub(crate) fn find_in<'v>(&self, root: &'v Value) -> Option<&'v Value> {
         self.steps()?.iter().try_fold(root, |at, step| match at {
             Value::Array(items) => items.get(step.index?),

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use crate::provider::unknown::similar;
+
 use crate::provider::redirect::InvalidRedirect;
 use crate::provider::template::{InvalidTemplate, Unfilled};
 
-/// A descriptor or a registration that cannot be used. An administrator must change it.
+/// A descriptor or a registration that is not valid. An administrator must correct it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidDescriptor {
@@ -15,7 +17,7 @@ pub struct InvalidDescriptor {
     pub field: &'static str,
     /// The mistake.
     pub(crate) problem: DescriptorProblem,
-    /// The built-in server that was replaced, where a built-in provider does not fit the new one.
+    /// The built-in server that was replaced, if a built-in provider does not fit its replacement.
     pub replaced_server: Option<String>,
 }
 
@@ -54,6 +56,21 @@ impl fmt::Display for InvalidDescriptor {
 
 impl std::error::Error for InvalidDescriptor {}
 
+fn unknown_server(given: &str, known: &[String]) -> String {
+    let similar = similar(given, known.iter().map(String::as_str));
+    let hint = similar.map_or_else(String::new, |id| format!("did you mean \"{id}\"? "));
+    let known = known.join(", ");
+    format!("no server has the id {given:?}; {hint}known are: {known}")
+}
+
+fn client_secret(needs_secret: bool) -> &'static str {
+    if needs_secret {
+        "is missing: this server requires a confidential client; call ClientRegistration::new with the secret"
+    } else {
+        "is set, but this server takes public clients only; call ClientRegistration::public"
+    }
+}
+
 /// The mistake in a field of a descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DescriptorProblem {
@@ -64,44 +81,44 @@ pub(crate) enum DescriptorProblem {
         line: usize,
         /// The column, from 1.
         column: usize,
-        /// What is wrong there, without a value of the document.
+        /// The problem there, without a value of the document.
         what: String,
     },
     /// The template is not valid.
     #[error(transparent)]
     Template(#[from] InvalidTemplate),
     /// The URL is `http`.
-    #[error("is not https")]
+    #[error("is not https; for a sandbox on this machine, call ConnectionsBuilder::dangerous_loopback_http")]
     NotHttps,
-    /// The URL has a query or a path where none may be.
+    /// The URL has a query or a path where none is allowed.
     #[error("is not a bare origin or has a query")]
     NotBare,
-    /// The query of the endpoint, or an added parameter, has a name that the protocol uses.
+    /// The query of the endpoint, or an added parameter, uses a name of the protocol.
     #[error("sets \"{0}\", which the protocol uses")]
     ProtocolParameter(String),
     /// A placeholder without a rule.
     #[error("{{{0}}} has no rule: add one to the server's parameters")]
     NoRule(String),
-    /// A placeholder whose rule is of a kind that does not fit its place.
-    #[error("the rule for {{{name}}} is of a kind that may not stand here: {fitting}")]
+    /// A placeholder whose rule has a kind that does not fit its place.
+    #[error("the rule for {{{name}}} has a kind that is not allowed here: {fitting}")]
     WrongKind {
         /// The placeholder.
         name: String,
-        /// The kinds that may stand there.
+        /// The kinds that fit.
         fitting: &'static str,
     },
     /// The name of a credential in braces.
     #[error(
-        "{{{0}}} is a credential: it is sent where the protocol sends it, and may not stand in a URL, a header or a parameter"
+        "{{{0}}} is a credential: the protocol sends it, and it is not allowed in a URL, a header or a parameter"
     )]
     Credential(String),
-    /// A name that stands for something of the request, in a place where it is not known.
-    #[error("{{{0}}} stands for a part of another request and may not stand here")]
+    /// A name for a part of the request, in a place where that part is not known.
+    #[error("{{{0}}} stands for a part of another request and is not allowed here")]
     BuiltIn(String),
-    /// The discovery fills a value whose rule takes it from elsewhere.
+    /// The discovery provides a value whose rule names a different source.
     #[error("fills \"{0}\", whose rule must have the source \"discovery\"")]
     NotDiscovered(String),
-    /// A rule that cannot be used.
+    /// A rule that is not valid.
     #[error("the rule for \"{name}\" {problem}")]
     Rule {
         /// The parameter.
@@ -110,117 +127,120 @@ pub(crate) enum DescriptorProblem {
         problem: RuleProblem,
     },
     /// A value is not a scope.
-    #[error("has a scope that RFC 6749 does not allow, or with the scope separator in it")]
+    #[error("has a scope that RFC 6749 does not allow, or that contains the scope separator")]
     Scope,
     /// A value is not a JSON pointer.
     #[error("has a JSON pointer that does not begin with \"/\"")]
     Pointer,
-    /// A list of pointers that must find something is empty.
+    /// A list of pointers to a required value is empty.
     #[error("needs at least one JSON pointer to the id")]
     NoPointer,
-    /// A value that the browser brings would decide where secrets go.
+    /// A value that the browser controls would decide where secrets are sent.
     #[error(
-        "takes {{{0}}} from the callback, which the browser brings: make its rule a \"one_of\" list, and add an alternative \
-         without it after \" || \"; where no list is possible, let the host name the value"
+        "takes {{{0}}} from the callback, which the browser controls: make its rule a \"one_of\" list, and add an alternative \
+         without it after \" || \"; if no list is possible, let the host set the value"
     )]
     FromCallback(String),
-    /// A value that is known only after the consent is needed before it.
+    /// An endpoint needs, before the consent, a value that is known only after it.
     #[error(
         "needs {{{0}}}, which is known only after the consent: add an alternative without it after \" || \""
     )]
     NotYetKnown(String),
-    /// A value that may be missing is needed.
+    /// An endpoint needs a value that may be missing.
     #[error(
         "needs {{{0}}}, which may be missing: add an alternative without it after \" || \", or a default"
     )]
     MayBeMissing(String),
-    /// The API base lies below none of the API hosts.
+    /// The API base is outside all API hosts.
     #[error("do not cover the API base: no request to a path would be sent")]
     NotCovered,
-    /// A parameter may not be renamed or left out: state and PKCE protect the consent.
-    #[error("may not rename or leave out \"{0}\"")]
+    /// A parameter may not be renamed or omitted: state and PKCE protect the consent.
+    #[error("may not rename or omit \"{0}\"")]
     Renamed(String),
-    /// The header cannot be sent, or is one that HTTP itself uses.
-    #[error("is not a header that can carry a token")]
+    /// The header cannot be sent, or HTTP itself uses it.
+    #[error("is not a header that can carry a token; use Authorization or a header of the API")]
     Header,
-    /// The name is not that of a header, or the header frames the message or carries a credential.
+    /// The name is not a header name, or the header frames the message or carries a credential.
     #[error("may not set the header \"{0}\": it is not valid, frames the message or carries a credential")]
     HeaderName(String),
-    /// A value has a placeholder of another template language.
+    /// A value contains a placeholder of another template language.
     #[error("has \"{0}\", a placeholder of another language: write {{name}}")]
     Lookalike(&'static str),
-    /// A field that is compared or sent as it stands has a placeholder.
-    #[error("is not a template, and has a brace, \"$\", \"<\" or \">\" in it")]
+    /// A field that is compared or sent literally contains a placeholder.
+    #[error("is not a template, but contains a brace, \"$\", \"<\" or \">\"")]
     NoTemplate,
-    /// A value has braces that do not pair.
-    #[error("has a brace without its partner")]
+    /// A value has unbalanced braces.
+    #[error("has an unbalanced brace")]
     Braces,
-    /// A value has `||` without the blanks that make an alternative of it.
-    #[error("has \"||\": alternatives are separated by \" || \", with one blank on either side")]
+    /// A value contains `||` without the spaces that separate alternatives.
+    #[error("has \"||\": alternatives are separated by \" || \", with one space on either side")]
     Bar,
-    /// A list of statuses is empty, or has a status that is not a client error.
+    /// A list of statuses is empty, or contains a status that is not a client error.
     #[error("must list statuses from 400 to 499")]
     RefusalStatus,
-    /// Neither a status nor a code, or a status that is not a refusal.
+    /// An entry has neither a status nor a code, or a status that is not a refusal.
     #[error("has an entry with neither a code nor a status from 400 to 499")]
     DeadGrant,
     /// The separator between scopes is not one that servers use.
-    #[error("must be a blank or one of \",\" \"+\" \";\" \"|\"")]
+    #[error("must be a space or one of \",\" \"+\" \";\" \"|\"")]
     Separator,
-    /// The issuer is missing although it must be compared.
+    /// The issuer is missing although the policy compares it.
     #[error("is missing: the issuer policy compares it with the callback's \"iss\"")]
     NoIssuer,
-    /// The value is not one of those that are possible here.
-    #[error("has a value that is not possible here")]
+    /// The value is not one of the choices.
+    #[error("has a value that is not allowed here")]
     Value,
     /// The value is empty.
     #[error("is empty")]
     Empty,
-    /// The id has a character that URLs and files would have to escape.
-    #[error("has a blank or one of \"/\", \"?\", \"#\" and \"%\" in it")]
+    /// The id contains a character that URLs and files would have to escape.
+    #[error("contains a space or one of \"/\", \"?\", \"#\" and \"%\"")]
     Id,
     /// Two descriptors have the same id.
-    #[error("is that of two descriptors: give one of them another id")]
+    #[error("is used by two descriptors: give one of them another id")]
     Twice,
     /// Two clients are registered for one server.
-    #[error("is registered twice: one client serves all providers of a server")]
+    #[error("is registered twice: register one client, which serves all providers of the server")]
     TwoClients,
     /// The id is that of a built-in descriptor.
     #[error("is that of a built-in descriptor: choose another id, or set \"replaces_builtin\" to true")]
     ReplacesBuiltin,
-    /// The descriptor says that it replaces a built-in one, and there is none with its id.
-    #[error("is true, and no built-in descriptor has this id")]
+    /// The descriptor says that it replaces a built-in one, but none has its id.
+    #[error("is true, but no built-in descriptor has this id")]
     ReplacesNothing,
-    /// The id names no server.
-    #[error("no server has the id {given:?}; known are: {}", .known.join(", "))]
+    /// The id does not name a server.
+    #[error("{}", unknown_server(given, known))]
     UnknownServer {
-        /// The id that was given.
+        /// The id in the descriptor.
         given: String,
-        /// The ids of the servers, in order.
+        /// The ids of the servers, in alphabetical order.
         known: Vec<String>,
     },
-    /// The id names a provider where a server is meant.
+    /// The id names a provider instead of a server.
     #[error("is registered for a provider: register it for its authorization server {server:?}")]
     ProviderNotServer {
         /// The provider's server.
         server: String,
     },
-    /// The redirect URI is not one that the server takes.
+    /// The server does not accept the redirect URI.
     #[error(transparent)]
     Redirect(#[from] InvalidRedirect),
-    /// A registration lists a base URL that can be compared with no endpoint.
+    /// A registration lists a base URL that cannot be compared with an endpoint.
     #[error(
         "lists a base URL that is not \"https://host\", with a port or a path at most, or \"https://*.domain\" for the \
          hosts below a public domain"
     )]
     BaseUrl,
-    /// There are blanks or quotes around the value, from the file or the variable that it was read
+    /// The value has whitespace or quotes around it, from the file or the variable that it was read
     /// from.
-    #[error("begins or ends with a blank, or is in quotes")]
+    #[error("begins or ends with whitespace, or is in quotes: remove them")]
     Wrapped,
-    /// There is a client secret and the client is public, or the other way round.
-    #[error("does not fit the server's client authentication")]
-    ClientSecret,
+    /// The server requires a secret and the client has none, or the reverse.
+    #[error("{}", client_secret(*needs_secret))]
+    ClientSecret {
+        /// True if the server requires a confidential client.
+        needs_secret: bool,
+    },
 }
 
 impl From<Unfilled> for DescriptorProblem {
@@ -236,48 +256,46 @@ impl From<Unfilled> for DescriptorProblem {
 /// The mistake in the rule of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RuleProblem {
-    /// The name has other characters than letters, digits, `_`, `-` and `.`.
-    #[error("has a name with other characters than letters, digits, \"_\", \"-\" and \".\"")]
+    /// The name contains characters other than letters, digits, `_`, `-` and `.`.
+    #[error("has a name with characters other than letters, digits, \"_\", \"-\" and \".\"")]
     Name,
-    /// The name stands for something of the request itself.
+    /// The name stands for a part of the request itself.
     #[error(
-        "has a name that is taken: redirect_uri, scope, client_id, random and state stand for parts of the request"
+        "has a reserved name: redirect_uri, scope, client_id, random and state stand for parts of the request"
     )]
     Reserved,
     /// The name is that of a credential.
-    #[error("has the name of a credential, which no value of a connection may be")]
+    #[error("has the name of a credential: choose another name")]
     Credential,
-    /// There are two rules for the name.
-    #[error("is there twice")]
+    /// The name has two rules.
+    #[error("is defined twice")]
     Twice,
     /// The list of values is empty.
     #[error("lists no values")]
     NoValues,
-    /// The pattern wants a scheme, and the kind of value has none.
+    /// The pattern requires a scheme, but this kind of value has none.
     #[error(
-        "has a pattern that begins with a scheme, which is cut off a \"host\" before the pattern sees it"
+        "has a pattern that begins with a scheme, which is removed from a \"host\" before the pattern is matched"
     )]
     Scheme,
     /// The pattern cannot be compiled.
     #[error(
-        "has a pattern that cannot be used: a regular expression of at most 512 bytes, with look-ahead only at its start"
+        "has a pattern that is not valid: write a regular expression of at most 512 bytes, with look-ahead only at its start"
     )]
     Pattern,
-    /// The default is not a value that the rule accepts.
-    #[error("has a default that it does not accept itself, or that does not make a URL where it is put")]
+    /// The rule does not accept its own default.
+    #[error("has a default that it does not accept itself, or that does not produce a URL")]
     Default,
-    /// The example is not a value that the rule accepts.
+    /// The rule does not accept its own example.
     #[error("has an example that it does not accept itself")]
     Example,
-    /// The parameter of the callback is missing or one of the protocol's own.
-    #[error(
-        "takes its value from a parameter of the callback that has no name, or one that the protocol uses"
-    )]
+    /// The parameter of the callback is missing, or one of the protocol's own.
+    #[error("takes its value from a callback parameter that has no name, or one that the protocol uses")]
     CallbackName,
     /// A base URL or a host would come from the callback.
     #[error(
-        "takes a base URL or a host from the callback, which the browser brings: make it a \"one_of\" list, and give each \
-         endpoint an alternative without it after \" || \"; where no list is possible, let the host name the value"
+        "takes a base URL or a host from the callback, which the browser controls: make it a \"one_of\" list, and give each \
+         endpoint an alternative without it after \" || \"; if no list is possible, let the host set the value"
     )]
     BaseUrlFromCallback,
     /// The pointer into the token answer does not begin with `/`.

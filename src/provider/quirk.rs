@@ -1,21 +1,21 @@
-//! How servers deviate, as closed enums.
+//! Deviations of servers, as closed enums.
 
 use std::time::Duration;
 
-/// How the client proves itself at the token endpoint.
+/// The client authentication at the token endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ClientAuthentication {
     /// `client_id` and `client_secret` in the body. Works at most servers, with any secret.
     Post,
-    /// HTTP Basic with id and secret form-encoded first, as
-    /// [RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1) says.
+    /// HTTP Basic with form-encoded id and secret, as in
+    /// [RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1).
     Basic,
-    /// HTTP Basic with id and secret as they are. For servers that do not decode; it matters only
-    /// for secrets with reserved characters.
+    /// HTTP Basic with unencoded id and secret, for servers that do not decode. The difference
+    /// matters only for secrets with reserved characters.
     BasicUnencoded,
-    /// As `Basic`, and `client_id` in the body as well.
+    /// Like `Basic`, with `client_id` in the body as well.
     BasicWithClientId,
     /// HTTP Basic with the secret as the user name and no password.
     SecretAsUser,
@@ -23,101 +23,102 @@ pub enum ClientAuthentication {
     None,
 }
 
-/// Whether the authorization request carries a PKCE challenge.
+/// The use of PKCE in the authorization request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Pkce {
     /// `S256`, always ([RFC 9700 §2.1.1](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1)).
-    /// There is no `plain`.
+    /// `plain` is not supported.
     S256,
-    /// None: this server refuses the parameters. The descriptor says where that is documented.
+    /// None: this server refuses the parameters. The descriptor links to the documentation.
     Refused,
 }
 
-/// How the body of a token request is written.
+/// The format of a token request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BodyFormat {
-    /// `application/x-www-form-urlencoded`, as RFC 6749 wants.
+    /// `application/x-www-form-urlencoded`, as RFC 6749 requires.
     Form,
     /// A flat JSON object.
     Json,
 }
 
-/// What becomes of the old refresh token when a new one is issued. It decides what can be saved
-/// after a refresh whose answer was lost.
+/// The validity of an old refresh token after a new one is issued. It determines whether a grant
+/// can be saved after a refresh whose answer was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RotationClass {
     /// The refresh token stays the same.
     Static,
-    /// A new one comes and the old one stays valid.
+    /// The server issues a new one, and the old one stays valid.
     OldStaysValid,
-    /// A new one comes and the old one is still accepted for that many seconds.
+    /// The server issues a new one, and accepts the old one for this number of seconds.
     Grace(#[serde(with = "crate::provider::seconds")] Duration),
-    /// A new one comes and the old one is dead at once.
+    /// The server issues a new one, and the old one becomes invalid at once.
     SingleUse,
-    /// As `single_use`, and using the old one again kills the new one too.
+    /// Like `single_use`, and reuse of the old one also invalidates the new one.
     SingleUseRevokesFamily,
-    /// Not known: treated as the strictest.
+    /// Not known: treated as the strictest class.
     Unknown,
 }
 
-/// What the client does with the `iss` parameter of an authorization response
+/// The check of the `iss` parameter in an authorization response
 /// ([RFC 9207](https://www.rfc-editor.org/rfc/rfc9207)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IssuerPolicy {
-    /// Compared where the descriptor names the issuer and the callback brings one; otherwise
-    /// nothing is compared.
+    /// Compared if the descriptor names the issuer and the callback contains one; otherwise nothing
+    /// is compared.
     IfKnown,
-    /// May be absent; if present it must be the issuer, code point for code point. The descriptor
-    /// must name the issuer.
+    /// May be absent. If present, it must equal the issuer, code point by code point. The
+    /// descriptor must name the issuer.
     MatchIfPresent,
-    /// Must be there where a code is, and must match: the server promises it.
+    /// Must be present with a code, and must match: the server promises it.
     Required,
-    /// Not compared: the server's issuer is not one fixed string (Microsoft's `common` endpoint).
+    /// Not compared: the server's issuer is not a fixed string (Microsoft's `common` endpoint).
     Ignored,
 }
 
-/// How a grant is revoked at the provider.
+/// The way to revoke a grant at the provider.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Revocation {
-    /// [RFC 7009](https://www.rfc-editor.org/rfc/rfc7009), or near enough: a POST with `token` and
+    /// [RFC 7009](https://www.rfc-editor.org/rfc/rfc7009), or close to it: a POST with `token` and
     /// `token_type_hint`.
     Endpoint {
         /// The URL, a template.
         url: String,
-        /// How the client proves itself there.
+        /// The client authentication at this endpoint.
         #[serde(
             default = "same_as_token",
             deserialize_with = "crate::provider::tagged::deserialize"
         )]
         authentication: RevocationAuth,
-        /// Which tokens it takes.
+        /// The tokens that the endpoint accepts.
         #[serde(default = "both", deserialize_with = "crate::provider::tagged::deserialize")]
         tokens: RevocationTokens,
-        /// True if revoking one connection ends the others of the same account and client.
+        /// True if revoking one connection also ends the other connections of the same account and
+        /// client.
         #[serde(default)]
         grant_wide: bool,
     },
-    /// A `DELETE` with the access token as bearer, at the resource that stands for the grant.
+    /// A `DELETE` with the access token as bearer, on the resource that represents the grant.
     DeleteWithBearer {
-        /// The URL, a template; often with a value that the token answer brought.
+        /// The URL, a template; often with a value from the token answer.
         url: String,
     },
-    /// No endpoint. The person can do it at this page.
+    /// No endpoint. The user can revoke access on this page.
     ByUser {
-        /// The page where access can be removed.
+        /// The page where the user can revoke access.
         url: String,
     },
-    /// Neither endpoint nor page.
+    /// Neither an endpoint nor a page.
     Unsupported,
 }
 
@@ -129,30 +130,29 @@ const fn both() -> RevocationTokens {
     RevocationTokens::Both
 }
 
-/// How the client proves itself at the revocation endpoint.
+/// The client authentication at the revocation endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RevocationAuth {
-    /// As at the token endpoint.
+    /// The same as at the token endpoint.
     SameAsToken,
-    /// In the body, with `client_secret` sent even where it is empty: some servers answer 400
-    /// without it.
+    /// In the body, with `client_secret` even if it is empty: some servers answer 400 without it.
     Post,
     /// HTTP Basic, form-encoded.
     Basic,
-    /// Not at all: the token is proof enough.
+    /// None: the token is sufficient.
     None,
 }
 
-/// Which tokens a revocation endpoint takes.
+/// The tokens that a revocation endpoint accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RevocationTokens {
-    /// Both, the refresh token first; each dies separately.
+    /// Both, the refresh token first; each is revoked separately.
     Both,
-    /// One ends the grant: the refresh token, or the access token where there is none.
+    /// Either one, which ends the grant: the refresh token, or the access token if there is none.
     Either,
     /// Access tokens only.
     Access,
@@ -160,31 +160,30 @@ pub enum RevocationTokens {
     Refresh,
 }
 
-/// An answer by which this server says that a grant is dead, beside `invalid_grant`.
+/// An answer that means a dead grant at this server, in addition to `invalid_grant`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(
     deny_unknown_fields,
     expecting = "an answer that means a dead grant, written as an object"
 )]
 pub struct DeadGrant {
-    /// The status, if only this one counts.
+    /// The status. Absent: any status.
     #[serde(default, deserialize_with = "crate::provider::status::optional")]
     pub status: Option<u16>,
-    /// The `error` code, if only this one counts. Absent, with a status: any error response of that
-    /// status counts, unless it says `invalid_client`: a wrong client secret must not end every
-    /// user's connection. Prefer to name the code: a proxy or a firewall answers with the same
-    /// statuses.
+    /// The `error` code. Absent, with a status: any error response with that status, except
+    /// `invalid_client`, because a wrong client secret must not end all connections. Name the code
+    /// if possible: a proxy or a firewall answers with the same statuses.
     #[serde(default)]
     pub error: Option<String>,
 }
 
-/// How the access token is put into an API request.
+/// The header that carries the access token in an API request.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a token header, written as an object")]
 pub struct TokenHeader {
     /// The header's name.
     pub name: String,
-    /// What stands before the token, its space included.
+    /// The text before the token, including its space.
     pub prefix: String,
 }
 
@@ -199,7 +198,7 @@ impl Default for TokenHeader {
     }
 }
 
-/// What renews an access token.
+/// The credential that renews an access token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -207,7 +206,7 @@ pub enum RefreshWith {
     /// The refresh token, if there is one.
     #[default]
     RefreshToken,
-    /// The access token itself, while it lives: it is kept in the place of a refresh token.
+    /// The access token itself, while it is valid: it is stored in place of a refresh token.
     AccessToken,
     /// Nothing: refresh tokens in answers are dropped.
     Nothing,

@@ -1,11 +1,11 @@
-//! Which redirect URIs an authorization server accepts.
+//! Checks redirect URIs against the rules of an authorization server.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-/// Which redirect URIs an authorization server accepts. `https` is always accepted.
+/// The redirect URIs that an authorization server accepts. `https` is always accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(
     default,
@@ -13,12 +13,12 @@ use url::{Host, Url};
     expecting = "rules for redirect URIs, written as an object"
 )]
 pub struct RedirectRules {
-    /// Which plain-http loopback addresses it accepts.
+    /// The plain-http loopback addresses that it accepts.
     #[serde(deserialize_with = "crate::provider::tagged::deserialize")]
     pub loopback: Loopback,
 }
 
-/// Which plain-http loopback redirect URIs a server accepts
+/// The plain-http loopback redirect URIs that a server accepts
 /// ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -35,35 +35,37 @@ pub enum Loopback {
     Refused,
 }
 
-/// Why a redirect URI is not accepted. Says what would be; never repeats the URI.
+/// A reason why a redirect URI is not accepted. Lists the accepted forms, and never repeats the
+/// URI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidRedirect {
-    /// It is not an absolute URL with a host.
-    #[error("the redirect URI is not an absolute URL")]
+    /// The URI is not an absolute URL with a host.
+    #[error("the redirect URI is not an absolute URL, such as https://agent.example/callback")]
     NotAbsolute,
-    /// It has a fragment ([RFC 6749 §3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2)).
-    #[error("the redirect URI has a fragment")]
+    /// The URI has a fragment
+    /// ([RFC 6749 §3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2)).
+    #[error("the redirect URI has a fragment; remove it")]
     Fragment,
-    /// It has a user name or a password.
-    #[error("the redirect URI has a user name in it")]
+    /// The URI has a user name or a password.
+    #[error("the redirect URI contains a user name; remove it")]
     UserInfo,
-    /// Its scheme is neither `https` nor `http` and has no dot in it
+    /// The scheme is neither `https` nor `http`, and contains no dot
     /// ([RFC 8252 §7.1](https://www.rfc-editor.org/rfc/rfc8252#section-7.1)): another app could
     /// claim it.
     #[error(
         "the scheme of the redirect URI is not a domain name in reverse order, such as com.example.app:/callback"
     )]
     SchemeWithoutDomain,
-    /// It has a scheme of its own, and the client has a secret. Only apps on a device of the user
+    /// The URI has a private-use scheme, but the client has a secret. Only apps on a user's device
     /// have such a scheme, and they cannot keep a secret
     /// ([RFC 8252 §8.5](https://www.rfc-editor.org/rfc/rfc8252#section-8.5)).
     #[error(
-        "a redirect URI with a scheme of its own is for public clients; register the client without a secret, or use \
+        "a redirect URI with a private-use scheme requires a public client; register the client without a secret, or use \
          an https address"
     )]
     SchemeOfConfidentialClient,
-    /// Neither https nor a loopback address that this server takes.
+    /// The URI is neither https nor a loopback address that this server accepts.
     #[error("the redirect URI is not one that this server accepts: {0}")]
     NotAccepted(RedirectRules),
 }
@@ -86,7 +88,7 @@ impl RedirectRules {
     ///
     /// # Errors
     ///
-    /// [`InvalidRedirect`] says what this server accepts.
+    /// [`InvalidRedirect`] names what this server accepts.
     pub fn check(&self, redirect_uri: &str) -> Result<(), InvalidRedirect> {
         let url = absolute(redirect_uri)?;
         if has_own_scheme(&url) {
@@ -116,14 +118,14 @@ impl RedirectRules {
         }
     }
 
-    /// Checks the redirect URI of a public client. Beside those of [`check`](Self::check), it may
-    /// have a private-use scheme: a domain name in reverse order, such as
+    /// Checks the redirect URI of a public client. In addition to those of [`check`](Self::check),
+    /// it may have a private-use scheme: a domain name in reverse order, such as
     /// `com.example.app:/callback`
     /// ([RFC 8252 §7.1](https://www.rfc-editor.org/rfc/rfc8252#section-7.1)).
     ///
     /// # Errors
     ///
-    /// [`InvalidRedirect`] says what this server accepts.
+    /// [`InvalidRedirect`] names what this server accepts.
     pub fn check_public(&self, redirect_uri: &str) -> Result<(), InvalidRedirect> {
         let url = absolute(redirect_uri)?;
         if has_own_scheme(&url) {
@@ -139,7 +141,7 @@ impl RedirectRules {
 }
 
 fn absolute(redirect_uri: &str) -> Result<Url, InvalidRedirect> {
-    // The parser drops tabs and line breaks and trims; what is sent is the string itself.
+    // The parser drops tabs and line breaks and trims, but the string itself is sent.
     if redirect_uri.bytes().any(|byte| !byte.is_ascii_graphic()) {
         return Err(InvalidRedirect::NotAbsolute);
     }
@@ -150,7 +152,7 @@ fn has_own_scheme(url: &Url) -> bool {
     !matches!(url.scheme(), "http" | "https")
 }
 
-/// Checks a redirect URI with a scheme of its own.
+/// Checks a redirect URI with a private-use scheme.
 fn private_use(url: &Url) -> Result<(), InvalidRedirect> {
     let labels = url.scheme().split('.');
     if labels.clone().count() < 2 || labels.clone().any(str::is_empty) {
@@ -176,7 +178,7 @@ pub(crate) fn loopback_port(redirect_uri: &str) -> Option<u16> {
 
 /// Returns a loopback redirect URI with this port instead of its own
 /// ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)), or `None` if it is not
-/// one. Every other byte stays, because servers compare the rest as text.
+/// one. All other bytes are unchanged, because servers compare the rest as text.
 pub(crate) fn with_loopback_port(redirect_uri: &str, port: u16) -> Option<String> {
     let url = absolute(redirect_uri).ok()?;
     let is_loopback = match url.host()? {

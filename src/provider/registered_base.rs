@@ -11,15 +11,15 @@ use crate::provider::path::strip_segments;
 #[derive(Debug)]
 pub(crate) struct RegisteredBase {
     base: Url,
-    /// True if every host below that of `base` is meant, and not that host itself.
+    /// True if `base` stands for all hosts below its own, but not for its own host.
     below: bool,
 }
 
 impl RegisteredBase {
-    /// Reads `https://host`, perhaps with a port and a path, or `https://*.domain` for every host
-    /// below the domain.
+    /// Parses `https://host`, optionally with a port and a path, or `https://*.domain` for every
+    /// host below the domain.
     pub(super) fn parse(text: &str, transport: Transport) -> Option<Self> {
-        // The parser would trim blanks and take a backslash for a slash.
+        // The URL parser would trim whitespace and read a backslash as a slash.
         if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
             return None;
         }
@@ -30,7 +30,7 @@ impl RegisteredBase {
         let base = Url::parse(&text).ok()?;
         let is_allowed = base.scheme() == "https" || transport == Transport::HttpsOrLoopback;
         let is_base = is_allowed && is_clean(&base) && base.query().is_none() && !text.contains('*');
-        // A wildcard never allows an internal host: the list must name it.
+        // A wildcard never allows an internal host: the list must name it exactly.
         let is_domain = matches!(base.host(), Some(Host::Domain(_))) && !is_internal(&base);
         (is_base && (!below || is_domain)).then_some(Self { base, below })
     }
@@ -48,7 +48,7 @@ impl RegisteredBase {
             && strip_segments(url.path(), self.base.path()).is_some()
     }
 
-    /// Returns whether the very host is named: the consent to one that is not public.
+    /// Returns whether the list names this exact host, which permits a host that is not public.
     pub(super) fn names(&self, url: &Url) -> bool {
         !self.below && self.base.origin() == url.origin()
     }

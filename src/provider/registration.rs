@@ -5,28 +5,28 @@ use crate::secret::ClientSecret;
 /// The host's OAuth app at an authorization server
 /// ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
 ///
-/// Checked against its server when the connections are built, or when a
+/// The registration is checked against its server when the connections are built, or when a
 /// [`ClientSource`](crate::provider::ClientSource) returns it for the first time.
 ///
 /// # Security
 ///
-/// Where the host of an endpoint comes from a value of the connection (`{base_url}/oauth/token`),
-/// the value decides who receives the client secret, the code, the verifier and the refresh token.
-/// A client is therefore valid only at the base URLs that [`for_base_urls`](Self::for_base_urls)
-/// lists. Without a list, it is valid where the descriptor itself names the value: as the default
-/// (`https://gitlab.com`) or as one of a closed set.
+/// If the host of an endpoint comes from a value of the connection (`{base_url}/oauth/token`), the
+/// value decides who receives the client secret, the code, the verifier and the refresh token. A
+/// client is therefore valid only at the base URLs that [`for_base_urls`](Self::for_base_urls)
+/// lists. Without a list, it is valid only for values that the descriptor itself names: the default
+/// (`https://gitlab.com`) and those of a closed set.
 #[derive(Debug)]
 pub struct ClientRegistration {
     pub(crate) client_id: String,
     pub(crate) client_secret: Option<ClientSecret>,
     pub(crate) redirect_uri: String,
-    /// The ids of former clients that the host confirmed to be gone.
+    /// The ids of former clients that, as the host confirmed, no longer exist.
     pub(crate) replaced: Vec<String>,
     pub(crate) base_urls: Vec<String>,
 }
 
 impl ClientRegistration {
-    /// A confidential client.
+    /// Returns the registration of a confidential client.
     pub fn new(
         client_id: impl Into<String>,
         client_secret: impl Into<String>,
@@ -41,7 +41,7 @@ impl ClientRegistration {
         }
     }
 
-    /// A public client: PKCE and no secret.
+    /// Returns the registration of a public client, which uses PKCE and has no secret.
     pub fn public(client_id: impl Into<String>, redirect_uri: impl Into<String>) -> Self {
         Self {
             client_id: client_id.into(),
@@ -52,20 +52,20 @@ impl ClientRegistration {
         }
     }
 
-    /// Returns the same registration, confirmed to replace the client of this id.
+    /// Confirms that this registration replaces the client with this id.
     ///
     /// Tokens that were issued to another client cannot be refreshed with this one. Without the
-    /// confirmation such a connection is
+    /// confirmation, such a connection is
     /// [misconfigured](crate::error::Misconfigured::ClientChanged), because the change may be a
-    /// mistake. With it, the connection asks its person for a new consent as soon as its access
-    /// token expires. Call it once for each former client.
+    /// mistake. With it, the user is asked for a new consent as soon as the access token expires.
+    /// Call this method once for each former client.
     #[must_use]
     pub fn replacing(mut self, client_id: impl Into<String>) -> Self {
         self.replaced.push(client_id.into());
         self
     }
 
-    /// Returns whether the host confirmed that this registration replaces the client of that id.
+    /// Returns whether the host confirmed that this registration replaces the client with this id.
     #[must_use]
     pub fn replaces(&self, client_id: &str) -> bool {
         self.replaced.iter().any(|replaced| replaced == client_id)
@@ -73,10 +73,10 @@ impl ClientRegistration {
 
     /// Limits the client to these instances of its server: the base URLs at which it is registered.
     ///
-    /// A base URL is `https://gitlab.acme.example`, perhaps with a port and a path.
-    /// `https://*.acme.example` stands for every host below `acme.example`; use it only where one
-    /// vendor runs all of them. The list takes the place of the descriptor's default, and each call
-    /// replaces the list. Endpoints whose host does not depend on a value of the connection are not
+    /// A base URL is `https://gitlab.acme.example`, optionally with a port and a path.
+    /// `https://*.acme.example` stands for every host below `acme.example`; use it only if one
+    /// vendor runs all of them. The list replaces the descriptor's default, and each call replaces
+    /// the list. Endpoints whose host does not depend on a value of the connection are not
     /// affected.
     ///
     /// A consent, a refresh or a revocation at another instance fails with
@@ -86,33 +86,33 @@ impl ClientRegistration {
     /// # Security
     ///
     /// IP addresses and hosts inside a network (`localhost`, `*.internal`, names without a dot) are
-    /// refused as values of a connection unless their base URL stands in this list without `*`.
+    /// refused as values of a connection unless this list contains their base URL without `*`.
     #[must_use]
     pub fn for_base_urls(mut self, base_urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.base_urls = base_urls.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The base URLs at which the client is registered, as they were given.
+    /// Returns the base URLs at which the client is registered, unchanged.
     #[must_use]
     pub fn base_urls(&self) -> &[String] {
         &self.base_urls
     }
 
-    /// The client id.
+    /// Returns the client id.
     #[must_use]
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The redirect URI, byte for byte as it is sent.
+    /// Returns the redirect URI, byte for byte as it is sent.
     #[must_use]
     pub fn redirect_uri(&self) -> &str {
         &self.redirect_uri
     }
 }
 
-/// The client id as the [`oauth2`] crate has it.
+/// Converts the client id to that of the [`oauth2`] crate.
 impl From<&ClientRegistration> for oauth2::ClientId {
     fn from(registration: &ClientRegistration) -> Self {
         Self::new(registration.client_id.clone())

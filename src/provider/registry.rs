@@ -1,4 +1,4 @@
-//! The servers, providers and clients of a host, compiled, and how they are put together.
+//! The compiled servers, providers and clients of a host, and the builder that combines them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::provider::{
     Transport, UnknownProvider, validate,
 };
 
-/// The servers, providers and clients of a host. Built once, then only read.
+/// The servers, providers and clients of a host. It is built once, then only read.
 #[derive(Debug)]
 pub(crate) struct Registry {
     servers: BTreeMap<ServerId, Arc<CompiledServer>>,
@@ -22,7 +22,7 @@ pub(crate) struct Registry {
     transport: Transport,
 }
 
-/// A provider and its authorization server, as one look into the [`Registry`] finds them.
+/// A provider and its authorization server, found by one lookup in the [`Registry`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry<'a> {
     /// The provider.
@@ -32,65 +32,64 @@ pub(crate) struct Entry<'a> {
 }
 
 impl Registry {
-    /// The provider with this id, and its server.
+    /// Returns the provider with this id, and its server.
     pub(crate) fn provider(&self, id: &str) -> Option<Entry<'_>> {
         let provider = self.providers.get(id)?;
         let server = self.servers.get(&provider.server)?;
         Some(Entry { provider, server })
     }
 
-    /// The provider with this id, and its server.
+    /// Returns the provider with this id, and its server.
     ///
     /// # Errors
     ///
-    /// [`UnknownProvider`] names the ids that are known.
+    /// [`UnknownProvider`] lists the known ids.
     pub(crate) fn find(&self, id: &str) -> Result<Entry<'_>, UnknownProvider> {
         let known = || self.providers.keys().cloned();
         self.provider(id).ok_or_else(|| UnknownProvider::new(id, known()))
     }
 
-    /// The server with this id.
+    /// Returns the server with this id.
     pub(crate) fn server(&self, id: &str) -> Option<&Arc<CompiledServer>> {
         self.servers.get(id)
     }
 
-    /// The client registrations.
+    /// Returns the client registrations.
     pub(crate) const fn clients(&self) -> &Clients {
         &self.clients
     }
 
-    /// The URLs that may be used.
+    /// Returns the kinds of URLs that are allowed.
     pub(crate) const fn transport(&self) -> Transport {
         self.transport
     }
 
-    /// The authorization servers, in the order of their ids.
+    /// Returns the authorization servers, ordered by id.
     pub(crate) fn servers(&self) -> impl Iterator<Item = &Arc<CompiledServer>> {
         self.servers.values()
     }
 
-    /// The providers, in the order of their ids.
+    /// Returns the providers, ordered by id.
     pub(crate) fn providers(&self) -> impl Iterator<Item = &Arc<CompiledProvider>> {
         self.providers.values()
     }
 }
 
-/// Puts a [`Registry`] together: the built-in descriptors, those of the host, and the host's
-/// clients.
+/// Builds a [`Registry`] from the built-in descriptors, those of the host, and the host's clients.
 #[derive(Default)]
 pub(crate) struct RegistryBuilder {
     servers: BTreeMap<ServerId, AuthorizationServer>,
     providers: BTreeMap<ProviderId, Provider>,
     clients: BTreeMap<ServerId, ClientRegistration>,
     source: Option<Arc<dyn ClientSource>>,
-    /// Descriptors that were added with an id that they may not have.
+    /// Descriptors that were added with an id that they may not use.
     misnamed: Vec<InvalidDescriptor>,
 }
 
 impl RegistryBuilder {
-    /// Adds a server. One with the id of a built-in server takes its place if it
-    /// [says so](AuthorizationServer::replaces_builtin); another server with a known id is a
-    /// mistake, which [`mistakes`](Self::mistakes) reports.
+    /// Adds a server. It replaces the built-in server with the same id if it
+    /// [says so](AuthorizationServer::replaces_builtin); any other duplicate id is a mistake, which
+    /// [`mistakes`](Self::mistakes) reports.
     pub(crate) fn add_server(&mut self, server: AuthorizationServer) {
         let id = server.0.id.clone();
         let is_twice = self.servers.contains_key(&id);
@@ -100,8 +99,8 @@ impl RegistryBuilder {
         self.servers.insert(id, server);
     }
 
-    /// Adds a provider. One with the id of a built-in provider takes its place if it
-    /// [says so](Provider::replaces_builtin); another provider with a known id is a mistake, which
+    /// Adds a provider. It replaces the built-in provider with the same id if it
+    /// [says so](Provider::replaces_builtin); any other duplicate id is a mistake, which
     /// [`mistakes`](Self::mistakes) reports.
     pub(crate) fn add_provider(&mut self, provider: Provider) {
         let id = provider.0.id.clone();
@@ -112,7 +111,7 @@ impl RegistryBuilder {
         self.providers.insert(id, provider);
     }
 
-    /// Registers the host's client at a server. A second one for the same server is a mistake,
+    /// Registers the host's client at a server. A second client for the same server is a mistake,
     /// which [`mistakes`](Self::mistakes) reports.
     pub(crate) fn add_client(&mut self, server: ServerId, registration: ClientRegistration) {
         let id = server.clone();
@@ -123,7 +122,7 @@ impl RegistryBuilder {
         }
     }
 
-    /// Looks up the clients of single tenants in this source.
+    /// Looks up the clients of individual tenants in this source.
     pub(crate) fn set_source(&mut self, source: Arc<dyn ClientSource>) {
         self.source = Some(source);
     }
@@ -160,9 +159,9 @@ impl RegistryBuilder {
         })
     }
 
-    /// Returns the mistakes in what was added: the first of each field of each descriptor and
-    /// registration. A built-in provider at a server that was replaced is checked too; other
-    /// built-in descriptors are not, because tests of this crate check them.
+    /// Returns the mistakes in the added descriptors and registrations: the first one of each
+    /// field. A built-in provider at a replaced server is checked too; other built-in descriptors
+    /// are not, because tests of this crate check them.
     pub(crate) fn mistakes(&self, transport: Transport) -> Vec<InvalidDescriptor> {
         let mut mistakes = self.misnamed.clone();
         for server in self.servers.values() {
@@ -199,7 +198,7 @@ impl RegistryBuilder {
         mistakes
     }
 
-    /// The server with this id: the host's, otherwise the built-in one.
+    /// Returns the server with this id: the host's, otherwise the built-in one.
     fn server(&self, id: &ServerId) -> Option<&ServerDescriptor> {
         let built_in = || {
             BUILT_IN
@@ -210,7 +209,7 @@ impl RegistryBuilder {
         self.servers.get(id).map(|server| &server.0).or_else(built_in)
     }
 
-    /// The providers in the order of their ids: the host's, and the built-in ones that it has not
+    /// Returns the providers, ordered by id: the host's, and the built-in ones that it has not
     /// replaced.
     fn all_providers(&self) -> impl Iterator<Item = &ProviderDescriptor> {
         let built_in = BUILT_IN
@@ -244,7 +243,7 @@ impl RegistryBuilder {
     }
 }
 
-/// Returns the mistake in the id of a descriptor that is added.
+/// Returns the mistake in the id of an added descriptor.
 fn id_problem(id: &str, is_built_in: bool, is_twice: bool, says_so: bool) -> Option<InvalidDescriptor> {
     let (field, problem) = match (is_twice, is_built_in, says_so) {
         (true, _, _) => ("id", DescriptorProblem::Twice),

@@ -1,5 +1,5 @@
-//! Text as a configuration file may write it: `"1"`, `1` and `true` are what goes over the wire as
-//! `1` and `true`.
+//! Reads text that a configuration file may write as another scalar: `1` and `true` mean `"1"` and
+//! `"true"`.
 
 use std::collections::BTreeMap;
 

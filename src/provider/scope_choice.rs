@@ -1,10 +1,10 @@
-//! Which scopes are asked for.
+//! Named choices of scopes.
 
 use std::collections::BTreeMap;
 
 use crate::model::Scopes;
 
-/// Named choices of scopes, beside the default ones.
+/// Named choices of scopes, in addition to the default ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(
     default,
@@ -13,24 +13,22 @@ use crate::model::Scopes;
 )]
 #[non_exhaustive]
 pub struct ScopeTiers {
-    /// Reading alone. Absent: the service has no such scopes.
+    /// Scopes for reading only. Absent: the service has no such scopes.
     pub read_only: Option<Scopes>,
-    /// Reading and writing.
+    /// Scopes for reading and writing.
     pub read_write: Option<Scopes>,
-    /// The least with which something useful can be written (or read, where nothing can be
-    /// written).
+    /// The minimum scopes for writing something useful (or reading it, if nothing can be written).
     pub least_privilege: Option<Scopes>,
 }
 
-/// Scopes that depend on how the host's client is registered: a parameter of the connection says
-/// how.
+/// Scopes that depend on the registration of the host's client, which a parameter of the connection
+/// describes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "modes of scopes, written as an object")]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct ScopeModes {
-    /// The parameter that decides.
+    /// The parameter.
     pub parameter: String,
-    /// By its value: the scopes to ask for, and no others. Values that are not here leave the
-    /// choice as it is.
+    /// For each value, the only scopes to request. Other values do not affect the scopes.
     pub scopes: BTreeMap<String, Scopes>,
 }

@@ -1,4 +1,4 @@
-//! Durations as whole seconds: what a descriptor file says.
+//! Durations as whole seconds, the format of a descriptor file.
 
 use std::fmt;
 use std::time::Duration;
@@ -45,7 +45,7 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 }
 
 pub(super) mod optional {
-    //! The same, for a duration that may be unknown.
+    //! Optional durations as whole seconds.
 
     use super::{Deserializer, Duration, Seconds, Serializer};
     use serde::{Deserialize as _, Serialize as _};

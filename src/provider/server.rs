@@ -1,4 +1,4 @@
-//! An authorization server: endpoints, client authentication, quirks.
+//! An authorization server: endpoints, client authentication, deviations.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,173 +18,172 @@ use crate::provider::{
 #[serde(deny_unknown_fields, expecting = "a server, written as an object")]
 #[non_exhaustive]
 pub struct ServerDescriptor {
-    /// Names the server.
+    /// The id of the server.
     pub id: ServerId,
-    /// The issuer identifier, if it has one fixed string
+    /// The issuer identifier, if it is a fixed string
     /// ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
     #[serde(default)]
     pub issuer: Option<String>,
-    /// Where consent is asked for.
+    /// The endpoint that asks the user for consent.
     pub authorization_endpoint: String,
-    /// Where codes and refresh tokens are exchanged.
+    /// The endpoint that exchanges codes and refresh tokens.
     pub token_endpoint: String,
-    /// Where refresh tokens are exchanged, if elsewhere.
+    /// The endpoint that exchanges refresh tokens, if it differs.
     #[serde(default)]
     pub refresh_endpoint: Option<String>,
-    /// How the client proves itself.
+    /// The client authentication.
     #[serde(
         default = "defaults::client_authentication",
         deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub client_authentication: ClientAuthentication,
-    /// Whether PKCE is sent.
+    /// The use of PKCE.
     #[serde(
         default = "defaults::pkce",
         deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub pkce: Pkce,
-    /// What stands between scopes in the authorization request. A space, by RFC 6749; some want a
-    /// comma.
+    /// The separator between scopes in the authorization request. A space by RFC 6749; some servers
+    /// require a comma.
     #[serde(default = "defaults::scope_separator")]
     pub scope_separator: String,
-    /// How token requests are written.
+    /// The format of token requests.
     #[serde(
         default = "defaults::body_format",
         deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub body_format: BodyFormat,
-    /// More parameters for the authorization request. None may bear a name that the protocol uses,
-    /// but for `response_type` with a `code` in it.
+    /// Additional parameters of the authorization request. Names of the protocol are not allowed,
+    /// except `response_type` with a value that contains `code`.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub authorization_parameters: BTreeMap<String, String>,
-    /// With these in the authorization request, the server adds what is asked for to what it
-    /// granted before. Absent: it does not, and all is asked for again.
+    /// Additional parameters of the authorization request with which the server extends an earlier
+    /// grant by the requested scopes. Absent: the server does not support this, and all scopes are
+    /// requested again.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub extending_parameters: BTreeMap<String, String>,
-    /// More parameters for the code exchange. A `grant_type` takes the place of the standard one.
+    /// Additional parameters of the code exchange. A `grant_type` replaces the standard one.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub token_parameters: BTreeMap<String, String>,
-    /// More parameters for the refresh. `{redirect_uri}` and `{scope}` (the granted ones) stand for
-    /// those values.
+    /// Additional parameters of the refresh. `{redirect_uri}` and `{scope}` (the granted scopes)
+    /// stand for those values.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub refresh_parameters: BTreeMap<String, String>,
-    /// The values that a connection brings for the URLs.
+    /// The rules for the values of a connection that fill the URLs.
     #[serde(default)]
     pub parameters: Vec<ParameterRule>,
-    /// What becomes of an old refresh token.
+    /// The validity of an old refresh token after a refresh.
     #[serde(
         default = "defaults::rotation",
         deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub rotation: RotationClass,
-    /// The time for which a refresh token lives unused, if it dies of that.
+    /// The time after which an unused refresh token expires, if there is such a limit.
     #[serde(default, with = "crate::provider::seconds::optional")]
     pub refresh_token_idle: Option<Duration>,
-    /// The time for which a refresh token lives from the consent at most, whatever is done.
+    /// The maximum lifetime of a refresh token from the consent, regardless of its use.
     #[serde(default, with = "crate::provider::seconds::optional")]
     pub refresh_token_lifetime: Option<Duration>,
-    /// The lifetime of an access token whose answer names none. Absent: used until it is refused.
+    /// The lifetime of access tokens whose answer names none. Absent: a token is used until the API
+    /// refuses it.
     #[serde(default, with = "crate::provider::seconds::optional")]
     pub default_expires_in: Option<Duration>,
-    /// How a grant is revoked.
+    /// The way to revoke a grant.
     #[serde(
         default = "defaults::revocation",
         deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub revocation: Revocation,
-    /// True if each consent makes a grant of its own, even in a browser whose session goes on: then
-    /// the tokens of a connection that is connected again are revoked at once. Otherwise they are
-    /// kept sealed, and revoked together with the connection: revoking them earlier could end the
-    /// new ones.
+    /// True if each consent creates a separate grant, even within one browser session: the old
+    /// tokens of a reconnected connection are then revoked at once. Otherwise they are kept
+    /// encrypted and revoked together with the connection, because revoking them earlier could end
+    /// the new ones.
     #[serde(default)]
     pub separate_grants: bool,
-    /// What is done with `iss`.
+    /// The check of `iss`.
     #[serde(
         default = "defaults::issuer_policy",
         deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub issuer_policy: IssuerPolicy,
-    /// Scopes that the server never names in its answer although it grants them, such as
-    /// `offline_access`, or `openid` where a `resource` is asked for and the answer lists only its
-    /// scopes.
+    /// Scopes that the server grants but never names in its answer, such as `offline_access`, or
+    /// `openid` if the request has a `resource` and the answer lists only its scopes.
     #[serde(default)]
     pub unechoed_scopes: Vec<String>,
-    /// What stands before a scope in the answer and not in the request, if the server adds a
-    /// prefix.
+    /// The prefix that the server adds to scopes in its answer.
     #[serde(default)]
     pub scope_prefix: Option<String>,
-    /// True if the answer may write scopes in other letter case.
+    /// True if the answer may write scopes in different letter case.
     #[serde(default)]
     pub scopes_ignore_case: bool,
-    /// Answers that mean a dead grant, beside `invalid_grant`.
+    /// Answers that mean a dead grant, in addition to `invalid_grant`.
     #[serde(default)]
     pub dead_grants: Vec<DeadGrant>,
-    /// Which redirect URIs the server accepts.
+    /// The redirect URIs that the server accepts.
     #[serde(default)]
     pub redirects: RedirectRules,
-    /// Where the tokens will be used: `resource` in every request
+    /// The resources that the tokens are for: `resource` in every request
     /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707#section-2)). Absolute URIs without a
     /// fragment.
     #[serde(default)]
     pub resources: Vec<String>,
-    /// Other names for parameters of the authorization request; the empty name leaves the parameter
-    /// out.
+    /// Other names for parameters of the authorization request; an empty name omits the parameter.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub authorization_renames: BTreeMap<String, String>,
-    /// Other names for parameters of token requests; the empty name leaves the parameter out.
+    /// Other names for parameters of token requests; an empty name omits the parameter.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub token_renames: BTreeMap<String, String>,
-    /// More headers for token requests.
+    /// Additional headers of token requests.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub token_headers: BTreeMap<String, String>,
-    /// More parameters for the query of token requests. Never a credential: queries end up in logs.
+    /// Additional parameters in the query of token requests. Never a credential: queries appear in
+    /// logs.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub token_query: BTreeMap<String, String>,
-    /// The name under which the callback brings the code, if not `code`.
+    /// The callback's parameter for the code, if it is not `code`.
     #[serde(default)]
     pub code_parameter: Option<String>,
-    /// The route of a single-page consent screen: the request goes behind it, into the fragment
-    /// (`/oauth/authorize`).
+    /// The route of a single-page consent screen: the parameters are put after it, into the
+    /// fragment (`/oauth/authorize`).
     #[serde(default)]
     pub authorization_fragment: Option<String>,
-    /// True if scopes stand in the authorization URL as they are, without percent-encoding where a
-    /// query allows it.
+    /// True if scopes in the authorization URL are not percent-encoded where a query allows it.
     #[serde(default)]
     pub raw_scope: bool,
-    /// Where token answers say what.
+    /// The places of values in token answers.
     #[serde(default)]
     pub answer: AnswerShape,
-    /// What renews an access token.
+    /// The credential that renews an access token.
     #[serde(default, deserialize_with = "crate::provider::tagged::deserialize")]
     pub refresh_with: RefreshWith,
-    /// The `grant_type` of a refresh, if not `refresh_token`.
+    /// The `grant_type` of a refresh, if it is not `refresh_token`.
     #[serde(default)]
     pub refresh_grant_type: Option<String>,
-    /// True if the revocation endpoint is not documented to end the grant: its yes is reported as
-    /// an attempt.
+    /// True if the documentation does not say that the revocation endpoint ends the grant: its
+    /// success is reported as an attempt.
     #[serde(default)]
     pub revocation_is_best_effort: bool,
-    /// The statuses by which the revocation endpoint says that the grant was ended before.
+    /// The statuses of the revocation endpoint for a grant that was already revoked.
     #[serde(default, deserialize_with = "crate::provider::status::list")]
     pub already_revoked: Vec<u16>,
-    /// The page where the person can remove access themselves, beside what `revocation` does.
+    /// The page where the user can revoke access, in addition to `revocation`.
     #[serde(default)]
     pub access_page: Option<String>,
-    /// Where the host registers its client.
+    /// The page where the host registers its client.
     #[serde(default)]
     pub register_at: Option<String>,
-    /// What whoever registers the client should know, in sentences.
+    /// Notes for the administrator who registers the client, in sentences.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// True if this descriptor takes the place of the built-in one with its id. Without it, such an
-    /// id is a mistake.
+    /// True if this descriptor replaces the built-in one with its id. Without it, such an id is a
+    /// mistake.
     #[serde(default)]
     pub replaces_builtin: bool,
 }
 
 impl ServerDescriptor {
-    /// A server that keeps to the standards: `client_secret_post`, PKCE, space-separated scopes,
-    /// form bodies, unknown rotation (so the strictest), no revocation endpoint.
+    /// Returns a server that follows the standards: `client_secret_post`, PKCE, space-separated
+    /// scopes, form bodies, unknown rotation (treated as the strictest), no revocation endpoint.
     #[must_use]
     pub fn new(
         id: ServerId,
@@ -240,7 +239,7 @@ impl ServerDescriptor {
 }
 
 mod defaults {
-    //! What a descriptor from a file means where it is silent: the same as
+    //! Defaults of a descriptor file: the same as in
     //! [`ServerDescriptor::new`](super::ServerDescriptor::new).
 
     use super::{BodyFormat, ClientAuthentication, IssuerPolicy, Pkce, Revocation, RotationClass};

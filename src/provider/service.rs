@@ -12,80 +12,78 @@ use crate::provider::{Discovery, Pointer, ScopeModes, ScopeTiers, TokenHeader};
 #[serde(deny_unknown_fields, expecting = "a provider, written as an object")]
 #[non_exhaustive]
 pub struct ProviderDescriptor {
-    /// Names the service.
+    /// The id of the service.
     pub id: ProviderId,
     /// The authorization server that grants access to it.
     pub server: ServerId,
-    /// The name for people.
+    /// The display name.
     pub name: String,
-    /// The group it is shown under.
+    /// The group under which the service is displayed.
     #[serde(default)]
     pub group: String,
-    /// What is asked for when the host names no scopes: the least that makes the service useful.
+    /// The scopes to request if the host names none: the minimum for useful access.
     #[serde(default)]
     pub default_scopes: Scopes,
-    /// What is always asked for besides: to learn whose account it is, to get a refresh token.
+    /// Scopes that are always requested in addition: to identify the account, or to obtain a
+    /// refresh token.
     #[serde(default)]
     pub required_scopes: Scopes,
-    /// Where the service's API begins; a request to `send` with a path alone is resolved against
-    /// it.
+    /// The base URL of the service's API. `send` resolves a request with only a path against it.
     #[serde(default)]
     pub api_base: Option<String>,
-    /// The only places that requests of the host may be sent to with the access token. Empty: below
-    /// `api_base`. The library itself also asks `account` and `discovery` with it, wherever these
-    /// are.
+    /// The only places that the host's requests may be sent to with the access token. Empty: below
+    /// `api_base`. The library itself also sends it to the URLs of `account` and `discovery`.
     #[serde(default)]
     pub api_hosts: Vec<ApiHost>,
-    /// How to learn whose account was connected.
+    /// The request that identifies the connected account.
     #[serde(default)]
     pub account: Option<AccountEndpoint>,
-    /// More headers for API requests, the account request and the discovery included. One that a
-    /// request brings itself stays as it is; one without its value is left out.
+    /// Additional headers of API requests, including those for the account and the discovery. A
+    /// request's own header takes precedence; a header without a value is omitted.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub api_headers: BTreeMap<String, String>,
-    /// More parameters for the query of API requests, in the same way. Never a credential: queries
-    /// end up in logs.
+    /// Additional query parameters of API requests, with the same rules. Never a credential:
+    /// queries appear in logs.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub api_query: BTreeMap<String, String>,
-    /// How the access token is put into a request.
+    /// The header that carries the access token.
     #[serde(default)]
     pub token_header: TokenHeader,
-    /// The statuses by which the API says that it does not accept the access token: 400 to 499, 401
-    /// unless set. Some APIs answer an expired token with 403. `send` then refreshes the token once
-    /// and repeats the request.
+    /// The statuses with which the API refuses the access token: 400 to 499. Default: 401. Some
+    /// APIs answer an expired token with 403. `send` then refreshes the token once and repeats the
+    /// request.
     #[serde(
         default = "default_token_refused",
         deserialize_with = "crate::provider::status::list"
     )]
     pub token_refused: Vec<u16>,
-    /// More parameters for the authorization request, beside the server's. None may bear a name
-    /// that the protocol uses.
+    /// Additional parameters of the authorization request, in addition to the server's. Names of
+    /// the protocol are not allowed.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub authorization_parameters: BTreeMap<String, String>,
-    /// Other choices of scopes than the default one.
+    /// Named choices of scopes, in addition to the default.
     #[serde(default)]
     pub tiers: ScopeTiers,
-    /// Scopes that a parameter of the connection decides, whatever else is asked for.
+    /// Scopes that depend on a parameter of the connection, regardless of other choices.
     #[serde(default)]
     pub scope_modes: Option<ScopeModes>,
-    /// How to find, after the consent, which of the person's sites the connection is for.
+    /// The request that finds, after the consent, the user's site that the connection is for.
     #[serde(default)]
     pub discovery: Option<Discovery>,
-    /// Where the token answer itself says whose account it is. Asked before
-    /// [`account`](Self::account).
+    /// The places of the account in the token answer. Checked before [`account`](Self::account).
     #[serde(default)]
     pub account_in_answer: Option<AccountPointers>,
-    /// What whoever uses the service should know, in sentences.
+    /// Notes for users of the service, in sentences.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// True if this descriptor takes the place of the built-in one with its id. Without it, such an
-    /// id is a mistake.
+    /// True if this descriptor replaces the built-in one with its id. Without it, such an id is a
+    /// mistake.
     #[serde(default)]
     pub replaces_builtin: bool,
 }
 
 impl ProviderDescriptor {
-    /// A service at this server, reachable at these hosts, with nothing else known.
+    /// Returns a service at this server, with these API hosts and nothing else known.
     #[must_use]
     pub fn new(id: ProviderId, server: ServerId, name: impl Into<String>, api_hosts: Vec<ApiHost>) -> Self {
         Self {
@@ -113,14 +111,14 @@ impl ProviderDescriptor {
     }
 }
 
-/// RFC 6750 §3.1: an access token that is expired, revoked or malformed is answered with 401.
+/// RFC 6750 §3.1: an API answers an expired, revoked or malformed access token with 401.
 fn default_token_refused() -> Vec<u16> {
     vec![401]
 }
 
 impl ProviderDescriptor {
-    /// Every scope that the descriptor names: the default and the required ones, those of the tiers
-    /// and of the modes.
+    /// Returns every scope that the descriptor names: the default and required ones, and those of
+    /// the tiers and modes.
     pub(crate) fn known_scopes(&self) -> Scopes {
         let ScopeTiers {
             read_only,
@@ -142,8 +140,8 @@ impl ProviderDescriptor {
         self.token_refused.contains(&status)
     }
 
-    /// What to ask for: what the host named or else the default, with what is required and what
-    /// `held` before. Where a mode decides, its scopes and no others.
+    /// Returns the scopes to request: those that the host named, or the default, plus the required
+    /// ones and those that were `held` before. If a mode applies, only its scopes.
     pub(crate) fn wanted_scopes(
         &self,
         named: Option<Scopes>,
@@ -168,11 +166,11 @@ impl ProviderDescriptor {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an API host, written as an object")]
 pub struct ApiHost {
-    /// The origin, such as `https://www.googleapis.com`; a template. Where a base URL brings a
-    /// path, that path is part of the prefix: a GitLab below `https://host/lab` gets no token of
+    /// The origin, such as `https://www.googleapis.com`; a template. If a base URL contains a path,
+    /// that path is part of the prefix: a GitLab below `https://host/lab` receives no token for
     /// `https://host/other`.
     pub origin: String,
-    /// The path must lie under this prefix, where one host serves several services. `/` allows all.
+    /// The prefix of the path, for hosts that serve several services. `/` allows all paths.
     /// `/calendar/v3` allows `/calendar/v3` and `/calendar/v3/events`, not `/calendar/v30`.
     /// `{name}` stands for a value of the connection; while it is not known, nothing is allowed.
     #[serde(default = "root")]
@@ -184,7 +182,7 @@ fn root() -> String {
 }
 
 impl ApiHost {
-    /// All of an origin.
+    /// Returns a whole origin.
     #[must_use]
     pub fn origin(origin: impl Into<String>) -> Self {
         Self {
@@ -193,7 +191,7 @@ impl ApiHost {
         }
     }
 
-    /// What lies under a URL without a query: an origin, and perhaps a path.
+    /// Returns the places below a URL without a query: an origin, optionally with a path.
     pub(crate) fn of_url(url: &str) -> Self {
         let host = url.find("://").map_or(0, |at| at + 3);
         let end = url[host..].find('/').map_or(url.len(), |at| host + at);
@@ -201,12 +199,12 @@ impl ApiHost {
         Self::under(origin, if path.is_empty() { "/" } else { path })
     }
 
-    /// The URL that [`of_url`](Self::of_url) reads.
+    /// Returns the URL in the form that [`of_url`](Self::of_url) reads.
     pub(crate) fn to_url(&self) -> String {
         format!("{}{}", self.origin, self.path_prefix.trim_end_matches('/'))
     }
 
-    /// What lies under a path of an origin.
+    /// Returns the places below a path of an origin.
     #[must_use]
     pub fn under(origin: impl Into<String>, path_prefix: impl Into<String>) -> Self {
         Self {
@@ -216,24 +214,24 @@ impl ApiHost {
     }
 }
 
-/// How to learn whose account was connected: a GET with the access token, and where the answer says
-/// it.
+/// The request that identifies the connected account: a GET with the access token, and the places
+/// of the account in its answer.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an account, written as an object")]
 pub struct AccountEndpoint {
     /// The URL, a template.
     pub url: String,
-    /// The stable id; the first pointer that finds a string or a number.
+    /// The stable id: the first pointer that leads to a string or a number.
     pub id: Vec<Pointer>,
-    /// The e-mail address; the first pointer that finds a string.
+    /// The e-mail address: the first pointer that leads to a string.
     #[serde(default)]
     pub email: Vec<Pointer>,
-    /// The name for people; the first pointer that finds a string.
+    /// The display name: the first pointer that leads to a string.
     #[serde(default)]
     pub label: Vec<Pointer>,
 }
 
-/// Where an answer says whose account it is.
+/// The places of the account in an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(
     deny_unknown_fields,
@@ -241,12 +239,12 @@ pub struct AccountEndpoint {
 )]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct AccountPointers {
-    /// The stable id; the first pointer that finds a string or a number.
+    /// The stable id: the first pointer that leads to a string or a number.
     pub id: Vec<Pointer>,
-    /// The e-mail address; the first pointer that finds a string.
+    /// The e-mail address: the first pointer that leads to a string.
     #[serde(default)]
     pub email: Vec<Pointer>,
-    /// The name for people; the first pointer that finds a string.
+    /// The display name: the first pointer that leads to a string.
     #[serde(default)]
     pub label: Vec<Pointer>,
 }

@@ -1,4 +1,4 @@
-//! Client registrations that a host looks up when they are needed.
+//! Looks up a tenant's client registration when it is needed.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use crate::provider::ClientRegistration;
 /// Returns the client registration of a tenant at an authorization server.
 ///
 /// With a source, one [`Connections`](crate::Connections) serves tenants that bring their own OAuth
-/// apps, and registrations can change while the process runs. It is asked at each use: when a
-/// consent starts and completes, for each refresh and revocation, and wherever connections are
-/// shown or resolved. So it must be fast and must not block on the network: keep the registrations
-/// in memory and load them in the background.
+/// apps, and registrations can change while the process runs. The source is called at each use:
+/// when a consent starts and completes, for each refresh and revocation, and when connections are
+/// listed or resolved. It must therefore be fast and must not block on the network: keep the
+/// registrations in memory and load them in the background.
 ///
-/// A closure is a source:
+/// A closure is also a source:
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -50,16 +50,15 @@ use crate::provider::ClientRegistration;
 /// ```
 pub trait ClientSource: Send + Sync + 'static {
     /// Returns the registration of `tenant` at `server`. `None` if the tenant has none of its own:
-    /// then the [registration for all tenants](crate::connections::ConnectionsBuilder::client)
+    /// the [registration for all tenants](crate::connections::ConnectionsBuilder::client) then
     /// applies, if there is one.
     ///
     /// A registration is checked against its server when it is returned for the first time. Return
-    /// the same [`Arc`] as long as the registration stays the same, so that it is not checked
-    /// again.
+    /// the same [`Arc`] while the registration is unchanged, so that it is not checked again.
     ///
     /// # Errors
     ///
-    /// Any error if it is not known whether the tenant has a registration. Callers get
+    /// Any error, if the source cannot tell whether the tenant has a registration. Callers receive
     /// [`Unavailable`](crate::Error::Unavailable) with
     /// [`ClientSourceFailed`](crate::model::FailureCode::ClientSourceFailed); the registration for
     /// all tenants is not used. The crate drops the error without reading it, so log the cause in
@@ -67,7 +66,7 @@ pub trait ClientSource: Send + Sync + 'static {
     ///
     /// # Security
     ///
-    /// A client of another tenant would receive this tenant's codes and tokens. Look up by both
+    /// The client of another tenant would receive this tenant's codes and tokens. Look up by both
     /// arguments.
     fn client(
         &self,

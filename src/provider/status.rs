@@ -1,4 +1,4 @@
-//! HTTP statuses, as a descriptor file says them.
+//! HTTP statuses in a descriptor file.
 
 use std::fmt;
 

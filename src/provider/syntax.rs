@@ -1,10 +1,10 @@
-//! The syntax of placeholder names and of the values that may take their place.
+//! The syntax of placeholder names and of their values.
 
 use url::Url;
 
 use crate::http::is_clean;
 
-/// The longest value of a placeholder that is not a base URL, in bytes: that of a DNS name.
+/// The maximum length of a value that is not a base URL, in bytes: that of a DNS name.
 const MAX_WORD: usize = 253;
 
 pub(crate) fn is_name(name: &str) -> bool {
@@ -14,8 +14,8 @@ pub(crate) fn is_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
-/// Letters, digits, `.`, `-` and `_`; no empty label, so that neither `..` nor a trailing dot slips
-/// in.
+/// Returns whether the value has only letters, digits, `.`, `-` and `_`, and no empty label, so
+/// that it contains neither `..` nor a trailing dot.
 pub(crate) fn is_word(value: &str) -> bool {
     !value.is_empty()
         && value.len() <= MAX_WORD
@@ -25,8 +25,8 @@ pub(crate) fn is_word(value: &str) -> bool {
         && value.split('.').all(|label| !label.is_empty())
 }
 
-/// A word that may have `~`, `:` and `@` too: no dot segment and nothing that ends a path segment
-/// or a value.
+/// Returns whether the value is a word that may also contain `~`, `:` and `@`: no dot segment and
+/// nothing that ends a path segment or a value.
 pub(crate) fn is_segment(value: &str) -> bool {
     !value.is_empty()
         && value.len() <= MAX_WORD
@@ -37,21 +37,21 @@ pub(crate) fn is_segment(value: &str) -> bool {
         && !value.contains("..")
 }
 
-/// The value without a trailing slash, if it is a base URL that keeps its meaning when a path is
-/// appended.
+/// Returns the value without a trailing slash, if it is a base URL that keeps its meaning when a
+/// path is appended.
 pub(crate) fn base_url(value: &str) -> Option<&str> {
     let value = value.trim_end_matches('/');
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":/.-_~[]".contains(&byte);
     let url = Url::parse(value).ok()?;
-    // Written as it is read: what the parser would rewrite (dot segments, a default port, upper
-    // case in the host, a host in decimal) is refused, so that a stored value and a compared one
-    // never differ.
+    // The value must be canonical. Anything that the parser would rewrite (dot segments, a default
+    // port, upper case in the host, a host in decimal) is refused, so that a stored value and a
+    // compared one never differ.
     let canonical = url.as_str().trim_end_matches('/') == value;
     let is_url = value.bytes().all(plain) && canonical && is_clean(&url);
     (value.len() <= 2048 && is_url && has_plausible_host(&url)).then_some(value)
 }
 
-/// Returns whether DNS and TCP know such a host and port: no empty label, none that begins or ends
+/// Returns whether DNS and TCP allow this host and port: no empty label, none that begins or ends
 /// with `-`, no port 0.
 fn has_plausible_host(url: &Url) -> bool {
     let is_label = |label: &str| {
@@ -61,7 +61,8 @@ fn has_plausible_host(url: &Url) -> bool {
     is_name && url.port() != Some(0)
 }
 
-/// The base URL that people mean: with the scheme, the host in lower case, no trailing slash.
+/// Returns the base URL in canonical form: with the scheme, the host in lower case, no trailing
+/// slash.
 pub(crate) fn meant_base_url(value: &str) -> Option<String> {
     let value = value.trim_end_matches('/');
     let (scheme, rest) = value.split_once("://").unwrap_or(("https", value));
@@ -74,13 +75,14 @@ pub(crate) fn meant_base_url(value: &str) -> Option<String> {
     base_url(&meant).map(str::to_owned)
 }
 
-/// The host, with its port and path, that people mean: without the scheme.
+/// Returns the host, with its port and path, without the scheme.
 pub(crate) fn meant_host(value: &str) -> Option<String> {
     let url = meant_base_url(value)?;
     url.strip_prefix("https://").map(str::to_owned)
 }
 
-/// A host as it is kept: perhaps with a port and a path, without scheme and trailing slash.
+/// Returns whether the value is a host as it is stored: optionally with a port and a path, without
+/// scheme and trailing slash.
 pub(crate) fn is_host(value: &str) -> bool {
     meant_host(value).is_some_and(|meant| meant == value)
 }

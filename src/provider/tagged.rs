@@ -1,7 +1,8 @@
-//! Closed choices as configuration files write them: `"word"`, or a map with one member such as
+//! Reads closed choices from configuration files: `"word"`, or a map with one member such as
 //! `{"grace": 60}`.
 //!
-//! Formats differ in how they want an enum with data (YAML has tags for it). A map is what people
+//! Formats differ in how they represent an enum with data (YAML has tags for it). A map works in
+//! all of them.
 //! write in each of them.
 
 use std::fmt;
@@ -12,7 +13,7 @@ use serde::de::{
 };
 use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 
-/// Reads a choice, in whatever format.
+/// Reads a choice in any format.
 pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -69,7 +70,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for ChoiceVisitor<V> {
     }
 }
 
-/// A map whose one member is the choice and its data.
+/// A map with one member: the choice and its data.
 struct OneMember<M>(M);
 
 impl<M> OneMember<M> {
@@ -121,7 +122,7 @@ impl<'de, M: MapAccess<'de>> VariantAccess<'de> for OneMember<M> {
     }
 }
 
-/// The data of a choice, for the visitor that knows its shape.
+/// The data of a choice, for a visitor that knows its shape.
 struct Data<V>(V);
 
 impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Data<V> {

@@ -1,4 +1,4 @@
-//! URLs with placeholders, and how they are filled without changing their shape.
+//! URLs with placeholders, which values fill without changing the URL's structure.
 
 mod invalid;
 
@@ -13,14 +13,14 @@ pub(crate) use invalid::{InvalidTemplate, Unfilled};
 
 /// A URL with `{name}` placeholders, such as `https://{tenant}.example.com/token`.
 ///
-/// A placeholder at the very start stands for a whole base URL (`{base_url}/oauth/token`); one that
-/// is all there is between `https://` and the path stands for a host, perhaps with a port and a
-/// path (`https://{host}/oauth/token`); anywhere else it stands for a word of letters, digits, `.`,
-/// `-` and `_` (after the host, `~`, `:` and `@` too). So a value can choose a host label or a path
-/// segment where the template says so, and can never bring a user name, a query, a fragment or, in
-/// the place of a word, a port or another segment.
+/// A placeholder at the very start stands for a whole base URL (`{base_url}/oauth/token`). One that
+/// fills the whole space between `https://` and the path stands for a host, optionally with a port
+/// and a path (`https://{host}/oauth/token`). Anywhere else, it stands for a word of letters,
+/// digits, `.`, `-` and `_` (after the host, also `~`, `:` and `@`). A value can therefore choose a
+/// host label or a path segment where the template allows it, but never adds a user name, a query,
+/// a fragment or, in place of a word, a port or another segment.
 ///
-/// ` || ` stands between alternatives: the first one whose values are all known is taken.
+/// ` || ` separates alternatives: the first one whose values are all known is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template {
     alternatives: Vec<Alternative>,
@@ -38,7 +38,7 @@ enum Part {
     Placeholder(Box<str>),
 }
 
-/// A URL with the placeholders whose values stand in its host.
+/// A URL and the placeholders whose values are in its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Expanded<'a> {
     pub(crate) url: Url,
@@ -46,7 +46,7 @@ pub(crate) struct Expanded<'a> {
 }
 
 impl Template {
-    /// Reads a template.
+    /// Parses a template.
     ///
     /// # Errors
     ///
@@ -64,21 +64,21 @@ impl Template {
         self.alternatives.iter()
     }
 
-    /// The URL with these values: of the first alternative that has them all.
+    /// Returns the URL with these values, from the first alternative whose values are all known.
     ///
     /// # Errors
     ///
-    /// [`Unfilled`] if a value is missing or may not stand where it would, or if what results is
-    /// not an absolute https URL (or http to a loopback address) without user and fragment.
+    /// [`Unfilled`] if a value is missing or not allowed in its place, or if the result is not an
+    /// absolute https URL (or http to a loopback address) without user and fragment.
     pub(crate) fn expand(&self, values: &Parameters) -> Result<Url, Unfilled> {
         self.located(values).map(|expanded| expanded.url)
     }
 
-    /// The URL with these values, and the placeholders that decide on its host.
+    /// Returns the URL with these values, and the placeholders that determine its host.
     ///
     /// # Errors
     ///
-    /// The same as those of [`expand`](Self::expand).
+    /// [`Unfilled`] under the same conditions as [`expand`](Self::expand).
     pub(crate) fn located(&self, values: &Parameters) -> Result<Expanded<'_>, Unfilled> {
         let mut missing = Unfilled::Address {
             problem: InvalidTemplate::Url,
@@ -148,7 +148,7 @@ impl Alternative {
         }
     }
 
-    /// The placeholder that is all there is of the host.
+    /// Returns the placeholder that is the whole host.
     pub(super) fn whole_host(&self) -> Option<&str> {
         let [Part::Literal(scheme), Part::Placeholder(name), rest @ ..] = self.parts.as_slice() else {
             return None;
@@ -196,7 +196,8 @@ impl Alternative {
         Err(Unfilled::Address { problem, first })
     }
 
-    /// The part at which the host is over: what stands before it is judged as a host label.
+    /// Returns the index of the part at which the host ends: placeholders before it are treated as
+    /// host labels.
     pub(super) fn placeholders_in_host(&self) -> usize {
         let over = |(index, part): (usize, &Part)| match part {
             Part::Literal(literal) if index == 0 => literal
@@ -209,7 +210,7 @@ impl Alternative {
         ended.map_or(self.parts.len(), |index| index + 1)
     }
 
-    /// The names of the placeholders that stand in the host.
+    /// Returns the names of the placeholders in the host.
     pub(super) fn host_placeholders(&self) -> impl Iterator<Item = &str> {
         self.parts
             .iter()
@@ -220,8 +221,8 @@ impl Alternative {
             })
     }
 
-    /// Returns whether the host ends in a fixed domain of two labels at least: whatever stands
-    /// before it stays below a domain that the descriptor names.
+    /// Returns whether the host ends in a fixed domain of at least two labels, so that every value
+    /// stays below a domain that the descriptor names.
     fn is_anchored(&self, index: usize) -> bool {
         let last = self.parts.len() - 1;
         for (at, part) in self.parts.iter().enumerate().skip(index + 1) {
@@ -235,11 +236,12 @@ impl Alternative {
         false
     }
 
-    /// Refuses `https://api{x}.example`, `https://{a}{b}` and `https://example{x}/`. What is only a
-    /// part of a label must have a fixed domain behind it, such as `https://{x}-{y}.example.com`.
+    /// Rejects `https://api{x}.example`, `https://{a}{b}` and `https://example{x}/`. A placeholder
+    /// that is only a part of a label must be followed by a fixed domain, such as
+    /// `https://{x}-{y}.example.com`.
     fn check_host(&self) -> Result<(), InvalidTemplate> {
         if let Some(base) = self.base_url() {
-            // What follows a base URL must begin a path: `{base_url}.evil` would be another host.
+            // The text after a base URL must begin a path: `{base_url}.evil` would be another host.
             return match self.parts.get(1) {
                 None => Ok(()),
                 Some(Part::Literal(literal)) if literal.starts_with('/') => Ok(()),
@@ -280,8 +282,8 @@ impl Alternative {
     }
 }
 
-/// The first character that may not stand in a URL (RFC 3986 §2), `$` outside a query included: a
-/// placeholder of another language leaves it there.
+/// Returns the first character that is not allowed in a URL (RFC 3986 §2), including `$` outside a
+/// query, which a placeholder of another language leaves behind.
 fn misplaced_character(text: &str) -> Option<char> {
     let query = text.find('?').unwrap_or(text.len());
     let is_misplaced = |at: usize, c: char| match c {

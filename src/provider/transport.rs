@@ -1,10 +1,10 @@
-//! Which URLs may be used at all.
+//! The URL schemes that are allowed.
 
-/// Which URLs descriptors and parameters may name.
+/// The URL schemes that descriptors and parameters may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// `https` alone: everything outside a test.
+    /// Only `https`: everywhere outside a test.
     HttpsOnly,
-    /// Plain `http` to `127.0.0.0/8`, `[::1]` and `localhost` as well, for sandboxes and tests.
+    /// Also plain `http` to `127.0.0.0/8`, `[::1]` and `localhost`, for sandboxes and tests.
     HttpsOrLoopback,
 }

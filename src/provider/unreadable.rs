@@ -1,10 +1,10 @@
-//! Documents that cannot be read, and what is said of them.
+//! Reports documents that cannot be read.
 
 use serde::de::DeserializeOwned;
 
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 
-/// The longest name of a member that an error repeats, in bytes.
+/// The maximum length of a member name that an error repeats, in bytes.
 const MAX_SHOWN: usize = 64;
 
 /// Reads a descriptor from a JSON document.
@@ -23,14 +23,14 @@ pub(super) fn read<T: DeserializeOwned>(document: &str) -> Result<T, InvalidDesc
     })
 }
 
-/// Says what is wrong without repeating a value: a secret may stand in the wrong place. The
-/// messages of serde repeat a value before what is expected, and end with the place.
+/// Describes the problem without repeating a value, which may be a misplaced secret. The messages
+/// of serde repeat a value before they say what is expected, and end with the place.
 fn what(error: &serde_json::Error) -> String {
     let place = format!(" at line {} column {}", error.line(), error.column());
     let said = error.to_string();
     let said = said.strip_suffix(&place).unwrap_or(&said);
     if !error.is_data() {
-        // What breaks the syntax is described in words of serde_json alone.
+        // serde_json describes syntax errors in its own words.
         return said.to_owned();
     }
     let expected = said.rsplit_once(", expected ").map(|(_, expected)| expected);
@@ -46,8 +46,7 @@ fn what(error: &serde_json::Error) -> String {
     match (unknown.filter(is_plain), expected) {
         (Some(name), Some(expected)) => format!("the member `{name}` is not known, expected {expected}"),
         (None, Some(expected)) => format!("expected {expected}"),
-        // Of a member that is missing or comes twice, and of ids, scopes and choices: without a
-        // value.
+        // Messages about missing or duplicate members, ids, scopes and choices contain no value.
         (_, None) => said.to_owned(),
     }
 }

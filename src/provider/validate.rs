@@ -1,4 +1,4 @@
-//! Checks of descriptors, once, before anything is built on them.
+//! Checks descriptors once, before they are used.
 
 mod added;
 mod check;
@@ -15,7 +15,7 @@ use crate::provider::problem::InvalidDescriptor;
 use crate::provider::validate::check::Check;
 use crate::provider::{ProviderDescriptor, ServerDescriptor, Transport};
 
-/// Returns the mistakes of a server: the first of each field.
+/// Returns the mistakes of a server: the first one of each field.
 pub(super) fn server(server: &ServerDescriptor, transport: Transport) -> Vec<InvalidDescriptor> {
     let check = Check {
         descriptor: server.id.as_str(),
@@ -50,7 +50,7 @@ pub(super) fn server(server: &ServerDescriptor, transport: Transport) -> Vec<Inv
     mistakes
 }
 
-/// Returns the mistakes of a provider at its server: the first of each field.
+/// Returns the mistakes of a provider at its server: the first one of each field.
 pub(super) fn provider(
     provider: &ProviderDescriptor,
     server: &ServerDescriptor,

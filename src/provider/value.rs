@@ -6,16 +6,16 @@ use crate::model::Parameters;
 use crate::provider::syntax::is_name;
 use crate::secret::SecretText;
 
-/// Names that stand for something of the request itself, never for a value of the connection.
+/// Names that stand for parts of the request itself, never for a value of the connection.
 pub(super) const BUILT_IN: [&str; 5] = ["redirect_uri", "scope", "client_id", "random", "state"];
 
-/// What stands between alternatives, as in a URL.
+/// The separator between alternatives, as in a URL.
 pub(super) const OR: &str = " || ";
 
 /// A value that a descriptor adds to requests. `{name}` stands for a value of the connection or,
-/// for the names in `BUILT_IN`, for something of the request. Other braces are text.
+/// for the names in `BUILT_IN`, for a part of the request. Other braces are text.
 ///
-/// ` || ` stands between alternatives: the first one whose values are all known is taken.
+/// ` || ` separates alternatives: the first one whose values are all known is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddedValue {
     alternatives: Vec<Vec<Part>>,
@@ -28,7 +28,7 @@ enum Part {
 }
 
 impl AddedValue {
-    /// Reads a value. Every text is one.
+    /// Parses a value. Every text is valid.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         Self {
@@ -36,9 +36,9 @@ impl AddedValue {
         }
     }
 
-    /// The value for a connection with these parameters: the first alternative whose names are all
-    /// known. `None` if there is none. `built_in` gives what stands for the names in [`BUILT_IN`];
-    /// a name that it does not know stays as it is written. A value that is put in is never read as
+    /// Returns the value for a connection with these parameters: the first alternative whose names
+    /// are all known, or `None`. `built_in` returns the values of the names in [`BUILT_IN`]; a name
+    /// that it does not know remains literal. A value is never read as a template.
     /// a template.
     pub(crate) fn fill(
         &self,
@@ -75,7 +75,7 @@ impl AddedValue {
         Some(Zeroizing::new(out.into_string()))
     }
 
-    /// The names of all placeholders.
+    /// Returns the names of all placeholders.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let parts = self.alternatives.iter().flatten();
         parts.filter_map(|part| match part {
@@ -85,7 +85,7 @@ impl AddedValue {
     }
 }
 
-/// The names of the `{name}` in a value.
+/// Returns the names in braces in a value.
 pub(super) fn names_in(value: &str) -> impl Iterator<Item = &str> {
     value.split('{').skip(1).filter_map(|rest| {
         let (name, _) = rest.split_once('}')?;

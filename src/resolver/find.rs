@@ -5,14 +5,14 @@ use std::sync::Arc;
 use crate::engine::freshness::Times;
 use crate::engine::outlook::Outlook;
 use crate::error::{ConsentReason, ConsentRequired, Error, Result};
-use crate::model::{Status, UserId, check_name};
+use crate::model::{Label, Owner, Status, UserId, check_name};
 use crate::provider::compiled::CompiledProvider;
 use crate::resolver::access::Access;
 use crate::resolver::decision::{Finding, Step};
 use crate::resolver::ledger::Ledger;
 use crate::resolver::policy::{Call, Denial, WorkspaceConnections};
 use crate::resolver::token::ResolvedToken;
-use crate::vault::{Found, Of, StoredToken, TokenQuery};
+use crate::vault::{ConnectionQuery, Found, Of, StoredToken, TokenQuery};
 
 /// An active connection that has the required scopes.
 pub(super) struct Candidate {
@@ -35,7 +35,7 @@ impl Candidate {
 
     /// Returns the error that requests a new consent for this connection.
     pub(super) fn need(&self, reason: ConsentReason) -> Error {
-        ConsentRequired::new(self.provider.id.clone(), reason)
+        ConsentRequired::new(&self.provider, reason)
             .reconnecting(self.stored.connection)
             .of(self.is_workspace)
             .into()
@@ -89,11 +89,11 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
         Ok(decided) => decided,
         Err(Denial::Listed) => {
             tell(Step::Denied);
-            return Err(Error::Denied(provider.id.clone()));
+            return Err(Error::Denied(provider.into()));
         }
         Err(Denial::LabelRequired) => {
             tell(Step::LabelRequired);
-            return Err(Error::LabelRequired(provider.id.clone()));
+            return Err(Error::LabelRequired(provider.into()));
         }
     };
     tell(Step::Policy(policy, setting));
@@ -108,13 +108,32 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
     if workspace && let Some(found) = look_up(access, None, provider, tell)? {
         return Ok(found);
     }
-    Err(
-        ConsentRequired::new(provider.id.clone(), ConsentReason::NotConnected)
-            .missing(options.scopes.clone())
-            .labelled(options.label.clone())
-            .of(!personal)
-            .into(),
-    )
+    Err(ConsentRequired::new(provider, ConsentReason::NotConnected)
+        .missing(options.scopes.clone())
+        .labelled(options.label.clone())
+        .of(!personal)
+        .into())
+}
+
+/// Returns the error for several connections, none of which is the default.
+fn ambiguous(access: &Access<'_>, user: Option<&UserId>, provider: &Arc<CompiledProvider>) -> Result<Error> {
+    let owner = user.map_or(Owner::Workspace, |user| Owner::Personal(user.clone()));
+    let query = ConnectionQuery {
+        owner: Some(&owner),
+        provider: Some(&provider.id),
+        ..ConnectionQuery::of(access.acting_user.tenant())
+    };
+    let connections = access.cx().vault.connections(&query)?;
+    let labels = connections
+        .iter()
+        .filter_map(|connection| connection.label.clone());
+    let mut labels: Vec<Label> = labels.collect();
+    labels.sort();
+    Ok(Error::Ambiguous {
+        provider: provider.into(),
+        accounts: connections.len(),
+        labels,
+    })
 }
 
 /// Finds a connection of this user or of the tenant.
@@ -149,12 +168,12 @@ fn look_up(
         }
         Found::Several => {
             tell(Finding::Several);
-            return Err(Error::Ambiguous(provider.id.clone()));
+            return Err(ambiguous(access, user, provider)?);
         }
         Found::One(stored) => stored,
     };
     let need = |reason| {
-        ConsentRequired::new(provider.id.clone(), reason)
+        ConsentRequired::new(provider, reason)
             .reconnecting(stored.connection)
             .of(user.is_none())
     };

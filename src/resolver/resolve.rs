@@ -161,7 +161,7 @@ fn hand_out(found: Candidate) -> Result<ResolvedToken> {
     let provider = Arc::clone(&found.provider);
     let (connection, is_workspace) = (found.stored.connection, found.is_workspace);
     found.into_token().ok_or_else(|| {
-        ConsentRequired::new(provider.id.clone(), ConsentReason::NotConnected)
+        ConsentRequired::new(&provider, ConsentReason::NotConnected)
             .reconnecting(connection)
             .of(is_workspace)
             .into()

@@ -46,7 +46,7 @@ pub(super) fn finish(
         return Ok(answer);
     }
     Err(
-        ConsentRequired::new(token.provider.id.clone(), ConsentReason::MissingScopes)
+        ConsentRequired::new(&token.provider, ConsentReason::MissingScopes)
             .reconnecting(token.connection)
             .of(token.is_workspace)
             .missing(known)

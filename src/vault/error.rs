@@ -11,7 +11,7 @@ use crate::random::RandomUnavailable;
 #[non_exhaustive]
 pub enum VaultError {
     /// The environment variable that should hold the master key is not set, or it is empty.
-    #[error("the environment variable {0} is not set")]
+    #[error("the environment variable {0} is not set; set it to a key from `openssl rand -base64 32`")]
     KeyNotSet(String),
     /// The file of the master key cannot be read.
     #[error("the master key file cannot be read: {0}")]
@@ -28,19 +28,19 @@ pub enum VaultError {
         mode: u32,
     },
     /// The text of the master key is not base64.
-    #[error("the master key is not base64")]
+    #[error("the master key is not base64; create one with `openssl rand -base64 32`")]
     KeyNotBase64,
     /// The master key does not have 32 bytes.
-    #[error("the master key does not have 32 bytes")]
+    #[error("the master key does not have 32 bytes; create one with `openssl rand -base64 32`")]
     KeyWrongLength,
     /// The master key is not the one that the vault was created with. Nothing was changed.
-    #[error("the master key does not open this vault")]
+    #[error("the master key does not open this vault; use the key that it was created with")]
     WrongMasterKey,
     /// A data key names a master key that was not given.
-    #[error("a data key is wrapped by a master key that was not provided")]
+    #[error("a data key is wrapped by an unknown master key; add that key to the keyring")]
     UnknownMasterKey,
     /// A sealed record does not open: it was altered, moved or truncated. Nothing was changed.
-    #[error("a sealed record does not open: it was altered or moved")]
+    #[error("a sealed record cannot be opened, because it was altered or moved")]
     Tampered,
     /// The file is not a vault of this crate.
     #[error("the file is not a valetkey vault")]
@@ -60,10 +60,10 @@ pub enum VaultError {
     #[error("the database file and its log do not belong together; restore both from one backup")]
     Mixed,
     /// The file was replaced or overwritten while it was open. The most recent writes may be lost.
-    #[error("the vault file was replaced while it was open")]
+    #[error("the vault file was replaced while it was open; open it again")]
     Replaced,
     /// The vault is open, here or in another process.
-    #[error("the vault is in use by this or another process")]
+    #[error("the vault is open in this or another process; close it first")]
     InUse,
     /// The vault file is marked as read-only, or its file system is mounted read-only.
     #[error("the vault file or its file system is read-only; make it writable")]
@@ -75,11 +75,11 @@ pub enum VaultError {
     #[error("the directory of the vault does not exist; create it first")]
     NoDirectory,
     /// The process or the system has no free file descriptor. The vault is unchanged.
-    #[error("no file descriptor is free; raise the limit of open files or close some, then try again")]
+    #[error("no file descriptor is free; raise the limit of open files, then retry")]
     TooManyOpenFiles,
     /// SQLite could not open a file of the vault, and no permanent cause was found. The vault is
     /// unchanged.
-    #[error("SQLite could not open the vault file, its log or its shared memory; try again")]
+    #[error("SQLite could not open the vault file, its log or its shared memory; retry")]
     CannotOpen,
     /// The path is not a regular file with a single name: it is a link, a directory or a device.
     #[error("the vault path is not safe: {0}")]
@@ -123,23 +123,23 @@ pub enum VaultError {
     #[error("this vault does not support {0}")]
     NotSupported(&'static str),
     /// Another process has held the write lock for too long. Nothing was changed; try again.
-    #[error("the vault is locked by another process")]
+    #[error("the vault is locked by another process; retry")]
     Busy,
     /// The database is temporarily unreachable, such as during a failover. Whether the last write
     /// was stored is unknown; the same call can be repeated.
-    #[error("the vault's database cannot be reached")]
+    #[error("the vault's database cannot be reached; retry")]
     Unreachable,
     /// The disk is full.
-    #[error("the disk is full")]
+    #[error("the disk is full; free some space, then retry")]
     DiskFull,
     /// A secret is larger than 64 KiB.
     #[error("a secret is larger than 64 KiB")]
     TooLarge,
     /// The operating system returned no random numbers.
-    #[error("the operating system's random number generator failed")]
+    #[error("the operating system returned no random numbers; retry")]
     RandomUnavailable,
     /// The store failed. The source is not part of this crate's stable interface.
-    #[error("the vault's storage failed")]
+    #[error("the vault's storage failed; its source says why")]
     Storage(#[source] Arc<dyn StdError + Send + Sync>),
 }
 

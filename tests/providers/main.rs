@@ -1,4 +1,4 @@
-//! Descriptors of services, and the requests that follow from them.
+//! Descriptors of services, and the requests that they produce.
 
 mod catalog;
 mod descriptor_classes;

@@ -1,5 +1,5 @@
-//! `docs/providers.md` says what the descriptors say.
-//! `VALETKEY_WRITE_DOCS=1 cargo test --test providers page` writes it anew.
+//! Compares `docs/providers.md` with the descriptors.
+//! `VALETKEY_WRITE_DOCS=1 cargo test --test providers page` regenerates it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,8 +14,9 @@ use valetkey::provider::{AuthorizationServer, Provider};
 
 fn page() -> String {
     let mut page = String::from(
-        "# Services\n\nWritten from the descriptors by a test; edit those. Nothing here was run against the live services: it rests on their \
-         documentation and on what was observed. Where a descriptor rests on one source, its source says so.\n\n\
+        "# Services\n\nA test generates this page from the descriptors; edit those. The descriptors follow the services' documentation and \
+         observations. They were not tested against the live services. If a descriptor relies on one source, a comment in its \
+         source code says so.\n\n\
          Register one client for each authorization server; it serves all services of that server:\n\n\
          ```rust,ignore\nConnections::builder(vault).client(\"google\", ClientRegistration::new(id, secret, redirect_uri))\n```\n",
     );
@@ -60,11 +61,11 @@ fn scopes(scopes: &Scopes) -> String {
 fn section(page: &mut String, provider: &Provider, server: &AuthorizationServer) {
     let _ = writeln!(page, "\n### {} (`{}`)\n", provider.name, provider.id);
     line(page, "Client", &format!("[`{}`](#{})", server.id, server.id));
-    line(page, "Asks for", &scopes(&provider.default_scopes));
+    line(page, "Scopes", &scopes(&provider.default_scopes));
     if provider.default_scopes.is_empty() {
-        line(page, "Asks for", "no scopes: the service has none");
+        line(page, "Scopes", "none: the service has no scopes");
     }
-    line(page, "And always", &scopes(&provider.required_scopes));
+    line(page, "Always requested", &scopes(&provider.required_scopes));
     for (name, tier) in [
         ("Read only", &provider.tiers.read_only),
         ("Least privilege", &provider.tiers.least_privilege),
@@ -87,17 +88,17 @@ fn section(page: &mut String, provider: &Provider, server: &AuthorizationServer)
         .iter()
         .map(|host| format!("`{}{}`", host.origin, host.path_prefix.trim_end_matches('/')))
         .collect();
-    line(page, "The token goes to", &hosts.join(", "));
+    line(page, "The token is sent to", &hosts.join(", "));
     let account = match (&provider.account, &provider.account_in_answer) {
         (Some(account), _) => format!("`GET {}`", account.url),
-        (None, Some(_)) => "the token answer says it".into(),
+        (None, Some(_)) => "in the token answer".into(),
         (None, None) => String::new(),
     };
-    line(page, "Whose account", &account);
+    line(page, "Account", &account);
     if let Some(discovery) = &provider.discovery {
         line(
             page,
-            "Asked after the consent",
+            "Discovery after the consent",
             &format!("`GET {}`", discovery.url),
         );
     }
@@ -116,11 +117,11 @@ fn server_section(page: &mut String, server: &AuthorizationServer) {
     line(page, "Redirect URI", &server.redirects.to_string());
     line(
         page,
-        "The client proves itself by",
+        "Client authentication",
         match server.client_authentication {
             ClientAuthentication::Post => "id and secret in the body",
             ClientAuthentication::Basic => "HTTP Basic",
-            ClientAuthentication::BasicWithClientId => "HTTP Basic, and its id in the body",
+            ClientAuthentication::BasicWithClientId => "HTTP Basic, and the id in the body",
             _ => "another way",
         },
     );
@@ -130,22 +131,22 @@ fn server_section(page: &mut String, server: &AuthorizationServer) {
         if server.pkce == Pkce::S256 {
             "S256"
         } else {
-            "not sent: not documented there"
+            "not sent: the service does not document it"
         },
     );
     let parameters: Vec<String> = server
         .parameters
         .iter()
         .map(|rule| match (&rule.source, &rule.default) {
-            (ParameterSource::Host, Some(default)) => format!("`{}` (`{default}` unless set)", rule.name),
-            (ParameterSource::Host, None) if rule.optional => format!("`{}` (may be left out)", rule.name),
+            (ParameterSource::Host, Some(default)) => format!("`{}` (default: `{default}`)", rule.name),
+            (ParameterSource::Host, None) if rule.optional => format!("`{}` (optional)", rule.name),
             (ParameterSource::Host, None) => format!("`{}`", rule.name),
-            _ => format!("`{}` (found with the consent)", rule.name),
+            _ => format!("`{}` (provided by the consent)", rule.name),
         })
         .collect();
     line(page, "Parameters of a connection", &parameters.join(", "));
     line(page, "Refresh", &refresh(server));
-    line(page, "Revoking", &revoking(server));
+    line(page, "Revocation", &revoking(server));
     for note in &server.notes {
         let _ = writeln!(page, "- {note}");
     }
@@ -158,25 +159,21 @@ fn days(time: Duration) -> String {
 fn refresh(server: &AuthorizationServer) -> String {
     let mut text = match server.rotation {
         _ if server.refresh_with == RefreshWith::Nothing => "never".into(),
-        RotationClass::Static => "the refresh token, if there is one, stays the same".to_owned(),
-        RotationClass::OldStaysValid => "a new refresh token each time, the old one stays valid".into(),
+        RotationClass::Static => "the refresh token, if any, stays the same".to_owned(),
+        RotationClass::OldStaysValid => "a new refresh token each time; the old one stays valid".into(),
         RotationClass::Grace(grace) => {
             format!(
-                "a new refresh token each time, the old one is taken for {} s more",
+                "a new refresh token each time; the old one remains valid for {} s",
                 grace.as_secs()
             )
         }
-        _ => "a new refresh token each time, the old one is dead at once".into(),
+        _ => "a new refresh token each time; the old one becomes invalid at once".into(),
     };
     if let Some(idle) = server.refresh_token_idle {
-        let _ = write!(text, "; dead after {} unused", days(idle));
+        let _ = write!(text, "; expires after {} without use", days(idle));
     }
     if let Some(lifetime) = server.refresh_token_lifetime {
-        let _ = write!(
-            text,
-            "; {} after the consent the person must give it again",
-            days(lifetime)
-        );
+        let _ = write!(text, "; the user must consent again after {}", days(lifetime));
     }
     text
 }
@@ -187,29 +184,29 @@ fn revoking(server: &AuthorizationServer) -> String {
             tokens, grant_wide, ..
         } => {
             let mut text = String::from(match tokens {
-                RevocationTokens::Both => "ends both tokens there",
-                RevocationTokens::Access => "ends the access token there; the refresh token is erased here",
-                RevocationTokens::Refresh | RevocationTokens::Either => "ends the grant there",
-                _ => "ends the tokens there",
+                RevocationTokens::Both => "revokes both tokens at the provider",
+                RevocationTokens::Access => {
+                    "revokes the access token at the provider; the refresh token is erased locally"
+                }
+                RevocationTokens::Refresh | RevocationTokens::Either => "revokes the grant at the provider",
+                _ => "revokes the tokens at the provider",
             });
             if *grant_wide {
-                text.push_str(
-                    ", and with it every other connection of the same account to this server's services",
-                );
+                text.push_str(", which ends all connections of the same account to this server's services");
             }
             text
         }
-        Revocation::DeleteWithBearer { .. } => "deletes the app that the person installed".into(),
+        Revocation::DeleteWithBearer { .. } => "deletes the app that the user installed".into(),
         Revocation::ByUser { url } => {
-            return format!("erases the tokens here; the person ends the access at {url}");
+            return format!("erases the tokens locally; the user revokes access at {url}");
         }
-        _ => return "erases the tokens here; nothing ends the access there".into(),
+        _ => return "erases the tokens locally; access at the provider cannot be revoked".into(),
     };
     if server.revocation_is_best_effort {
-        text.push_str(" (tried; that it works is not documented)");
+        text.push_str(" (attempted; not documented)");
     }
     if let Some(page) = &server.access_page {
-        let _ = write!(text, ". The person can do it at {page}");
+        let _ = write!(text, ". The user can also revoke access at {page}");
     }
     text
 }

@@ -1,5 +1,5 @@
-//! What differs by where an app is registered, or by when it refreshes: an installation of one's
-//! own, a personal account, a window in which a used refresh token is taken once more.
+//! Differences by the registration of an app, or by the time of a refresh: a self-managed instance,
+//! a personal account, a period in which a used refresh token is accepted once more.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use valetkey::{Connections, ConsentOptions, Error, Resolver, catalog};
 
 use crate::support::world::{REDIRECT, person, response};
 
-/// GitLab of an organisation's own, below a path of a host with a port: every address is there, and
-/// the token goes nowhere else.
+/// A self-managed GitLab, below a path of a host with a port: every address is there, and the token
+/// is sent nowhere else.
 #[test]
 fn a_gitlab_of_ones_own_is_asked_at_its_own_addresses_alone() {
     const BASE: &str = "https://git.acme.test:8443/lab";
@@ -61,7 +61,7 @@ fn a_gitlab_of_ones_own_is_asked_at_its_own_addresses_alone() {
     }
     connections.revoke(&alice, connection.id).unwrap();
     let log = sandbox.log();
-    // The sandbox's own page for the person is nobody's address.
+    // The sandbox's own page for the user does not count.
     let asked: Vec<&str> = log
         .iter()
         .map(|logged| logged.address())
@@ -75,8 +75,8 @@ fn a_gitlab_of_ones_own_is_asked_at_its_own_addresses_alone() {
     );
 }
 
-/// Work accounts and personal ones have different pages to remove access on: the one is the
-/// descriptor's, the other in its notes.
+/// Work and personal accounts have different pages to revoke access: the descriptor links one and
+/// mentions the other in its notes.
 #[test]
 fn a_personal_microsoft_account_is_told_of_its_own_page() {
     let server = CompiledServer::compile(catalog::microsoft()).unwrap();
@@ -86,9 +86,9 @@ fn a_personal_microsoft_account_is_told_of_its_own_page() {
     assert!(server.notes.iter().any(says), "{:?}", server.notes);
 }
 
-/// Todoist takes a used refresh token for a minute and answers with the access token that it gave
-/// for it, and with no refresh token. The answer that was lost had the only good one: what is left
-/// serves its hour, and the loss is said at its end.
+/// Todoist accepts a used refresh token for a minute and answers with the access token that it
+/// issued for it, but without a refresh token. The lost answer contained the only valid refresh
+/// token: the access token is used for its hour, and the loss is reported at its end.
 #[test]
 fn a_todoist_answer_that_was_lost_serves_its_hour_and_is_declared_at_the_end() {
     let clock = ManualClock::default();
@@ -114,7 +114,7 @@ fn a_todoist_answer_that_was_lost_serves_its_hour_and_is_declared_at_the_end() {
     clock.advance(Duration::from_secs(3601));
     http.on("/oauth/access_token").next(Fault::InterruptedAfterSend);
     let before = sandbox.count("/oauth/access_token");
-    // The answer was lost inside the minute, so the request is repeated at once.
+    // The answer was lost within the minute, so the request is repeated at once.
     let second = resolver.resolve(&alice, catalog::TODOIST).unwrap();
     assert_eq!(sandbox.count("/oauth/access_token") - before, 2);
     let differs = first.access_token().expose_secret() != second.access_token().expose_secret();

@@ -1,6 +1,6 @@
-//! What is sent to token, revocation and authorization endpoints, byte for byte, for every server
-//! of the catalogue and every way of writing it down. The lines in `tests/vectors/requests.txt`
-//! were written while the `oauth2` crate made these requests.
+//! Compares requests to token, revocation and authorization endpoints byte for byte, for every
+//! server of the catalog and every encoding. The lines in `tests/vectors/requests.txt` were
+//! recorded while the `oauth2` crate built these requests.
 
 use std::fmt::Write as _;
 
@@ -20,7 +20,7 @@ use valetkey::{AccessToken, catalog};
 
 const VECTORS: &str = include_str!("../vectors/requests.txt");
 
-/// A letter of every kind that some encoding writes in its own way.
+/// Characters that the encodings write differently.
 const ODD: &str = "a:b%c+d é~*-._!'()/=&\"\\ü€\u{7f}";
 
 fn line(out: &mut String, name: &str, request: &HttpRequest) {
@@ -142,7 +142,7 @@ fn written() -> String {
     out
 }
 
-/// A server that has something of everything.
+/// Returns a server with every deviation.
 fn odd(authentication: ClientAuthentication, body: BodyFormat, renamed: bool) -> AuthorizationServer {
     let id = ServerId::new("odd").unwrap();
     let mut server = AuthorizationServer::new(id, "https://as.test/a", "https://as.test/t");

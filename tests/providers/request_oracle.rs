@@ -1,7 +1,8 @@
-//! Another implementation, the `oauth2` crate, writes the same requests: authorization, code,
-//! refresh, revocation, PKCE.
+//! Compares the requests with those of another implementation, the `oauth2` crate: authorization,
+//! code, refresh, revocation, PKCE.
 //!
-//! It is not what sends them: it copies secrets into memory that it does not wipe.
+//! The library does not send requests with that crate, because it copies secrets into memory that
+//! it does not wipe.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +55,7 @@ fn prepared<T, E: oauth2::ErrorResponse>(sent: Result<T, RequestTokenError<Prepa
     }
 }
 
-/// A request as a server reads it. The order of fields means nothing (RFC 6749 appendix B).
+/// A request as a server reads it. The order of fields is irrelevant (RFC 6749 appendix B).
 #[derive(Debug, PartialEq)]
 struct Seen {
     method: String,
@@ -81,7 +82,7 @@ fn fields(form: &[u8]) -> BTreeMap<String, String> {
     form_urlencoded::parse(form).into_owned().collect()
 }
 
-/// A server that says nothing of its own, and the two clients of it.
+/// A server without deviations, and its clients in both implementations.
 struct Both {
     server: CompiledServer,
     registration: ClientRegistration,

@@ -113,7 +113,7 @@ fn several_accounts_are_ambiguous_until_one_is_named_or_the_default() {
     let work = world.try_connect(&alice, "grace", labelled("work")).unwrap();
     assert!(matches!(
         world.resolver.resolve(&alice, "notes"),
-        Err(Error::Ambiguous(_))
+        Err(Error::Ambiguous { .. })
     ));
 
     let named = ResolveOptions::new("notes").label(Label::new("work").unwrap());

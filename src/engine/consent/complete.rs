@@ -343,7 +343,7 @@ fn choice(cx: &Context, service: &Service, discovery: &Discovery, response: &Htt
     );
     let parameter = discovery.pick.as_ref()?.parameter.clone();
     (choices.len() > 1).then(|| Error::ChoiceRequired {
-        provider: service.provider.id.clone(),
+        provider: (&service.provider).into(),
         parameter,
         choices,
     })

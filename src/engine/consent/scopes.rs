@@ -35,7 +35,7 @@ pub(crate) fn asked(
     if extends && let Some(target) = target {
         one_grant(service, target, parameters)?;
         if service.provider.discovery.is_some() && target.provider != service.provider.id {
-            return Err(Error::NotOneGrant(service.provider.id.clone()));
+            return Err(Error::NotOneGrant((&service.provider).into()));
         }
     }
     let family = match target {
@@ -66,7 +66,7 @@ pub(crate) fn asked(
             continue;
         }
         if !can_join(named, other) || disagree(&added, other.added_to_authorization()) {
-            return Err(Error::NotOneGrant(other.id.clone()));
+            return Err(Error::NotOneGrant(other.into()));
         }
         // The values belong to the server that both services use.
         joining.check_instance(parameters, &options.parameters)?;
@@ -144,7 +144,7 @@ pub(crate) fn adds_to(server: &ServerDescriptor, target: &Connection) -> bool {
 /// server, for the same client.
 pub(crate) fn one_grant(service: &Service, target: &Connection, parameters: &Parameters) -> Result<()> {
     let from = &target.issued_by;
-    let other = || Error::NotOneGrant(service.provider.id.clone());
+    let other = || Error::NotOneGrant((&service.provider).into());
     // Values for one server do not apply to another.
     if from.server != service.server.id || from.client_id != service.client.client_id() {
         return Err(other());

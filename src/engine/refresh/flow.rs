@@ -16,7 +16,7 @@ use crate::engine::refresh::outcome::{CurrentToken, NotRefreshed, RefreshedToken
 use crate::engine::refresh::request::{fetched, is_lost, old_token_is_taken, request_tokens};
 use crate::engine::refresh::unsaved::Saved;
 use crate::engine::refresh::{commit, failure};
-use crate::error::{ConsentReason, ConsentRequired, Error, Result};
+use crate::error::{ConsentReason, ConsentRequired, Error, NamedProvider, Result};
 use crate::model::{Actor, Connection, FailureCode, Scopes, Status};
 use crate::trace::{self, About, Seam};
 use crate::vault::{Attempt, ClaimOutcome, ClaimRequest, Claimed, Found, Of, TokenQuery};
@@ -72,7 +72,7 @@ fn refresh_or_join(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
             }
             // The connection was revoked or moved to another grant during the request.
             Joined::Outcome(Ok(_) | Err(NotRefreshed::Moved(_))) => return use_stored(cx, wanted),
-            Joined::Outcome(Err(NotRefreshed::NeedsConsent(reason))) => return Err(need(wanted, reason)),
+            Joined::Outcome(Err(NotRefreshed::NeedsConsent(reason))) => return Err(need(cx, wanted, reason)),
             Joined::Outcome(Err(NotRefreshed::Failed(error) | NotRefreshed::Untried(error))) => {
                 return Err(error);
             }
@@ -202,18 +202,21 @@ fn use_stored(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
         scopes: &Scopes::default(),
     };
     let Found::One(stored) = cx.vault.find_token(&query)? else {
-        return Err(need(wanted, ConsentReason::NotConnected));
+        return Err(need(cx, wanted, ConsentReason::NotConnected));
     };
     let status = stored.status;
     let moved = stored.grant != wanted.grant || stored.generation > wanted.generation;
     if status == Status::Active && !moved {
         return Err(Error::unavailable(FailureCode::Interrupted));
     }
-    CurrentToken::from_stored(stored).ok_or_else(|| need(wanted, reason_of(status)))
+    CurrentToken::from_stored(stored).ok_or_else(|| need(cx, wanted, reason_of(status)))
 }
 
-fn need(wanted: Wanted<'_>, reason: ConsentReason) -> Error {
-    ConsentRequired::new(wanted.provider.clone(), reason)
+fn need(cx: &Context, wanted: Wanted<'_>, reason: ConsentReason) -> Error {
+    let entry = cx.registry.provider(wanted.provider.as_str());
+    let provider: NamedProvider =
+        entry.map_or_else(|| wanted.provider.clone().into(), |entry| entry.provider.into());
+    ConsentRequired::new(provider, reason)
         .reconnecting(wanted.connection)
         .into()
 }

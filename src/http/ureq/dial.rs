@@ -1,5 +1,5 @@
-//! Names to addresses, and addresses to connections: one address after the other, the two families
-//! in turn.
+//! Resolves names and connects to their addresses, one after the other, alternating between the
+//! address families.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,13 +14,13 @@ use ureq::unversioned::transport::{
 
 use super::failure::Unconnected;
 
-/// The time for which a family of addresses that failed is tried last.
+/// The period during which a family of addresses that failed is tried last.
 const AVOIDED: Duration = Duration::from_secs(10 * 60);
 
-/// The least time that an address is given, while any is left.
+/// The minimum time for an address, if that much time is left.
 const LEAST: Duration = Duration::from_millis(100);
 
-/// Resolves names as the system does.
+/// Resolves names with the system's resolver.
 #[derive(Debug, Default)]
 pub(super) struct Names(DefaultResolver);
 
@@ -53,7 +53,7 @@ impl<In: Transport> Connector<In> for Dial {
         details: &ConnectionDetails<'_>,
         chained: Option<In>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
-        // A tunnel through a proxy takes the place of the connection.
+        // A tunnel through a proxy replaces the connection.
         if chained.is_some() {
             return self.tcp.connect(details, chained);
         }
@@ -68,7 +68,7 @@ impl<In: Transport> Connector<In> for Dial {
     }
 }
 
-/// The same connection, to this address alone and within this time.
+/// Returns the connection details reduced to this address and time limit.
 fn to_one<'a>(
     details: &ConnectionDetails<'a>,
     address: SocketAddr,
@@ -93,7 +93,7 @@ fn to_one<'a>(
     }
 }
 
-/// Returns how much of the time for the connection is left; `None` if it has no bound.
+/// Returns the time left for the connection; `None` if it has no limit.
 pub(super) fn remaining(details: &ConnectionDetails<'_>) -> Option<Duration> {
     let time::Duration::Exact(bound) = details.timeout.after else {
         return None;
@@ -118,19 +118,19 @@ impl Family {
     }
 }
 
-/// When connections by each family last failed where the other family succeeded.
+/// The times when connections by each family last failed where the other family succeeded.
 ///
-/// A network may drop all packets of one family. Each request has its own connection, so without
-/// this memory each would wait for the dead family again.
+/// A network may drop all packets of one family. Each request has its own connection, so each would
+/// wait for the unreachable family again if this were not recorded.
 #[derive(Debug, Default)]
 struct Families {
     failed: Mutex<[Option<Instant>; 2]>,
 }
 
 impl Families {
-    /// Connects to the first address that can be reached, within the bound. An address is given
-    /// half of the time that is left, the last one all of it. Otherwise the last failure; `None` if
-    /// there was no time for an attempt.
+    /// Connects to the first address that can be reached in time. Each address may take half of the
+    /// time that is left, the last one all of it. Returns the last failure if none is reached;
+    /// `None` if there was no time for an attempt.
     fn reach<T, E>(
         &self,
         addresses: &[SocketAddr],
@@ -163,8 +163,9 @@ impl Families {
         Err(failure)
     }
 
-    /// The addresses in the order in which they are tried: the families in turn, beginning with the
-    /// first address. A family that failed lately comes after the other.
+    /// Returns the addresses in the order in which they are tried: alternating between the
+    /// families, beginning with the family of the first address. A family that failed recently
+    /// comes last.
     fn order(&self, addresses: &[SocketAddr], now: Instant) -> Vec<SocketAddr> {
         let Some(first) = addresses.first().map(Family::of) else {
             return Vec::new();
@@ -190,8 +191,8 @@ impl Families {
         failed[family as usize].is_some_and(|at| now.saturating_duration_since(at) < AVOIDED)
     }
 
-    /// One address was reached after others had failed. If they are of the other family alone, that
-    /// family is avoided.
+    /// Records that one address was reached after others had failed. If all of those are of the
+    /// other family, that family is avoided.
     fn learn(&self, failed: &[SocketAddr], reached: SocketAddr, now: Instant) {
         let works = Family::of(&reached);
         let mut known = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -203,7 +204,7 @@ impl Families {
     }
 }
 
-/// One of each in turn, then what is left.
+/// Returns one element of each slice in turn, then the rest.
 fn in_turn(leading: &[SocketAddr], following: &[SocketAddr]) -> Vec<SocketAddr> {
     let pairs = leading.len().max(following.len());
     (0..pairs)
@@ -236,8 +237,8 @@ mod tests {
             .collect()
     }
 
-    /// A network in which one family is dead: its packets are lost, and an attempt takes all of its
-    /// time.
+    /// A network in which one family is unreachable: its packets are lost, and an attempt takes all
+    /// of its time.
     struct Network {
         dead: Cell<Option<Family>>,
         clock: Cell<Instant>,
@@ -267,7 +268,7 @@ mod tests {
                         self.clock.set(self.clock.get() + time);
                         return Err(());
                     }
-                    // What is left is for TLS.
+                    // The remaining time is for TLS.
                     assert!(self.clock.get() - begun < BOUND / 5 * 4, "too late for TLS");
                     Ok(())
                 },
@@ -294,7 +295,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(network.reach(&families, &of_both).1, [Family::V4]);
         }
-        // Another network: the dead family is now the other one.
+        // Another network: the unreachable family is now the other one.
         network.dead.set(Some(Family::V4));
         let (reached, tried) = network.reach(&families, &of_both);
         assert!(reached);

@@ -1,10 +1,10 @@
-//! Why a connection was not made, and what that means for a request.
+//! Maps connection failures to request errors.
 
 use std::io;
 
 use crate::http::HttpError;
 
-/// Why a connection was not made. Nothing of the request was sent.
+/// A reason why no connection was made. Nothing of the request was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unconnected {
     #[error("the name cannot be resolved")]
@@ -23,10 +23,11 @@ impl From<Unconnected> for ureq::Error {
     }
 }
 
-/// What went wrong. `sent` says whether the body began to go out; a request without one leaves that
-/// open.
+/// Returns the error of the request. `sent` says whether the client began to send the body; `None`
+/// for a request without one.
 ///
-/// In doubt the server may have acted: a request that is believed unsent is sent again.
+/// If in doubt, the error says that the server may have processed the request: a request that is
+/// believed unsent is sent again.
 pub(super) fn failure(error: &ureq::Error, sent: Option<bool>) -> HttpError {
     match error {
         ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::Http(_) => {
@@ -50,7 +51,7 @@ pub(super) fn failure(error: &ureq::Error, sent: Option<bool>) -> HttpError {
     }
 }
 
-/// Returns whether the error can only have come before there was a connection.
+/// Returns whether the error can only have occurred before there was a connection.
 fn precedes_connection(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::ConnectionFailed
@@ -62,8 +63,8 @@ fn precedes_connection(error: &ureq::Error) -> bool {
     }
 }
 
-/// Returns whether the answer has more headers than are read. `ureq` does not export the type of
-/// the error.
+/// Returns whether the answer has more headers than the client reads. `ureq` does not export the
+/// type of this error.
 fn has_too_many_headers(error: &impl std::fmt::Debug) -> bool {
     format!("{error:?}") == "HttpParseTooManyHeaders"
 }

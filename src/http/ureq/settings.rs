@@ -23,7 +23,7 @@ const PROXY_VARIABLES: [&str; 6] = [
 ];
 
 impl UreqClient {
-    /// Returns a client that speaks `https` and nothing else.
+    /// Returns a client that allows only `https`.
     ///
     /// # Panics
     ///
@@ -40,12 +40,13 @@ impl UreqClient {
         }
     }
 
-    /// Trusts these certificates as roots, in PEM, in addition to Mozilla's: those of a company's
-    /// own authority, or of a proxy that inspects TLS. Can be called several times.
+    /// Trusts these PEM certificates as roots, in addition to Mozilla's: for example those of a
+    /// private certificate authority, or of a proxy that inspects TLS. Can be called several times.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if the text holds no certificate, or one that cannot be read or be a root.
+    /// [`InvalidValue`] if the text contains no certificate, or one that cannot be read or used as
+    /// a root.
     pub fn roots(mut self, pem: &[u8]) -> Result<Self, InvalidValue> {
         let before = self.roots.len();
         for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -60,9 +61,9 @@ impl UreqClient {
     }
 
     /// Sends every request through this proxy, which must support `CONNECT`:
-    /// `http://proxy.example:3128`, or `https://` for TLS to the proxy itself. A user and a
-    /// password may stand before the host, percent-encoded; they are sent to the proxy alone and
-    /// never shown. The proxy resolves the names of servers.
+    /// `http://proxy.example:3128`, or `https://` for TLS to the proxy itself. The URL may contain
+    /// a percent-encoded user and password; they are sent only to the proxy and never displayed.
+    /// The proxy resolves the names of servers.
     ///
     /// # Errors
     ///
@@ -72,9 +73,9 @@ impl UreqClient {
         Ok(self.through(Some(supported(proxy)?)))
     }
 
-    /// Takes the proxy from the environment, if one is named there: from `ALL_PROXY`, `HTTPS_PROXY`
-    /// or `HTTP_PROXY`, in this order, in upper or lower case. `NO_PROXY` lists hosts that are
-    /// reached directly.
+    /// Uses the proxy that the environment names, if any: `ALL_PROXY`, `HTTPS_PROXY` or
+    /// `HTTP_PROXY`, in this order, in upper or lower case. `NO_PROXY` lists hosts that are reached
+    /// directly.
     ///
     /// # Errors
     ///
@@ -82,32 +83,32 @@ impl UreqClient {
     ///
     /// # Security
     ///
-    /// The environment then decides which host sees the names of the servers and the ciphertext. Do
-    /// not let a user or a tool set it.
+    /// The environment then determines which host sees the names of the servers and the encrypted
+    /// traffic. Do not let a user or a tool set it.
     pub fn proxy_from_env(self) -> Result<Self, InvalidValue> {
         let named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let proxy = match Proxy::try_from_env() {
             Some(proxy) => Some(supported(proxy)?),
-            // A proxy that cannot be used must not become a direct connection.
+            // An unusable proxy must not lead to a direct connection.
             None if PROXY_VARIABLES.into_iter().any(named) => return Err(Rule::Proxy.into()),
             None => None,
         };
         Ok(self.through(proxy))
     }
 
-    /// Bounds how long resolving a name may take, and then connecting, TLS included: 5 s each
-    /// unless set. The timeout of the request holds as well.
+    /// Sets the time limit for resolving a name, and then for connecting, including TLS. Default: 5
+    /// s each. The time limit of the request applies as well.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Allows plain `http` to this machine: `127.0.0.0/8`, `[::1]` and `localhost`.
+    /// Allows plain `http` to loopback addresses: `127.0.0.0/8`, `[::1]` and `localhost`.
     ///
     /// # Security
     ///
-    /// For sandboxes and tests. Whoever listens on that port gets the tokens.
+    /// For sandboxes and tests. The process that listens on that port receives the tokens.
     #[must_use]
     pub fn dangerous_loopback_http(mut self) -> Self {
         self.loopback_http = true;
@@ -115,7 +116,7 @@ impl UreqClient {
         self.through(proxy)
     }
 
-    /// The same client, with this proxy or none.
+    /// Returns the client with this proxy, or none.
     fn through(mut self, proxy: Option<Proxy>) -> Self {
         self.agent = agent(&self.tls, proxy, self.loopback_http);
         self
@@ -133,7 +134,7 @@ fn agent(tls: &Tls, proxy: Option<Proxy>, loopback_http: bool) -> Agent {
     let config = Agent::config_builder()
         .https_only(!loopback_http)
         .http_status_as_error(false)
-        // WebDAV and CalDAV have methods of their own.
+        // WebDAV and CalDAV define their own methods.
         .allow_non_standard_methods(true)
         .max_redirects(0)
         .max_redirects_will_error(false)

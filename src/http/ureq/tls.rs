@@ -13,14 +13,14 @@ use ureq::unversioned::transport::{
 use super::dial::remaining;
 use super::failure::Unconnected;
 
-/// Wraps connections in TLS where the address is `https`.
+/// Wraps connections to `https` addresses in TLS.
 #[derive(Clone)]
 pub(super) struct Tls {
     config: Arc<ClientConfig>,
 }
 
 impl Tls {
-    /// Trusts Mozilla's roots and these.
+    /// Trusts Mozilla's roots and `roots`.
     pub(super) fn new(roots: &[CertificateDer<'static>]) -> Result<Self, rustls::Error> {
         let mut store = RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
@@ -82,7 +82,7 @@ impl<In: Transport> Connector<In> for Tls {
     }
 }
 
-/// Returns why the handshake failed.
+/// Returns the error for a failed handshake.
 fn failure(error: std::io::Error) -> ureq::Error {
     let refused = error
         .get_ref()
@@ -99,7 +99,7 @@ fn failure(error: std::io::Error) -> ureq::Error {
     }
 }
 
-/// A connection in TLS.
+/// A TLS connection.
 pub(super) struct TlsTransport {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,

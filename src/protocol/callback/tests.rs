@@ -116,7 +116,7 @@ fn a_bounded_number_of_other_parameters_is_kept() {
     assert_eq!(response.others.len(), MAX_OTHERS);
     assert_eq!(response.other("p31"), Some("v"));
     assert_eq!(response.other("p32"), None);
-    // The protocol's own are read wherever they are.
+    // The protocol's own parameters are read at any position.
     let response = AuthorizationResponse::parse(&format!("{}&code=c&state=s", &many[1..])).unwrap();
     assert_eq!(response.state().expose_secret(), "s");
 }

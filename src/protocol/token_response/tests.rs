@@ -17,7 +17,7 @@ fn parse(status: u16, media_type: &'static str, body: &str) -> Result<TokenRespo
     parse_token_response(&server(), &response)
 }
 
-/// One line: access token, refresh token, lifetime, scopes; or the failure.
+/// Returns one line: access token, refresh token, lifetime, scopes; or the failure.
 fn line(status: u16, media_type: &'static str, body: &str) -> Result<String, F> {
     let response = parse(status, media_type, body).map_err(|failure| failure.code)?;
     Ok(format!(
@@ -48,7 +48,7 @@ fn answers_as_servers_write_them() {
             r#"{"access_token":"at","token_type":"Bearer","expires_in":3600,"refresh_token":"rt","scope":"b a"}"#,
             Ok("at rt 3600 a+b"),
         ),
-        // The type: missing, null, empty, any case; another one is refused.
+        // The type: missing, null, empty, any letter case; other types are refused.
         (200, JSON, r#"{"access_token":"at"}"#, Ok("at - - -")),
         (
             200,
@@ -151,7 +151,7 @@ fn answers_as_servers_write_them() {
         (200, JSON, r#"{"access_token":"at","scope":""}"#, Ok("at - - -")),
         (200, JSON, r#"{"access_token":"at","scope":[]}"#, Ok("at - - -")),
         (200, JSON, r#"{"access_token":"at","scope":7}"#, Ok("at - - -")),
-        // The refresh token: omitted at refresh, empty, null, the same again.
+        // The refresh token: absent in a refresh, empty, null, unchanged.
         (
             200,
             JSON,
@@ -177,7 +177,7 @@ fn answers_as_servers_write_them() {
         (200, "text/plain", "access_token=at&expires=5", Ok("at - - -")),
         (200, FORM, "access_token=at&access_token=bt", Ok("bt - - -")),
         (200, FORM, "error=invalid_grant", Err(F::GrantRejected)),
-        // Members that nobody asked for, and escapes.
+        // Unused members, and escapes.
         (
             200,
             JSON,
@@ -210,7 +210,7 @@ fn answers_as_servers_write_them() {
             r#"{"ok":true,"access_token":"at","error":null}"#,
             Ok("at - - -"),
         ),
-        // Refusals: the standard one, Fitbit's, ClickUp's, empty, HTML, with the secret in its
+        // Refusals: the standard format, Fitbit's, ClickUp's, empty, HTML, with the secret in its
         // text.
         (400, JSON, r#"{"error":"invalid_grant"}"#, Err(F::GrantRejected)),
         (
@@ -291,8 +291,7 @@ fn tokens_are_opaque_up_to_64_kib() {
     }
 }
 
-/// Whatever a server adds to an answer, writes twice or writes strangely, the tokens in it are not
-/// lost.
+/// Additional, duplicate or unusual members of an answer do not invalidate its tokens.
 #[test]
 fn no_other_member_costs_the_tokens() {
     let members = [
@@ -310,7 +309,7 @@ fn no_other_member_costs_the_tokens() {
         "unknown",
         "",
     ];
-    // Nothing of this says that something failed.
+    // None of these reports a failure.
     let values = [
         "null",
         "0",

@@ -1,4 +1,4 @@
-//! The parts that the descriptors of the catalogue are made of.
+//! Helpers that build the descriptors of the catalog.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(super) fn server_id(id: &str) -> ServerId {
 }
 
 pub(super) fn provider_id(id: &str) -> ProviderId {
-    // As above.
+    // The same applies here.
     ProviderId::new(id).expect("an id of the catalog")
 }
 

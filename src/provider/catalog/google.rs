@@ -24,16 +24,16 @@ pub const YOUTUBE: &str = "youtube";
 /// Fitbit, through the Google Health API.
 pub const FITBIT: &str = "fitbit";
 
-/// The group that the services are shown under.
+/// The group under which the services are displayed.
 const GROUP: &str = "Google";
 
-/// The shared host of several Google APIs: they differ by path alone.
+/// The shared host of several Google APIs: they differ only by path.
 const SHARED: &str = "https://www.googleapis.com";
 
 /// Google's authorization server.
 ///
-/// While the consent screen is in status *Testing*, refresh tokens die after seven days, whatever
-/// is set here.
+/// While the consent screen has the status *Testing*, refresh tokens expire after seven days,
+/// regardless of this descriptor.
 #[must_use]
 pub fn google() -> AuthorizationServer {
     // https://developers.google.com/identity/protocols/oauth2/web-server
@@ -42,34 +42,33 @@ pub fn google() -> AuthorizationServer {
         "https://accounts.google.com/o/oauth2/v2/auth",
         "https://oauth2.googleapis.com/token",
     );
-    // https://accounts.google.com/.well-known/openid-configuration `iss` comes back since 2026
-    // without being advertised, and not for every account (observed): so it is compared where it is
-    // present, and not required.
+    // https://accounts.google.com/.well-known/openid-configuration `iss` is present since 2026
+    // without being advertised, and not for every account (observed). It is therefore compared if
+    // present, but not required.
     server.issuer = Some("https://accounts.google.com".into());
     // https://developers.google.com/identity/protocols/oauth2/web-server#offline
-    // Without `prompt=consent` a second consent of the same person brings no refresh token.
+    // Without `prompt=consent`, a second consent of the same user returns no refresh token.
     server.authorization_parameters = [("access_type", "offline"), ("prompt", "consent")]
         .map(|(name, value)| (name.into(), value.into()))
         .into();
-    // https://developers.google.com/identity/protocols/oauth2/web-server#incrementalAuth Sent where
-    // a grant is to be extended, and never else: it unites all that the account granted to this
-    // client.
+    // https://developers.google.com/identity/protocols/oauth2/web-server#incrementalAuth Sent only
+    // to extend a grant, because it combines all scopes that the account granted to this client.
     server.extending_parameters = [("include_granted_scopes".into(), "true".into())].into();
-    // https://developers.google.com/identity/protocols/oauth2#expiration: dead after six months
-    // unused.
+    // https://developers.google.com/identity/protocols/oauth2#expiration: expires after six months
+    // without use.
     server.rotation = RotationClass::Static;
     server.refresh_token_idle = Some(days(180));
-    // https://developers.google.com/identity/protocols/oauth2/web-server#tokenrevoke It removes the
-    // person's grant for this client: siblings of the same account end too (effect documented, its
-    // exact reach is not).
+    // https://developers.google.com/identity/protocols/oauth2/web-server#tokenrevoke Removes the
+    // user's grant for this client, so other connections of the same account end too (the effect is
+    // documented, its exact extent is not).
     server.revocation = Revocation::Endpoint {
         url: "https://oauth2.googleapis.com/revoke".into(),
         authentication: RevocationAuth::None,
         tokens: RevocationTokens::Either,
         grant_wide: true,
     };
-    // https://developers.google.com/identity/protocols/oauth2/scopes#openid-connect `email` and
-    // `profile` are answered as `https://www.googleapis.com/auth/userinfo.…` (observed).
+    // https://developers.google.com/identity/protocols/oauth2/scopes#openid-connect The answer
+    // names `email` and `profile` as `https://www.googleapis.com/auth/userinfo.…` (observed).
     server.unechoed_scopes = vec!["email".into(), "profile".into()];
     // https://developers.google.com/identity/protocols/oauth2/native-app#redirect-uri_loopback
     server.redirects.loopback = Loopback::Any;
@@ -77,14 +76,14 @@ pub fn google() -> AuthorizationServer {
     server.register_at = Some("https://console.cloud.google.com/auth/clients".into());
     server.notes = vec![
         "One client serves all seven services; enable each API in the project.".into(),
-        "While the consent screen is in status Testing, refresh tokens die after seven days.".into(),
-        "Restricted scopes (all of Gmail but sending, all of Drive, all of Google Health) need a review of the app.".into(),
+        "While the consent screen has the status Testing, refresh tokens expire after seven days.".into(),
+        "Restricted scopes (all of Gmail except sending, all of Drive, all of Google Health) require a review of the app.".into(),
     ];
     AuthorizationServer(server)
 }
 
 // https://developers.google.com/identity/openid-connect/openid-connect#obtaininguserprofileinformation
-/// Returns whose account it is, for every service.
+/// Returns the account endpoint, which all services share.
 fn userinfo() -> AccountEndpoint {
     account(
         "https://openidconnect.googleapis.com/v1/userinfo",
@@ -102,7 +101,7 @@ fn google_scopes(names: &[&str]) -> Scopes {
     scopes(&names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// A service whose default scopes are those for reading and writing.
+/// Returns a service whose default scopes are those for reading and writing.
 fn service(
     id: &str,
     name: &str,
@@ -116,14 +115,14 @@ fn service(
     provider.tiers.read_write = Some(google_scopes(wanted));
     provider.tiers.read_only = Some(google_scopes(read_only));
     provider.tiers.least_privilege = Some(google_scopes(least));
-    // What `userinfo` needs.
+    // Required by `userinfo`.
     provider.required_scopes = scopes(&["openid", "email"]);
     provider.account = Some(userinfo());
     Provider(provider)
 }
 
-/// Gmail: read, write, send and label, not delete for good. A *restricted* scope: Google reviews
-/// the app.
+/// Gmail: read, write, send and label, but not permanently delete. The scope is *restricted*:
+/// Google reviews the app.
 #[must_use]
 pub fn gmail() -> Provider {
     service(
@@ -198,8 +197,8 @@ pub fn google_tasks() -> Provider {
     )
 }
 
-/// Google Drive, the whole of it: a *restricted* scope. `drive.file` alone reaches only what the
-/// app itself made or the person opened with it, and needs no review.
+/// Google Drive, all files: a *restricted* scope. `drive.file` alone reaches only files that the
+/// app created or the user opened with it, and needs no review.
 #[must_use]
 pub fn google_drive() -> Provider {
     service(
@@ -211,10 +210,10 @@ pub fn google_drive() -> Provider {
             ApiHost::under(SHARED, "/drive/v3"),
             ApiHost::under(SHARED, "/upload/drive/v3"),
             ApiHost::under(SHARED, "/batch/drive/v3"),
-            // `exportLinks` of a file lead there.
+            // `exportLinks` of a file point there.
             ApiHost::under("https://docs.google.com", "/feeds/download"),
             ApiHost::under("https://docs.google.com", "/spreadsheets/export"),
-            // The scopes of Drive open the files in these APIs too.
+            // The scopes of Drive also open the files in these APIs.
             ApiHost::origin("https://docs.googleapis.com"),
             ApiHost::origin("https://sheets.googleapis.com"),
             ApiHost::origin("https://slides.googleapis.com"),
@@ -224,7 +223,7 @@ pub fn google_drive() -> Provider {
     )
 }
 
-/// YouTube: the person's channel, videos, ratings, comments and captions.
+/// YouTube: the user's channel, videos, ratings, comments and captions.
 #[must_use]
 pub fn youtube() -> Provider {
     service(
@@ -278,10 +277,10 @@ pub fn fitbit() -> Provider {
     );
     provider.group = "Health & lifestyle".into();
     provider.notes = vec![
-        "Fitbit's own OAuth server answers 410 since November 2026: people connect with their Google account, and old \
-         tokens cannot be carried over."
+        "Fitbit's own OAuth server has answered 410 since November 2026: users connect with their Google account, and old \
+         tokens cannot be migrated."
             .into(),
-        "An account without a Google Health profile is answered with 400, a project without access with 403.".into(),
+        "The API answers 400 for an account without a Google Health profile, and 403 for a project without access.".into(),
     ];
     Provider(provider)
 }
@@ -309,7 +308,7 @@ mod tests {
         assert!(allows(&google_drive(), &url));
     }
 
-    /// Addresses that the client libraries and the answers of the services lead to.
+    /// Addresses that client libraries and answers of the services use.
     #[test]
     fn batches_and_downloads_are_reached_by_their_service_alone() {
         let all = [

@@ -1,5 +1,5 @@
-//! Health and lifestyle: Oura Ring, Spotify and Samsung SmartThings. Fitbit is a service of
-//! Google's.
+//! Health and lifestyle: Oura Ring, Spotify and Samsung SmartThings. Fitbit is one of Google's
+//! services.
 
 use super::build::{account, days, provider, provider_id, scopes, server, server_id};
 use crate::provider::{
@@ -18,14 +18,14 @@ pub const OURA_LEGACY: &str = "oura-legacy";
 /// Samsung SmartThings, the service and its authorization server.
 pub const SMARTTHINGS: &str = "smartthings";
 
-/// The group that the services are shown under.
+/// The group under which the services are displayed.
 const GROUP: &str = "Health & lifestyle";
 
 /// Oura's authorization server, for apps registered in the current portal. The old endpoints refuse
-/// those.
+/// those apps.
 #[must_use]
 pub fn oura_server() -> AuthorizationServer {
-    // The discovery document at this host (read in September 2026); Oura's own page still shows the
+    // The discovery document of this host (read in September 2026); Oura's own page still shows the
     // old endpoints.
     let mut server = server(
         OURA,
@@ -41,15 +41,15 @@ pub fn oura_server() -> AuthorizationServer {
         tokens: RevocationTokens::Either,
         grant_wide: false,
     };
-    // Granted scopes come back with the prefix even where the bare name was asked for (observed).
+    // The answer adds the prefix to granted scopes even if the request omits it (observed).
     server.scope_prefix = Some("extapi:".into());
     server.redirects.loopback = Loopback::Localhost;
     // The page is not documented (general knowledge).
     server.access_page = Some("https://cloud.ouraring.com/".into());
     server.register_at = Some("https://developer.ouraring.com".into());
     server.notes = vec![
-        "Enable each scope in the portal: others are dropped from the grant without a word.".into(),
-        "An app from the old portal works with oura-legacy only; tokens are never carried between the two."
+        "Enable each scope in the portal: others are silently removed from the grant.".into(),
+        "An app from the old portal works only with oura-legacy; tokens cannot be migrated between the two."
             .into(),
     ];
     AuthorizationServer(server)
@@ -66,7 +66,8 @@ pub fn oura_legacy_server() -> AuthorizationServer {
     );
     server.rotation = RotationClass::SingleUse;
     server.scope_prefix = Some("extapi:".into());
-    // Its revocation takes the token in the URL alone, where logs keep it: left to the person.
+    // Its revocation accepts the token only in the URL, which appears in logs, so the user must
+    // revoke access.
     server.revocation = Revocation::ByUser {
         url: "https://cloud.ouraring.com/".into(),
     };
@@ -75,14 +76,14 @@ pub fn oura_legacy_server() -> AuthorizationServer {
     AuthorizationServer(server)
 }
 
-/// Oura Ring: everything that the ring measures. The API has nothing to write.
+/// Oura Ring: all measurements of the ring. The API is read-only.
 #[must_use]
 pub fn oura() -> Provider {
     let hosts = vec![ApiHost::origin("https://api.ouraring.com")];
     let mut provider = provider(OURA, OURA, "Oura Ring", GROUP, hosts);
     provider.api_base = Some("https://api.ouraring.com/v2".into());
     provider.api_hosts = vec![ApiHost::under("https://api.ouraring.com", "/v2")];
-    // Names as the discovery document has them; `spo2Daily`, in some lists, is wrong.
+    // Names as in the discovery document; `spo2Daily`, in some lists, is wrong.
     let all = scopes(&[
         "extapi:personal",
         "extapi:daily",
@@ -97,7 +98,7 @@ pub fn oura() -> Provider {
     provider.default_scopes = all.clone();
     provider.tiers.read_only = Some(all);
     provider.tiers.least_privilege = Some(scopes(&["extapi:daily", "extapi:personal"]));
-    // For the account below.
+    // Required by the account request below.
     provider.required_scopes = scopes(&["extapi:personal", "email"]);
     provider.account = Some(account(
         "https://api.ouraring.com/v2/usercollection/personal_info",
@@ -108,7 +109,7 @@ pub fn oura() -> Provider {
     Provider(provider)
 }
 
-/// Oura Ring by [`oura_legacy_server`], where scopes have their bare names.
+/// Oura Ring at [`oura_legacy_server`], where scopes have no prefix.
 #[must_use]
 pub fn oura_legacy() -> Provider {
     let Provider(mut provider) = oura();
@@ -146,8 +147,8 @@ pub fn smartthings_server() -> AuthorizationServer {
     server.client_authentication = ClientAuthentication::BasicWithClientId;
     // PKCE is not documented for these apps.
     server.pkce = Pkce::Refused;
-    // https://developer.smartthings.com/docs/service-integrations/token-management: 30 days, both
-    // new at each refresh.
+    // https://developer.smartthings.com/docs/service-integrations/token-management: 30 days, and
+    // each refresh returns two new tokens.
     server.rotation = RotationClass::SingleUse;
     server.refresh_token_idle = Some(days(30));
     server.parameters = vec![
@@ -159,20 +160,20 @@ pub fn smartthings_server() -> AuthorizationServer {
     server.revocation = Revocation::DeleteWithBearer {
         url: "https://api.smartthings.com/v1/installedapps/{installed_app_id}".into(),
     };
-    // The answer for an installed app that the person has removed.
+    // The answer for an installed app that the user has removed.
     server.already_revoked = vec![403];
     server.access_page = Some("https://account.smartthings.com".into());
     server.redirects.loopback = Loopback::Refused;
     server.register_at = Some("https://developer.smartthings.com/workspace".into());
     server.notes = vec![
-        "Only public https callbacks; ask for no scope that the app was not made with.".into(),
+        "Only public https callbacks; request only scopes that the app was created with.".into(),
         "An idle connection must be refreshed within 30 days.".into(),
-        "Each location that a person adds counts towards the app's limit of installs.".into(),
+        "Each location that a user adds counts towards the app's limit of installs.".into(),
     ];
     AuthorizationServer(server)
 }
 
-/// SmartThings: devices and scenes, read and run; locations, read.
+/// SmartThings: read and control devices and scenes; read locations.
 #[must_use]
 pub fn smartthings() -> Provider {
     let hosts = vec![ApiHost::under("https://api.smartthings.com", "/v1")];
@@ -189,7 +190,8 @@ pub fn smartthings() -> Provider {
     provider.tiers.read_write = Some(scopes(&read_write));
     provider.tiers.read_only = Some(scopes(&["r:devices:*", "r:locations:*", "r:scenes:*"]));
     provider.tiers.least_privilege = Some(scopes(&["r:devices:*", "x:devices:*"]));
-    // There is no account endpoint. That every kind of account has this member rests on one source.
+    // There is no account endpoint. Only one source says that every kind of account has this
+    // member.
     provider.account_in_answer = Some(AccountPointers {
         id: vec!["/owner_account_id".into(), "/installed_app_id".into()],
         email: Vec::new(),
@@ -211,11 +213,11 @@ pub fn spotify_accounts() -> AuthorizationServer {
     server.issuer = Some("https://accounts.spotify.com".into());
     server.client_authentication = ClientAuthentication::Basic;
     // https://developer.spotify.com/blog/2026-06-18-refresh-token-expiration: six months from the
-    // consent, whatever is done; the refresh answers without a refresh token.
+    // consent, regardless of use; the refresh returns no refresh token.
     server.rotation = RotationClass::Static;
     server.refresh_token_lifetime = Some(days(180));
     // https://accounts.spotify.com/.well-known/openid-configuration; not on the developer site, so
-    // one source. The person can do it at https://www.spotify.com/account/apps/.
+    // only one source. The user can revoke access at https://www.spotify.com/account/apps/.
     server.revocation = Revocation::Endpoint {
         url: "https://accounts.spotify.com/oauth2/revoke/v1".into(),
         authentication: RevocationAuth::Basic,
@@ -229,8 +231,8 @@ pub fn spotify_accounts() -> AuthorizationServer {
     server.register_at = Some("https://developer.spotify.com/dashboard".into());
     server.notes = vec![
         "Register the loopback callback without a port and with the address, not with localhost.".into(),
-        "In development mode an app has five users and its owner needs Premium.".into(),
-        "Six months after the consent the person must give it again.".into(),
+        "In development mode, an app may have five users, and its owner needs Premium.".into(),
+        "Six months after the consent, the user must consent again.".into(),
     ];
     AuthorizationServer(server)
 }
@@ -268,8 +270,8 @@ pub fn spotify() -> Provider {
         "user-modify-playback-state",
     ]));
     // https://developer.spotify.com/documentation/web-api/references/changes/may-2026: `account_id`
-    // is the stable one. No scope is needed for id and name; without `user-read-email` there is no
-    // e-mail address.
+    // is the stable id. Id and name need no scope; without `user-read-email` there is no e-mail
+    // address.
     provider.account = Some(account(
         "https://api.spotify.com/v1/me",
         &["/account_id", "/id"],

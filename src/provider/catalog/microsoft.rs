@@ -17,9 +17,9 @@ pub const ONEDRIVE: &str = "onedrive";
 /// Microsoft To Do.
 pub const MICROSOFT_TODO: &str = "microsoft-todo";
 
-/// The Microsoft identity platform, in the global cloud. The parameter `tenant` chooses who may
-/// sign in: `common` (anybody, the default), `organizations`, `consumers`, or a tenant's id or
-/// domain.
+/// The Microsoft identity platform, in the global cloud. The parameter `tenant` determines who may
+/// sign in: `common` (every account, the default), `organizations`, `consumers`, or a tenant's id
+/// or domain.
 #[must_use]
 pub fn microsoft() -> AuthorizationServer {
     // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
@@ -30,35 +30,35 @@ pub fn microsoft() -> AuthorizationServer {
     );
     // https://learn.microsoft.com/entra/identity-platform/v2-protocols#endpoints
     server.parameters = vec![ParameterRule::new("tenant", ParameterKind::Word).default_value("common")];
-    // The issuer of `common` is the literal `https://login.microsoftonline.com/{tenantid}/v2.0`: no
-    // fixed string.
+    // The issuer of `common` is the literal `https://login.microsoftonline.com/{tenantid}/v2.0`,
+    // not a fixed string.
     server.issuer_policy = IssuerPolicy::Ignored;
-    // No `prompt`: what offline access needs is a scope here, and `prompt=consent` shuts out people
+    // No `prompt`: offline access needs only a scope here, and `prompt=consent` locks out users
     // whose administrator consented for them.
     server.authorization_parameters = [("response_mode".into(), "query".into())].into();
     // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#refresh-the-access-token
     server.refresh_parameters = [("scope".into(), "{scope}".into())].into();
     // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#error-codes-for-token-endpoint-errors
-    // A refresh that meets a new policy (a second factor, a new consent) can only be mended by the
-    // person.
+    // If a new policy applies to a refresh (a second factor, a new consent), only the user can
+    // resolve it.
     server.dead_grants = ["interaction_required", "consent_required"]
         .map(|code| DeadGrant {
             status: None,
             error: Some(code.into()),
         })
         .into();
-    // https://learn.microsoft.com/entra/identity-platform/refresh-tokens: 90 days, begun anew by
-    // each use; the old one is not revoked. (24 hours, not begun anew, for single-page redirect
+    // https://learn.microsoft.com/entra/identity-platform/refresh-tokens: 90 days, restarted by
+    // each use; the old one is not revoked. (24 hours, not restarted, for single-page redirect
     // URIs.)
     server.rotation = RotationClass::OldStaysValid;
     server.refresh_token_idle = Some(days(90));
-    // There is no RFC 7009 endpoint. `revokeSignInSessions` ends every session of the person in
-    // every app.
+    // There is no RFC 7009 endpoint. `revokeSignInSessions` ends every session of the user in every
+    // app.
     server.revocation = Revocation::ByUser {
         url: "https://myapps.microsoft.com".into(),
     };
-    // https://learn.microsoft.com/entra/identity-platform/scopes-oidc Scopes may come back with the
-    // resource before them and in other letter case; these four do not come back (observed).
+    // https://learn.microsoft.com/entra/identity-platform/scopes-oidc The answer may add the
+    // resource to scopes and change their letter case; it omits these four (observed).
     server.scope_prefix = Some("https://graph.microsoft.com/".into());
     server.scopes_ignore_case = true;
     server.unechoed_scopes = ["offline_access", "openid", "profile", "email"]
@@ -72,7 +72,7 @@ pub fn microsoft() -> AuthorizationServer {
     server.notes = vec![
         "One client serves all four services.".into(),
         "Personal accounts remove access at https://account.live.com/consent/Manage, not at the page for work accounts.".into(),
-        "Apps for several organisations need publisher verification; an organisation may ask its administrator.".into(),
+        "Apps for several organizations need publisher verification; an organization may require approval by its administrator.".into(),
     ];
     AuthorizationServer(server)
 }
@@ -87,21 +87,21 @@ fn service(id: &str, name: &str, [wanted, read_only, least]: [&[&str]; 3]) -> Pr
     provider.tiers.read_write = Some(scopes(wanted));
     provider.tiers.read_only = Some(scopes(read_only));
     provider.tiers.least_privilege = Some(scopes(least));
-    // `User.Read` for the account below; `offline_access` for a refresh token.
+    // `User.Read` is required by the account request below; `offline_access` for a refresh token.
     provider.required_scopes = scopes(&["User.Read", "offline_access"]);
     // https://learn.microsoft.com/graph/api/user-get. Personal accounts may have no `mail`.
     provider.account = Some(account(
         "https://graph.microsoft.com/v1.0/me?$select=id,displayName,mail,userPrincipalName",
         &["/id"],
         &["/mail", "/userPrincipalName"],
-        // A guest's principal name is that of another organisation, rewritten.
+        // A guest's principal name is a rewritten name of another organization.
         &["/displayName", "/userPrincipalName"],
     ));
     Provider(provider)
 }
 
-/// Outlook Mail: read, write and send. The `.Shared` scopes are left out: personal accounts refuse
-/// them.
+/// Outlook Mail: read, write and send. The `.Shared` scopes are omitted, because personal accounts
+/// refuse them.
 #[must_use]
 pub fn outlook_mail() -> Provider {
     service(
@@ -129,10 +129,10 @@ pub fn outlook_calendar() -> Provider {
     )
 }
 
-/// OneDrive: the person's own files, read and write.
+/// OneDrive: the user's own files, read and write.
 ///
-/// Downloads and upload sessions answer with URLs on other hosts that carry their own permission:
-/// the token does not go there.
+/// Downloads and upload sessions return URLs on other hosts that contain their own authorization.
+/// The token is not sent there.
 #[must_use]
 pub fn onedrive() -> Provider {
     service(

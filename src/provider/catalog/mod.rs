@@ -1,8 +1,8 @@
-//! The services that come with the crate.
+//! The services that are included in the crate.
 //!
-//! Each field that is not obvious carries the link to where it is documented; a word says so where
-//! it rests on one source or on observation. Descriptors are documents: write one out with serde,
-//! change a member, set `replaces_builtin`, read it again, and add it with
+//! Each field that is not obvious has a link to its documentation; a comment says so if it relies
+//! on one source or on observation. Descriptors are documents: to change one, serialize it with
+//! serde, edit a member, set `replaces_builtin`, deserialize it, and add it with
 //! [`ConnectionsBuilder::provider`](crate::connections::ConnectionsBuilder::provider).
 //!
 //! ```
@@ -42,7 +42,7 @@ pub use productivity::{
 
 use crate::provider::{AuthorizationServer, Provider};
 
-/// Every authorization server of the catalog.
+/// Returns every authorization server of the catalog.
 #[must_use]
 pub fn servers() -> Vec<AuthorizationServer> {
     vec![
@@ -61,7 +61,7 @@ pub fn servers() -> Vec<AuthorizationServer> {
     ]
 }
 
-/// Every provider of the catalog.
+/// Returns every provider of the catalog.
 #[must_use]
 pub fn providers() -> Vec<Provider> {
     vec![
@@ -118,7 +118,7 @@ mod tests {
         }
     }
 
-    /// Adding an opt-out must be a visible change of this list, with the reason in the descriptor.
+    /// An additional opt-out must change this list visibly, with the reason in the descriptor.
     #[test]
     fn pkce_is_sent_everywhere_but_here() {
         let refused: Vec<_> = servers()
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(refused, [CLICKUP, SMARTTHINGS]);
     }
 
-    /// What must hold of each descriptor, whatever its service is like.
+    /// Invariants of all descriptors, whatever the service.
     #[test]
     fn every_descriptor_keeps_the_invariants() {
         for server in servers() {

@@ -12,7 +12,7 @@ use crate::provider::{
 
 /// Todoist, the service and its authorization server.
 pub const TODOIST: &str = "todoist";
-/// Todoist as it was for apps registered before mid-2026.
+/// Todoist for apps registered before mid-2026.
 pub const TODOIST_LEGACY: &str = "todoist-legacy";
 /// Asana, the service and its authorization server.
 pub const ASANA: &str = "asana";
@@ -22,10 +22,10 @@ pub const JIRA: &str = "jira";
 pub const ATLASSIAN: &str = "atlassian";
 /// ClickUp, the service and its authorization server.
 pub const CLICKUP: &str = "clickup";
-/// GitLab, the service and its authorization server: gitlab.com or the host's own.
+/// GitLab, the service and its authorization server: gitlab.com or a self-managed instance.
 pub const GITLAB: &str = "gitlab";
 
-/// The group that the services are shown under.
+/// The group under which the services are displayed.
 const GROUP: &str = "Productivity";
 
 /// Todoist's authorization server.
@@ -38,37 +38,37 @@ pub fn todoist_server() -> AuthorizationServer {
         "https://app.todoist.com/oauth/authorize",
         "https://api.todoist.com/oauth/access_token",
     );
-    // https://todoist.com/.well-known/oauth-authorization-server. That `iss` comes back rests on
-    // one copy of it.
+    // https://todoist.com/.well-known/oauth-authorization-server. Only one copy of it says that
+    // `iss` is present.
     server.issuer = Some("https://todoist.com".into());
-    // The request wants commas; the answer has spaces.
+    // The request requires commas; the answer has spaces.
     server.scope_separator = ",".into();
-    // New apps (mid-2026 on) have tokens of one hour and single-use refresh tokens; one used again
-    // within about 60 s answers with the same access token and no refresh token (the grace period
-    // rests on one source). Older apps have tokens that do not expire and no refresh token.
+    // New apps (from mid-2026) have tokens of one hour and single-use refresh tokens. Reuse within
+    // about 60 s returns the same access token and no refresh token (only one source documents the
+    // grace period). Older apps have tokens that do not expire and no refresh token.
     server.rotation = RotationClass::Grace(Duration::from_secs(60));
-    // https://developer.todoist.com/api/v1/: RFC 7009 with Basic; a refresh token is answered with
-    // 403.
+    // https://developer.todoist.com/api/v1/: RFC 7009 with Basic; the endpoint answers a refresh
+    // token with 403.
     server.revocation = Revocation::Endpoint {
         url: "https://api.todoist.com/api/v1/revoke".into(),
         authentication: RevocationAuth::Basic,
         tokens: RevocationTokens::Access,
         grant_wide: false,
     };
-    // `localhost` is documented for testing; nothing is said of IP addresses.
+    // `localhost` is documented for testing; IP addresses are not mentioned.
     server.redirects.loopback = Loopback::Localhost;
     server.access_page = Some("https://app.todoist.com/app/settings/integrations".into());
     server.register_at = Some("https://developer.todoist.com/appconsole.html".into());
     server.notes = vec![
-        "Apps made since mid-2026 have expiring tokens; an older app may answer without expiry and refresh token, which \
-         works too."
+        "Apps created since mid-2026 have expiring tokens; for an older app, the answer may lack expiry and refresh token, \
+         which also works."
             .into(),
     ];
     AuthorizationServer(server)
 }
 
-/// The hosts under which older clients reached Todoist, and its tokens without an end. For grants
-/// that came from there: tokens stay with the endpoint that issued them.
+/// Todoist's hosts for older clients, with tokens that do not expire. For grants from these hosts:
+/// tokens stay with the endpoint that issued them.
 #[must_use]
 pub fn todoist_legacy_server() -> AuthorizationServer {
     let AuthorizationServer(mut server) = todoist_server();
@@ -80,7 +80,7 @@ pub fn todoist_legacy_server() -> AuthorizationServer {
     AuthorizationServer(server)
 }
 
-/// Todoist by [`todoist_legacy_server`].
+/// Todoist at [`todoist_legacy_server`].
 #[must_use]
 pub fn todoist_legacy() -> Provider {
     let Provider(mut provider) = todoist();
@@ -109,15 +109,15 @@ pub fn todoist() -> Provider {
     ));
     provider.notes = vec![
         "A connection with the scope task:add alone (least privilege) cannot read its account: it stays unverified, and two \
-         accounts of a person cannot be told apart."
+         accounts of a user cannot be distinguished."
             .into(),
     ];
     Provider(provider)
 }
 
-/// Asana's authorization server. The parameter `scope_mode` says how the app is registered:
-/// `granular` (the default, and what new apps are) or `full`. The wrong one is refused with
-/// `forbidden_scopes`, both ways.
+/// Asana's authorization server. The parameter `scope_mode` describes the registration of the app:
+/// `granular` (the default, for new apps) or `full`. The server refuses the wrong one with
+/// `forbidden_scopes` in both cases.
 #[must_use]
 pub fn asana_server() -> AuthorizationServer {
     // https://developers.asana.com/docs/oauth
@@ -131,26 +131,23 @@ pub fn asana_server() -> AuthorizationServer {
     let modes = ["granular", "full"].map(Into::into).into();
     server.parameters =
         vec![ParameterRule::new("scope_mode", ParameterKind::OneOf(modes)).default_value("granular")];
-    // Documented as lasting until the person removes it; the refresh answers without a refresh
-    // token.
+    // Documented as valid until the user removes it; the refresh returns no refresh token.
     server.rotation = RotationClass::Static;
     // https://developers.asana.com/docs/oauth#token-deauthorization-endpoint: credentials in the
-    // body, refresh tokens alone; its access tokens die with it.
+    // body, only refresh tokens; their access tokens are revoked with them.
     server.revocation = Revocation::Endpoint {
         url: "https://app.asana.com/-/oauth_revoke".into(),
         authentication: RevocationAuth::Post,
         tokens: RevocationTokens::Refresh,
         grant_wide: false,
     };
-    // The documentation wants https for everything but native apps; plain http to loopback is not
+    // The documentation requires https except for native apps; plain http to loopback is not
     // documented.
     server.redirects.loopback = Loopback::Refused;
     server.access_page = Some("https://app.asana.com/0/my-apps".into());
     server.register_at = Some("https://app.asana.com/0/my-apps".into());
-    server.notes = vec![
-        "Register every scope that is asked for, or choose full permissions and set scope_mode to full."
-            .into(),
-    ];
+    server.notes =
+        vec!["Register every requested scope, or choose full permissions and set scope_mode to full.".into()];
     AuthorizationServer(server)
 }
 
@@ -185,7 +182,7 @@ pub fn asana() -> Provider {
         "users:read",
         "workspaces:read",
     ]));
-    // For the account below.
+    // Required by the account request below.
     provider.required_scopes = scopes(&["users:read"]);
     provider.scope_modes = Some(ScopeModes {
         parameter: "scope_mode".into(),
@@ -202,7 +199,7 @@ pub fn asana() -> Provider {
 
 /// Atlassian's authorization server, for three-legged OAuth apps.
 ///
-/// The parameter `site_url` chooses one of several sites; `cloud_id` is found after the consent.
+/// The parameter `site_url` selects one of several sites; `cloud_id` is found after the consent.
 #[must_use]
 pub fn atlassian() -> AuthorizationServer {
     // https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/
@@ -214,28 +211,28 @@ pub fn atlassian() -> AuthorizationServer {
     server.authorization_parameters = [("audience", "api.atlassian.com"), ("prompt", "consent")]
         .map(|(name, value)| (name.into(), value.into()))
         .into();
-    // PKCE is accepted and not documented for these apps: it is sent, and the secret stays.
+    // PKCE is accepted but not documented for these apps: it is sent in addition to the secret.
     server.parameters = vec![
         ParameterRule::new("site_url", ParameterKind::Origin)
             .optional()
             .pattern(r"^https://[a-z0-9-]+\.(atlassian\.net|jira\.com)$"),
         ParameterRule::new("cloud_id", ParameterKind::Word).source(ParameterSource::Discovery),
     ];
-    // Ten minutes in which the old refresh token is taken still, and in which the old access token
-    // is dead already; 90 days unused, 365 days in all (Atlassian's staff).
+    // For ten minutes, the server still accepts the old refresh token, while the old access token
+    // is already invalid; 90 days unused, 365 days in total (Atlassian's staff).
     server.rotation = RotationClass::Grace(Duration::from_secs(600));
     server.refresh_token_idle = Some(days(90));
     server.refresh_token_lifetime = Some(days(365));
-    // A dead refresh token is answered with 403, `unauthorized_client` or `invalid_grant`
-    // (observed). The status alone is also what the firewall in front of the server answers with.
+    // The server answers a dead refresh token with 403, `unauthorized_client` or `invalid_grant`
+    // (observed). The firewall in front of the server also answers with this status.
     server.dead_grants = ["unauthorized_client", "invalid_grant"]
         .map(|code| DeadGrant {
             status: Some(403),
             error: Some(code.into()),
         })
         .into();
-    // In the metadata of another issuer of Atlassian's, and not in the documentation of these apps:
-    // best effort.
+    // From the metadata of another Atlassian issuer, not from the documentation of these apps: best
+    // effort.
     server.revocation = Revocation::Endpoint {
         url: "https://auth.atlassian.com/oauth/revoke".into(),
         authentication: RevocationAuth::Post,
@@ -244,20 +241,20 @@ pub fn atlassian() -> AuthorizationServer {
     };
     server.revocation_is_best_effort = true;
     server.access_page = Some("https://id.atlassian.com/manage-profile/apps".into());
-    // One exact callback URL for each app; loopback addresses are taken in practice.
+    // One exact callback URL for each app; loopback addresses are accepted in practice.
     server.redirects.loopback = Loopback::Any;
     server.register_at = Some("https://developer.atlassian.com/console/myapps/".into());
     server.notes = vec![
         "An app has one callback URL. Scopes are enabled for each API in the console; offline_access is not listed there.".into(),
-        "A refresh ends the previous access token at once, also while the old refresh token is still accepted.".into(),
+        "A refresh invalidates the previous access token at once, even while the old refresh token is still accepted.".into(),
     ];
     AuthorizationServer(server)
 }
 
 /// Jira Cloud: issues, read and write.
 ///
-/// A person may have several sites: name one by the parameter `site_url`, else the consent fails
-/// where there are several.
+/// A user may have several sites. Select one with the parameter `site_url`; otherwise the consent
+/// fails if there are several.
 #[must_use]
 pub fn jira() -> Provider {
     let mut provider = provider(JIRA, ATLASSIAN, "Jira Cloud", GROUP, Vec::new());
@@ -265,12 +262,13 @@ pub fn jira() -> Provider {
     // Tokens do not work at the site's own host.
     provider.api_base = Some("https://api.atlassian.com/ex/jira/{cloud_id}/rest/api/3".into());
     // https://developer.atlassian.com/cloud/jira/platform/scopes-for-oauth-2-3LO-and-forge-apps/:
-    // the classic ones.
+    // the classic scopes.
     provider.default_scopes = scopes(&["read:jira-work", "write:jira-work"]);
     provider.tiers.read_write = Some(scopes(&["read:jira-work", "write:jira-work"]));
     provider.tiers.read_only = Some(scopes(&["read:jira-work"]));
     provider.tiers.least_privilege = Some(scopes(&["read:jira-work", "write:jira-work"]));
-    // `read:jira-user` for the account below; `offline_access` for a refresh token.
+    // `read:jira-user` is required by the account request below; `offline_access` for a refresh
+    // token.
     provider.required_scopes = scopes(&["read:jira-user", "offline_access"]);
     // https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/#3-1--get-the-cloudid-for-your-site
     provider.discovery = Some(Discovery {
@@ -300,11 +298,11 @@ pub fn clickup_server() -> AuthorizationServer {
         "https://app.clickup.com/api",
         "https://api.clickup.com/api/v2/oauth/token",
     );
-    // PKCE is documented nowhere; it would protect nothing.
+    // PKCE is not documented; it would protect nothing.
     server.pkce = Pkce::Refused;
     // No refresh token, and access tokens that do not expire ("subject to change").
     server.rotation = RotationClass::Static;
-    // No endpoint: the person removes the app in their settings.
+    // No endpoint: the user removes the app in their settings.
     server.revocation = Revocation::ByUser {
         url: "https://app.clickup.com/settings/apps".into(),
     };
@@ -313,8 +311,8 @@ pub fn clickup_server() -> AuthorizationServer {
     AuthorizationServer(server)
 }
 
-/// ClickUp: all that the person may do in the workspaces that they pick. There are no scopes, so
-/// none is sent.
+/// ClickUp: everything that the user may do in the workspaces that they select. There are no
+/// scopes, so none is sent.
 #[must_use]
 pub fn clickup() -> Provider {
     let hosts = vec![ApiHost::under("https://api.clickup.com", "/api")];
@@ -327,14 +325,14 @@ pub fn clickup() -> Provider {
         &["/user/username"],
     ));
     provider.notes = vec![
-        "There are no scopes and no read-only mode: what an agent may do is for the host to limit.".into(),
-        "A 401 with the code OAUTH_023 means that the workspace was not picked, not that the token is dead."
+        "There are no scopes and no read-only mode: the host must limit what an agent may do.".into(),
+        "A 401 with the code OAUTH_023 means that the user did not select the workspace, not that the token is invalid."
             .into(),
     ];
     Provider(provider)
 }
 
-/// A GitLab instance. The parameter `base_url` names it; `https://gitlab.com` unless set.
+/// A GitLab instance. The parameter `base_url` names it. Default: `https://gitlab.com`.
 #[must_use]
 pub fn gitlab_server() -> AuthorizationServer {
     // https://docs.gitlab.com/api/oauth2/
@@ -342,12 +340,13 @@ pub fn gitlab_server() -> AuthorizationServer {
     server.parameters =
         vec![ParameterRule::new("base_url", ParameterKind::BaseUrl).default_value("https://gitlab.com")];
     // https://docs.gitlab.com/api/oauth2/#authorization-code-with-proof-key-for-code-exchange-pkce
-    // The refresh must repeat the redirect URI, the page says (most clients get away without it).
+    // The page says that the refresh must repeat the redirect URI (most clients work without it).
     server.refresh_parameters = [("redirect_uri".into(), "{redirect_uri}".into())].into();
-    // Same page: a refresh invalidates both tokens of the old pair.
+    // The same page: a refresh invalidates both tokens of the old pair.
     server.rotation = RotationClass::SingleUse;
-    // https://docs.gitlab.com/api/oauth2/#revoke-a-token. Doorkeeper ends the record of the token
-    // it is given; whether the other one of the pair dies is not documented, so both are sent.
+    // https://docs.gitlab.com/api/oauth2/#revoke-a-token. Doorkeeper revokes the record of the
+    // given token; it is not documented whether the other token of the pair is revoked, so both are
+    // sent.
     server.revocation = Revocation::Endpoint {
         url: "{base_url}/oauth/revoke".into(),
         authentication: RevocationAuth::Post,
@@ -358,14 +357,14 @@ pub fn gitlab_server() -> AuthorizationServer {
     server.access_page = Some("{base_url}/-/user_settings/applications".into());
     server.register_at = Some("{base_url}/-/user_settings/applications".into());
     server.notes = vec![
-        "The application's scopes must cover those that are asked for.".into(),
-        "For an instance of your own, list it in ClientRegistration::for_base_urls: a client is registered at one instance."
+        "The application's scopes must cover the requested ones.".into(),
+        "List a self-managed instance in ClientRegistration::for_base_urls: a client is registered at one instance."
             .into(),
     ];
     AuthorizationServer(server)
 }
 
-/// GitLab: all of the API. `read_api` is the read-only choice.
+/// GitLab: the whole API. `read_api` is the read-only choice.
 #[must_use]
 pub fn gitlab() -> Provider {
     let hosts = vec![ApiHost::origin("{base_url}")];

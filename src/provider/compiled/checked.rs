@@ -1,4 +1,4 @@
-//! The values of one connection, checked against its server once, and the endpoints that they give.
+//! Checks the values of a connection against its server once, and computes the endpoints.
 
 use url::Url;
 
@@ -10,19 +10,19 @@ use crate::provider::template::{Expanded, Template, Unfilled};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Endpoints {
-    /// Where consent is requested.
+    /// The endpoint that asks for consent.
     pub authorization: Url,
-    /// Where codes are exchanged.
+    /// The endpoint that exchanges codes.
     pub token: Url,
-    /// Where refresh tokens are exchanged; usually the same.
+    /// The endpoint that exchanges refresh tokens; usually the same.
     pub refresh: Url,
-    /// Where tokens are revoked, if anywhere.
+    /// The endpoint that revokes tokens, if any.
     pub revocation: Option<Url>,
 }
 
-/// A parameter of a connection that does not fit the descriptor: it is missing, or its value may
-/// not stand where the descriptor puts it. A stored value fits unless the descriptor has changed
-/// since.
+/// A parameter of a connection that does not fit the descriptor: it is missing, or its value is not
+/// allowed in a place where the descriptor uses it. A stored value fits unless the descriptor has
+/// changed since it was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct UnfitParameter {
@@ -34,14 +34,14 @@ impl From<Unfilled> for UnfitParameter {
     fn from(unfilled: Unfilled) -> Self {
         let name = match unfilled {
             Unfilled::Missing(name) | Unfilled::Value(name) => name,
-            // A template without placeholders gave a URL when it was validated.
+            // A template without placeholders produced a URL when it was validated.
             Unfilled::Address { first, .. } => first.unwrap_or_default(),
         };
         Self { name }
     }
 }
 
-/// The values of one connection, each of which fits the endpoints of its server.
+/// The values of one connection, all of which fit the endpoints of its server.
 #[derive(Debug, Clone)]
 pub struct CheckedParameters<'a> {
     server: &'a CompiledServer,
@@ -57,7 +57,7 @@ impl CompiledServer {
     ///
     /// # Errors
     ///
-    /// [`UnfitParameter`] names the first value that is missing or may not stand in the URL of an
+    /// [`UnfitParameter`] names the first value that is missing or not allowed in the URL of an
     /// endpoint.
     pub fn check<'a>(&'a self, values: &'a Parameters) -> Result<CheckedParameters<'a>, UnfitParameter> {
         let templates = self.endpoint_templates();
@@ -66,7 +66,7 @@ impl CompiledServer {
             template.map(|template| template.located(values)).transpose()
         };
         let revocation = match optional(&templates.revocation) {
-            // A value that only the token response brings is not known when the consent begins.
+            // A value from the token response is not known when the consent starts.
             Err(Unfilled::Missing(_)) => None,
             expanded => expanded?,
         };
@@ -82,7 +82,7 @@ impl CompiledServer {
 }
 
 impl<'a> CheckedParameters<'a> {
-    /// The endpoints for these values.
+    /// Returns the endpoints for these values.
     #[must_use]
     pub fn endpoints(&self) -> Endpoints {
         let url = |place: &Expanded<'_>| place.url.clone();
@@ -102,8 +102,8 @@ impl<'a> CheckedParameters<'a> {
         self.values
     }
 
-    /// The endpoints that receive codes, secrets, verifiers and refresh tokens, and the one to
-    /// which the person is sent.
+    /// Returns the endpoints that receive codes, secrets, verifiers and refresh tokens, and the one
+    /// that the user is sent to.
     pub(super) fn places(&self) -> impl Iterator<Item = &Expanded<'a>> {
         let required = [&self.authorization, &self.token];
         required.into_iter().chain(&self.refresh).chain(&self.revocation)
@@ -163,7 +163,7 @@ mod tests {
             (Some("as.test"), Some("https://u@git.example"), "base_url"),
             (None, Some("https://git.example"), "site"),
             (Some("a?b"), Some("https://git.example"), "site"),
-            // A word, and not a host: the last label makes it an IPv4 address.
+            // A word, but not a host: the last label makes it an IPv4 address.
             (Some("1.2.3.999"), Some("https://git.example"), "site"),
         ] {
             let mut values = Parameters::from([("path".into(), "p".into())]);

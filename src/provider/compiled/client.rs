@@ -1,4 +1,4 @@
-//! A client registration that was checked, and the instances of a server at which it may be used.
+//! A checked client registration, and the instances of a server at which it may be used.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,25 +11,24 @@ use crate::provider::registered_base::RegisteredBase;
 use crate::provider::template::Expanded;
 use crate::provider::{ClientRegistration, ParameterKind, ParameterRule, ParameterSource, Transport};
 
-/// A client registration that was checked against its server. The registration is what it
-/// dereferences to.
+/// A client registration that was checked against its server. Dereferences to the registration.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     registration: Arc<ClientRegistration>,
     bases: Arc<[RegisteredBase]>,
 }
 
-/// Why the values of a connection lead to a place that must not receive secrets.
+/// A reason why the values of a connection lead to a place that must not receive secrets.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum InstanceProblem {
     /// The client is not registered at the instance.
     NotRegistered,
-    /// The parameter of this name makes a host that is not public.
+    /// The parameter with this name leads to a host that is not public.
     InternalHost(String),
 }
 
 impl Client {
-    /// A registration with the base URLs that its check returned.
+    /// Returns a registration with the base URLs that its check returned.
     pub(in crate::provider) const fn new(
         registration: Arc<ClientRegistration>,
         bases: Arc<[RegisteredBase]>,
@@ -38,9 +37,9 @@ impl Client {
     }
 
     /// Checks that every endpoint whose host comes from a value belongs to the client, and that no
-    /// value makes a host inside a network. `given` are the values that the host of this library
-    /// has just passed on, perhaps from a person: they are not trusted, wherever the rule says that
-    /// the value comes from. Of the provider's URLs, those are checked whose values are known.
+    /// value leads to a host inside a network. `given` are the values that the host application has
+    /// just passed, possibly from a user: they are not trusted, regardless of the source that their
+    /// rule names. Of the provider's URLs, those with known values are checked.
     pub(crate) fn check_instance(
         &self,
         parameters: &CheckedParameters<'_>,
@@ -105,7 +104,7 @@ impl Values<'_> {
         rules.iter().find(|rule| rule.name == name)
     }
 
-    /// Returns whether the descriptor lists the value: as one of a closed set, or as the default.
+    /// Returns whether the descriptor lists the value, in a closed set or as the default.
     fn is_from_descriptor(&self, name: &str) -> bool {
         let (Some(rule), Some(value)) = (self.rule(name), self.parameters.values().get(name)) else {
             return false;
@@ -117,8 +116,8 @@ impl Values<'_> {
         matches!(rule.kind, ParameterKind::OneOf(_)) || is_default()
     }
 
-    /// Returns whether the descriptor lists the value, or the server has said it: that server has
-    /// the secrets already.
+    /// Returns whether the value comes from the descriptor or from the server, which has the
+    /// secrets already.
     fn is_set_elsewhere(&self, name: &str) -> bool {
         let by_server = self.rule(name).is_some_and(|rule| {
             matches!(

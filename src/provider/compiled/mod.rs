@@ -1,7 +1,7 @@
-//! Descriptors in the form in which the engine uses them: read once, when connections are built.
+//! Descriptors as the engine uses them: parsed once, when connections are built.
 //!
 //! A compiled descriptor owns its templates, header names and patterns. Its operations cannot fail
-//! because of the descriptor; values of a connection are checked once, by
+//! because of the descriptor; the values of a connection are checked once, by
 //! [`CompiledServer::check`].
 
 mod checked;

@@ -1,4 +1,4 @@
-//! A provider whose templates are read.
+//! A provider with parsed templates.
 
 use std::ops::Deref;
 
@@ -17,7 +17,7 @@ use crate::provider::value::AddedValue;
 use crate::provider::{Provider, ProviderDescriptor};
 use crate::random;
 
-/// A provider whose templates are read. Its descriptor is what it dereferences to.
+/// A provider with parsed templates. Dereferences to its descriptor.
 #[derive(Debug)]
 pub struct CompiledProvider {
     provider: Provider,
@@ -39,12 +39,12 @@ struct Host {
 }
 
 impl CompiledProvider {
-    /// Reads the templates of a descriptor.
+    /// Parses the templates of a descriptor.
     ///
     /// # Errors
     ///
-    /// [`InvalidDescriptor`] for the first that cannot be read. A descriptor that was validated has
-    /// none.
+    /// [`InvalidDescriptor`] for the first template that cannot be parsed. A validated descriptor
+    /// has none.
     pub fn compile(provider: Provider) -> Result<Self, InvalidDescriptor> {
         let descriptor = &provider.0;
         let id = descriptor.id.as_str();
@@ -74,20 +74,19 @@ impl CompiledProvider {
         })
     }
 
-    /// The descriptor as hosts see it.
+    /// Returns the descriptor that hosts see.
     pub(crate) const fn as_provider(&self) -> &Provider {
         &self.provider
     }
 
     /// Returns whether the access token of a connection with these parameters may be sent to `url`.
     ///
-    /// The URL must be https (http only where the descriptor itself names a loopback origin), have
-    /// the same scheme, host and port as an [`ApiHost`](crate::provider::data::ApiHost) (or as the
-    /// API base, where none is listed), no user, and a path under its prefix, whole segments
-    /// compared. A path that some server may read otherwise is refused: one with a dot segment
-    /// behind an encoding (`..%2f`, `%252e%252e`, `..;`, `..%20`), a control character (`%00`),
-    /// ill-formed UTF-8 (`%c0%ae`), an escape such as `%u002e`, or more than eight layers of
-    /// percent-encoding.
+    /// The URL must be https (http only if the descriptor itself names a loopback origin), have the
+    /// same scheme, host and port as an [`ApiHost`](crate::provider::data::ApiHost) (or as the API
+    /// base, if none is listed), no user, and a path under its prefix, compared by whole segments.
+    /// A path that some servers may interpret differently is refused: one with an encoded dot
+    /// segment (`..%2f`, `%252e%252e`, `..;`, `..%20`), a control character (`%00`), ill-formed
+    /// UTF-8 (`%c0%ae`), an escape such as `%u002e`, or more than eight layers of percent-encoding.
     #[must_use]
     pub fn allows(&self, url: &Url, parameters: &Parameters) -> bool {
         let below = |base: &Url, prefix: &str| {
@@ -109,25 +108,25 @@ impl CompiledProvider {
         })
     }
 
-    /// Returns where the API begins for a connection with these parameters, if the descriptor says
-    /// and the values are known.
+    /// Returns the base URL of the API for a connection with these parameters, if the descriptor
+    /// has one and the values are known.
     #[must_use]
     pub fn api_base(&self, parameters: &Parameters) -> Option<Url> {
         self.api_base.as_ref()?.expand(parameters).ok()
     }
 
-    /// Returns where to ask whose account it is, if the descriptor says and the values are known.
+    /// Returns the URL of the account request, if the descriptor has one and the values are known.
     #[must_use]
     pub fn account_url(&self, parameters: &Parameters) -> Option<Url> {
         self.account.as_ref()?.expand(parameters).ok()
     }
 
-    /// Returns where to ask which sites the person has, if the descriptor says.
+    /// Returns the URL of the discovery, if the descriptor has one.
     pub(crate) const fn discovery_template(&self) -> Option<&Template> {
         self.discovery.as_ref()
     }
 
-    /// The templates of all URLs that receive the access token.
+    /// Returns the templates of all URLs that receive the access token.
     pub(super) fn api_templates(&self) -> impl Iterator<Item = &Template> {
         let hosts = self.api_hosts.iter().map(|host| &host.origin);
         hosts
@@ -136,20 +135,21 @@ impl CompiledProvider {
             .chain(&self.discovery)
     }
 
-    /// The name of the header that carries the access token.
+    /// Returns the name of the header that carries the access token.
     pub(crate) const fn token_header_name(&self) -> &HeaderName {
         &self.token_header
     }
 
-    /// What the provider adds to the authorization request.
+    /// Returns the parameters that the provider adds to the authorization request.
     #[must_use]
     pub const fn added_to_authorization(&self) -> &AddedParameters {
         &self.authorization_parameters
     }
 
     /// Adds [`api_headers`](ProviderDescriptor::api_headers) and
-    /// [`api_query`](ProviderDescriptor::api_query) to a request to the API of a connection with
-    /// these parameters. What the request has already stays; what has no value is left out.
+    /// [`api_query`](ProviderDescriptor::api_query) to an API request for a connection with these
+    /// parameters. Existing headers and parameters of the request take precedence; those without a
+    /// value are omitted.
     pub(crate) fn add_to_request(
         &self,
         parameters: &Parameters,
@@ -183,7 +183,7 @@ impl CompiledProvider {
 }
 
 impl Host {
-    /// The prefix with the connection's values, if they are all known.
+    /// Returns the prefix with the connection's values, if all are known.
     fn prefix(&self, parameters: &Parameters) -> Option<Zeroizing<String>> {
         let is_known = |name: &str| parameters.get(name).is_some_and(|value| is_segment(value));
         let all_known = self.path_prefix.names().all(is_known);

@@ -1,4 +1,4 @@
-//! An authorization server whose templates are read.
+//! An authorization server with parsed templates.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -15,12 +15,12 @@ use crate::provider::{AuthorizationServer, Pattern, Revocation, ServerDescriptor
 /// Parameters that a descriptor adds to a request, by name.
 pub type AddedParameters = BTreeMap<String, AddedValue>;
 
-/// An authorization server whose templates are read. Its descriptor is what it dereferences to.
+/// An authorization server with parsed templates. Dereferences to its descriptor.
 #[derive(Debug)]
 pub struct CompiledServer {
     descriptor: ServerDescriptor,
     endpoints: EndpointTemplates,
-    /// Where the person can remove access themselves.
+    /// The page where the user can revoke access.
     page: Option<Template>,
     authorization_parameters: AddedParameters,
     extending_parameters: AddedParameters,
@@ -39,12 +39,12 @@ pub(super) struct EndpointTemplates {
 }
 
 impl CompiledServer {
-    /// Reads the templates of a descriptor and compiles the patterns of its rules.
+    /// Parses the templates of a descriptor and compiles the patterns of its rules.
     ///
     /// # Errors
     ///
-    /// [`InvalidDescriptor`] for the first that cannot be read. A descriptor that was validated has
-    /// none.
+    /// [`InvalidDescriptor`] for the first template that cannot be parsed. A validated descriptor
+    /// has none.
     pub fn compile(server: AuthorizationServer) -> Result<Self, InvalidDescriptor> {
         let descriptor = server.0;
         let read = |field, text: &String| template(descriptor.id.as_str(), field, text);
@@ -92,39 +92,39 @@ impl CompiledServer {
         &self.endpoints
     }
 
-    /// The page where the person can remove access themselves, if there is one.
+    /// Returns the page where the user can revoke access, if there is one.
     #[must_use]
     pub fn revocation_page(&self, parameters: &Parameters) -> Option<Url> {
         self.page.as_ref()?.expand(parameters).ok()
     }
 
-    /// What the server adds to the authorization request.
+    /// Returns the parameters that the server adds to the authorization request.
     #[must_use]
     pub const fn added_to_authorization(&self) -> &AddedParameters {
         &self.authorization_parameters
     }
 
-    /// What makes the server add to an earlier grant.
+    /// Returns the parameters that extend an earlier grant.
     pub(crate) const fn added_to_extend(&self) -> &AddedParameters {
         &self.extending_parameters
     }
 
-    /// What the server adds to the code exchange.
+    /// Returns the parameters that the server adds to the code exchange.
     pub(crate) const fn added_to_exchange(&self) -> &AddedParameters {
         &self.token_parameters
     }
 
-    /// What the server adds to the refresh.
+    /// Returns the parameters that the server adds to the refresh.
     pub(crate) const fn added_to_refresh(&self) -> &AddedParameters {
         &self.refresh_parameters
     }
 
-    /// What the server adds to the query of token requests.
+    /// Returns the parameters that the server adds to the query of token requests.
     pub(crate) const fn added_to_token_query(&self) -> &AddedParameters {
         &self.token_query
     }
 
-    /// The headers that the server adds to token requests.
+    /// Returns the headers that the server adds to token requests.
     pub(crate) fn added_token_headers(&self) -> &[(HeaderName, AddedValue)] {
         &self.token_headers
     }

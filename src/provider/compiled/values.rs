@@ -1,4 +1,4 @@
-//! The values of a connection: where they come from, and when they are accepted.
+//! Checks and collects the values of a connection from their sources.
 
 use crate::model::Parameters;
 use crate::provider::compiled::checked::UnfitParameter;
@@ -6,8 +6,8 @@ use crate::provider::compiled::server::CompiledServer;
 use crate::provider::{InvalidParameter, ParameterProblem, ParameterSource, Pointer, Transport};
 
 impl CompiledServer {
-    /// The parameters of a connection: checked, cut to their kept form, with the defaults for those
-    /// not given. Those that come from elsewhere than the host may be missing still.
+    /// Returns the parameters of a connection: checked, in their stored form, with the defaults for
+    /// those not given. Those from other sources than the host may still be missing.
     ///
     /// # Errors
     ///
@@ -47,7 +47,7 @@ impl CompiledServer {
             };
             complete.insert(rule.name.clone(), rule.accept(value, transport)?);
         }
-        // The values of a word or a host can be such that the whole is not a URL.
+        // The values of a word or a host can produce a text that is not a URL.
         match self.check(&complete) {
             Ok(_) => Ok(complete),
             Err(UnfitParameter { name }) => Err(InvalidParameter {
@@ -57,11 +57,11 @@ impl CompiledServer {
         }
     }
 
-    /// The values that the callback brought, by the rules that take them from there.
+    /// Returns the values in the callback, as their rules require.
     ///
     /// # Errors
     ///
-    /// [`InvalidParameter`] if one is not allowed by its rule. One that is missing is not an error
+    /// [`InvalidParameter`] if a rule does not allow its value. A missing value is not an error
     /// here.
     pub(crate) fn captured_from_callback<'v>(
         &self,
@@ -74,11 +74,11 @@ impl CompiledServer {
         })
     }
 
-    /// The values that the token response brought, by the rules that take them from there.
+    /// Returns the values in the token response, as their rules require.
     ///
     /// # Errors
     ///
-    /// [`InvalidParameter`] if one is not allowed by its rule. One that is missing is not an error
+    /// [`InvalidParameter`] if a rule does not allow its value. A missing value is not an error
     /// here.
     pub(crate) fn captured_from_answer(
         &self,
@@ -105,11 +105,11 @@ impl CompiledServer {
         Ok(captured)
     }
 
-    /// The first value that was to come with the consent, did not, and is not optional.
+    /// Checks that the consent has provided all values that are not optional.
     ///
     /// # Errors
     ///
-    /// [`InvalidParameter`] names it.
+    /// [`InvalidParameter`] names the first missing value.
     pub(crate) fn check_captured(&self, parameters: &Parameters) -> Result<(), InvalidParameter> {
         let missing = self
             .parameters
@@ -127,7 +127,7 @@ mod tests {
 
     fn server(kind: ParameterKind, default: Option<&str>) -> CompiledServer {
         let id = ServerId::new("as").unwrap();
-        // The URL takes each kind of value, to see which of them the rule does.
+        // The URL accepts each kind of value, to find those that the rule allows.
         let place = match kind {
             ParameterKind::BaseUrl | ParameterKind::Origin => "{x}/a",
             _ => "https://as.test/{x}",

@@ -1,4 +1,4 @@
-//! For this crate's own tests alone: they read and set the members of a descriptor as fields.
+//! Only for this crate's tests, which read and set the members of a descriptor as fields.
 
 use std::ops::{Deref, DerefMut};
 

@@ -1,4 +1,4 @@
-//! The descriptors as a host holds them: documents, and what a page needs of them.
+//! Descriptors as hosts use them: documents, with accessors for a page.
 
 #[cfg(feature = "_internals")]
 mod internals;

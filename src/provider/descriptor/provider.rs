@@ -1,4 +1,4 @@
-//! A provider, as a host holds it.
+//! A provider, as hosts use it.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +8,9 @@ use crate::provider::{ApiHost, InvalidDescriptor, ProviderDescriptor};
 
 /// A service that can be connected, as data.
 ///
-/// A descriptor is a document: [`from_json`](Self::from_json) reads one, and so does any other
-/// format of serde. `docs/descriptors.md` describes its members, and `docs/descriptor.schema.json`
-/// is their schema. URLs and hosts are templates, filled from the values of the connection.
+/// A descriptor is a document: [`from_json`](Self::from_json) reads JSON, and serde reads other
+/// formats. `docs/descriptors.md` describes its members, and `docs/descriptor.schema.json` is their
+/// schema. URLs and hosts are templates, filled from the values of the connection.
 ///
 /// ```
 /// use valetkey::provider::Provider;
@@ -33,10 +33,10 @@ use crate::provider::{ApiHost, InvalidDescriptor, ProviderDescriptor};
 pub struct Provider(pub(crate) ProviderDescriptor);
 
 impl Provider {
-    /// Makes a service at this server, with nothing else known. `api_hosts` are the only places to
-    /// which requests of the host may be sent with the access token: `https://api.example` for a
-    /// whole origin, `https://api.example/v1` for what lies under a path of it. Without any, it is
-    /// what lies below the [API base](Self::api_base).
+    /// Returns a service at this server, with nothing else known. `api_hosts` are the only places
+    /// that the host's requests may be sent to with the access token: `https://api.example` for a
+    /// whole origin, `https://api.example/v1` for everything below a path. Without any, it is
+    /// everything below the [API base](Self::api_base).
     #[must_use]
     pub fn new(
         id: ProviderId,
@@ -48,9 +48,9 @@ impl Provider {
         Self(ProviderDescriptor::new(id, server, name, hosts.collect()))
     }
 
-    /// Reads a provider from a JSON document. What the document does not say is as in
-    /// [`new`](Self::new). Members that are not known are refused. Whether the values make sense is
-    /// checked when the connections are built, and by
+    /// Reads a provider from a JSON document. Missing members have the defaults of
+    /// [`new`](Self::new). Unknown members are rejected. The values are checked when the
+    /// connections are built, and by
     /// [`DescriptorFile::validate`](crate::provider::DescriptorFile::validate).
     ///
     /// # Errors
@@ -61,24 +61,23 @@ impl Provider {
         read(document)
     }
 
-    /// Sets what is asked for when the host names no scopes: the least that makes the service
-    /// useful.
+    /// Sets the scopes to request if the host names none: the minimum for useful access.
     #[must_use]
     pub fn scopes(mut self, scopes: Scopes) -> Self {
         self.0.default_scopes = scopes;
         self
     }
 
-    /// Sets where the service's API begins; a request to `send` with a path alone is resolved
-    /// against it.
+    /// Sets the base URL of the service's API. `send` resolves a request with only a path against
+    /// it.
     #[must_use]
     pub fn api_base(mut self, url: impl Into<String>) -> Self {
         self.0.api_base = Some(url.into());
         self
     }
 
-    /// Lets this descriptor take the place of the built-in one with its id. Without it, such an id
-    /// is a mistake.
+    /// Lets this descriptor replace the built-in one with its id. Without it, such an id is a
+    /// mistake.
     #[must_use]
     pub const fn replaces_builtin(mut self) -> Self {
         self.0.replaces_builtin = true;
@@ -91,44 +90,44 @@ impl Provider {
         &self.0.id
     }
 
-    /// Returns the id of the authorization server that grants access to it.
+    /// Returns the id of the authorization server that grants access to the service.
     #[must_use]
     pub const fn server(&self) -> &ServerId {
         &self.0.server
     }
 
-    /// Returns the name for people.
+    /// Returns the display name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// Returns the group that the service is shown under. It may be empty.
+    /// Returns the group under which the service is displayed. It may be empty.
     #[must_use]
     pub fn group(&self) -> &str {
         &self.0.group
     }
 
-    /// Returns the places to which requests of the host may be sent with the access token, as URL
-    /// prefixes. If there are none, it is what lies below the API base.
+    /// Returns the places that the host's requests may be sent to with the access token, as URL
+    /// prefixes. If there are none, it is everything below the API base.
     pub fn api_hosts(&self) -> impl Iterator<Item = String> {
         self.0.api_hosts.iter().map(ApiHost::to_url)
     }
 
-    /// Returns what is asked for when the host names no scopes.
+    /// Returns the scopes to request if the host names none.
     #[must_use]
     pub const fn default_scopes(&self) -> &Scopes {
         &self.0.default_scopes
     }
 
-    /// Returns what is always asked for besides: to learn whose account it is, to get a refresh
-    /// token.
+    /// Returns the scopes that are always requested in addition: to identify the account, or to
+    /// obtain a refresh token.
     #[must_use]
     pub const fn required_scopes(&self) -> &Scopes {
         &self.0.required_scopes
     }
 
-    /// Returns the scopes for reading alone, for
+    /// Returns the scopes for reading only, for
     /// [`ConsentOptions::scopes`](crate::ConsentOptions::scopes), if the service has such scopes.
     #[must_use]
     pub const fn read_only_scopes(&self) -> Option<&Scopes> {
@@ -141,14 +140,14 @@ impl Provider {
         self.0.tiers.read_write.as_ref()
     }
 
-    /// Returns the least scopes with which something useful can be written (or read, where nothing
-    /// can be written), if they are known.
+    /// Returns the minimum scopes for writing something useful (or reading it, if nothing can be
+    /// written), if they are known.
     #[must_use]
     pub const fn least_privilege_scopes(&self) -> Option<&Scopes> {
         self.0.tiers.least_privilege.as_ref()
     }
 
-    /// Returns what whoever uses the service should know, in sentences.
+    /// Returns notes for users of the service, in sentences.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.0.notes

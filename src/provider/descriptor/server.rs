@@ -1,4 +1,4 @@
-//! An authorization server, as a host holds it.
+//! An authorization server, as hosts use it.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,11 +6,11 @@ use crate::model::ServerId;
 use crate::provider::unreadable::read;
 use crate::provider::{InvalidDescriptor, ServerDescriptor};
 
-/// An authorization server, as data. Several providers may share one; client registrations are kept
-/// by it.
+/// An authorization server, as data. Several providers may share one; a client is registered at a
+/// server.
 ///
-/// A descriptor is a document: [`from_json`](Self::from_json) reads one, and so does any other
-/// format of serde. Each deviation of a server from the standards is a member of the document.
+/// A descriptor is a document: [`from_json`](Self::from_json) reads JSON, and serde reads other
+/// formats. Each deviation of a server from the standards is a member of the document.
 /// `docs/descriptors.md` describes them all, and `docs/descriptor.schema.json` is their schema.
 /// URLs are templates: `{name}` stands for a value of the connection with a rule in `parameters`.
 /// Everything is checked once, when the connections are built.
@@ -35,8 +35,8 @@ use crate::provider::{InvalidDescriptor, ServerDescriptor};
 pub struct AuthorizationServer(pub(crate) ServerDescriptor);
 
 impl AuthorizationServer {
-    /// Makes a server that keeps to the standards: `client_secret_post`, PKCE, space-separated
-    /// scopes, form bodies, unknown rotation (so the strictest), no revocation endpoint.
+    /// Returns a server that follows the standards: `client_secret_post`, PKCE, space-separated
+    /// scopes, form bodies, unknown rotation (treated as the strictest), no revocation endpoint.
     #[must_use]
     pub fn new(
         id: ServerId,
@@ -46,9 +46,9 @@ impl AuthorizationServer {
         Self(ServerDescriptor::new(id, authorization_endpoint, token_endpoint))
     }
 
-    /// Reads a server from a JSON document. What the document does not say is as in
-    /// [`new`](Self::new). Members that are not known are refused. Whether the values make sense is
-    /// checked when the connections are built, and by
+    /// Reads a server from a JSON document. Missing members have the defaults of
+    /// [`new`](Self::new). Unknown members are rejected. The values are checked when the
+    /// connections are built, and by
     /// [`DescriptorFile::validate`](crate::provider::DescriptorFile::validate).
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl AuthorizationServer {
         read(document)
     }
 
-    /// Sets the issuer identifier, if the server has one fixed string
+    /// Sets the issuer identifier, if it is a fixed string
     /// ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
     #[must_use]
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
@@ -67,15 +67,15 @@ impl AuthorizationServer {
         self
     }
 
-    /// Sets what stands between scopes in the authorization request. A space unless set; some
-    /// servers want a comma.
+    /// Sets the separator between scopes in the authorization request. Default: a space; some
+    /// servers require a comma.
     #[must_use]
     pub fn scope_separator(mut self, separator: impl Into<String>) -> Self {
         self.0.scope_separator = separator.into();
         self
     }
 
-    /// Adds a place where the tokens will be used: a `resource` of every request
+    /// Adds a resource that the tokens are for: `resource` in every request
     /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707#section-2)), an absolute URI without a
     /// fragment.
     #[must_use]
@@ -84,8 +84,8 @@ impl AuthorizationServer {
         self
     }
 
-    /// Lets this descriptor take the place of the built-in one with its id. Without it, such an id
-    /// is a mistake.
+    /// Lets this descriptor replace the built-in one with its id. Without it, such an id is a
+    /// mistake.
     #[must_use]
     pub const fn replaces_builtin(mut self) -> Self {
         self.0.replaces_builtin = true;
@@ -104,7 +104,7 @@ impl AuthorizationServer {
         self.0.register_at.as_deref()
     }
 
-    /// Returns what whoever registers the client should know, in sentences.
+    /// Returns notes for the administrator who registers the client, in sentences.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.0.notes

@@ -5,7 +5,7 @@ use crate::provider::{
     Revocation, catalog,
 };
 
-/// The first mistake.
+/// Returns the first mistake.
 fn validate(registry: &RegistryBuilder, transport: Transport) -> Result<(), InvalidDescriptor> {
     registry
         .mistakes(transport)
@@ -271,7 +271,7 @@ fn loopback_descriptors_need_the_loopback_transport() {
     );
 }
 
-/// Building connections does not check the catalogue, so this does.
+/// Building connections does not check the catalog, so this test does.
 #[test]
 fn every_descriptor_of_the_catalog_is_valid() {
     let mut registry = RegistryBuilder::default();
@@ -399,7 +399,7 @@ fn the_catalog_is_found_by_id() {
             .unwrap();
         entry.server.check(&parameters).unwrap();
         if provider.id.as_str() == catalog::JIRA {
-            // Which site is known only after the consent.
+            // The site is known only after the consent.
             assert_eq!(provider.api_base(&parameters), None);
             continue;
         }

@@ -98,7 +98,7 @@ fn a_whole_host_may_bring_its_port_and_path() {
             .expand(&values(value));
         assert_eq!(url.ok().as_ref().map(Url::as_str), expected, "{value:?}");
     }
-    // A port or a path stays out of a host that goes on.
+    // A port or a path cannot be a part of a longer host.
     for template in ["https://{x}.as.test/", "https://as.test/{x}", "https://{x}:8443/"] {
         for value in ["acme.test:8443", "acme/lab"] {
             let segment = template.ends_with("{x}") && !value.contains('/');

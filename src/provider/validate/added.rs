@@ -1,4 +1,4 @@
-//! Checks of what a descriptor adds to requests: parameters, headers, queries.
+//! Checks the parameters, headers and queries that a descriptor adds to requests.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::provider::value::{OR, names_in};
 use crate::provider::{ProviderDescriptor, lookalike};
 
 impl Check<'_> {
-    /// The first problem of each field by which a server adds to requests.
+    /// Returns the first problem of each field with which a server adds to requests.
     pub(super) fn added_parameters(&self) -> [Result<(), InvalidDescriptor>; 7] {
         let server = self.server;
         let extending = &server.extending_parameters;
@@ -63,7 +63,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// A resource is named once: for all requests, or for each kind of request.
+    /// Checks that a resource is named once: for all requests, or for each kind of request.
     fn one_resource(&self) -> Result<(), InvalidDescriptor> {
         let server = self.server;
         let added = [
@@ -78,14 +78,14 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The parameters added to the authorization request, by a server or by a provider.
+    /// Checks the parameters that a server or a provider adds to the authorization request.
     pub(super) fn authorization_parameters(
         &self,
         parameters: &BTreeMap<String, String>,
     ) -> Result<(), InvalidDescriptor> {
         let field = "authorization_parameters";
         self.added(field, parameters, |name, value| match name {
-            // What brings no code, or a token with the callback, is another flow.
+            // A response type without a code, or with a token in the callback, is another flow.
             "response_type" => value.contains("code") && value.split(' ').all(|word| word != "token"),
             "grant_type" | "resource" => true,
             _ => false,
@@ -93,7 +93,7 @@ impl Check<'_> {
         self.values(field, parameters, &["client_id", "random"])
     }
 
-    /// The headers and the query that a provider adds to requests to its API.
+    /// Checks the headers and the query that a provider adds to API requests.
     pub(super) fn api_request(&self, provider: &ProviderDescriptor) -> Result<(), InvalidDescriptor> {
         let known = ["client_id", "random"];
         self.values("api_headers", &provider.api_headers, &known)?;
@@ -117,7 +117,7 @@ impl Check<'_> {
         }
     }
 
-    /// No added parameter bears a name of the protocol, but for those that may stand there.
+    /// Checks that no added parameter has a name of the protocol, except those that are allowed.
     fn added(
         &self,
         field: &'static str,
@@ -135,8 +135,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Each `{name}` in a value stands for a parameter of the connection, or for something that is
-    /// known where the value is sent.
+    /// Checks that each `{name}` in a value stands for a parameter of the connection, or for
+    /// something that is known when the value is sent.
     fn values(
         &self,
         field: &'static str,
@@ -158,7 +158,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Refuses placeholders in a text that is not a template: they would be sent as they stand.
+    /// Rejects placeholders in a text that is not a template: they would be sent literally.
     pub(super) fn no_placeholder(&self, field: &'static str, text: &str) -> Result<(), InvalidDescriptor> {
         match text.find(['{', '}', '$', '<', '>']) {
             Some(_) => Err(self.error(field, DescriptorProblem::NoTemplate)),
@@ -166,7 +166,7 @@ impl Check<'_> {
         }
     }
 
-    /// Refuses a brace without its partner: a broken placeholder would be sent as it stands.
+    /// Rejects unbalanced braces: a broken placeholder would be sent literally.
     pub(super) fn braces(&self, field: &'static str, value: &str) -> Result<(), InvalidDescriptor> {
         let mut open = 0_usize;
         for c in value.chars() {

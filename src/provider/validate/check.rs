@@ -1,9 +1,9 @@
-//! One descriptor under examination, and the names that no descriptor may use.
+//! A descriptor that is being checked, and the names that no descriptor may use.
 
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::{ServerDescriptor, Transport};
 
-/// Names that only the protocol code may set, in a query as in a body.
+/// Names that only the protocol code may set, in a query or a body.
 const PROTOCOL_PARAMETERS: [&str; 15] = [
     "response_type",
     "client_id",
@@ -22,7 +22,7 @@ const PROTOCOL_PARAMETERS: [&str; 15] = [
     "refresh_token",
 ];
 
-/// Names of credentials, which no template may take.
+/// Names of credentials, which no template may contain.
 const CREDENTIALS: [&str; 7] = [
     "access_token",
     "client_assertion",
@@ -33,7 +33,7 @@ const CREDENTIALS: [&str; 7] = [
     "refresh_token",
 ];
 
-/// Headers by which HTTP itself frames or routes the message.
+/// Headers with which HTTP itself frames or routes the message.
 pub(super) const RESERVED_HEADERS: [&str; 8] = [
     "connection",
     "content-length",
@@ -45,7 +45,7 @@ pub(super) const RESERVED_HEADERS: [&str; 8] = [
     "upgrade",
 ];
 
-/// One descriptor under examination.
+/// A descriptor that is being checked.
 pub(super) struct Check<'a> {
     pub(super) descriptor: &'a str,
     pub(super) server: &'a ServerDescriptor,

@@ -1,4 +1,4 @@
-//! Checks of what leaves the standards: renames, captures, shapes, discovery.
+//! Checks deviations from the standards: renames, captures, shapes, discovery.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::{ParameterSource, Pointer, ProviderDescriptor};
 
 impl Check<'_> {
-    /// The first problem of each field in which a server leaves the standards.
+    /// Returns the first problem of each field with which a server deviates from the standards.
     pub(super) fn deviations(&self) -> [Result<(), InvalidDescriptor>; 8] {
         let server = self.server;
         let page = |field, page: &Option<String>| match page {
@@ -34,7 +34,7 @@ impl Check<'_> {
         field: &'static str,
         renames: &BTreeMap<String, String>,
     ) -> Result<(), InvalidDescriptor> {
-        /// What protects a consent keeps its name, and what names the code does too.
+        /// Parameters that keep their names: those that protect a consent, and the code.
         const KEPT: [&str; 4] = [
             "state",
             "code_challenge",

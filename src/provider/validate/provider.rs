@@ -1,4 +1,4 @@
-//! Checks of a provider against its server.
+//! Checks a provider against its server.
 
 use http::HeaderName;
 use http::header::HeaderValue;
@@ -13,7 +13,7 @@ use crate::provider::value::names_in;
 use crate::provider::{ApiHost, Pointer, Provider, ProviderDescriptor, lookalike};
 
 impl Check<'_> {
-    /// The first problem of each field.
+    /// Returns the first problem of each field.
     pub(super) fn provider(&self, provider: &ProviderDescriptor) -> Vec<Result<(), InvalidDescriptor>> {
         let hosts = provider.api_hosts.iter().map(|host| self.api_host(host));
         let mut found: Vec<_> = hosts.collect();
@@ -71,8 +71,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// A path alone is resolved against the API base; where no host allows it, no such request
-    /// would be sent.
+    /// A request with only a path is resolved against the API base. If no API host covers it, no
+    /// such request would be sent.
     fn coverage(&self, provider: &ProviderDescriptor) -> Result<(), InvalidDescriptor> {
         let provider = CompiledProvider::compile(Provider(provider.clone()))?;
         let uncovered = self.stand_ins().into_iter().any(|values| {
@@ -126,7 +126,7 @@ impl Check<'_> {
         }
     }
 
-    /// A scope with the separator in it would arrive as two.
+    /// A scope that contains the separator would arrive as two scopes.
     fn scopes(&self, provider: &ProviderDescriptor) -> Result<(), InvalidDescriptor> {
         let separator = self.server.scope_separator.as_str();
         let is_split = |scopes: &Scopes| scopes.iter().any(|scope| scope.as_str().contains(separator));
@@ -168,7 +168,7 @@ impl Check<'_> {
         }
     }
 
-    /// A server error is not a statement about the token, and a success even less.
+    /// A server error says nothing about the token, and neither does a success.
     fn token_refused(&self, provider: &ProviderDescriptor) -> Result<(), InvalidDescriptor> {
         let statuses = &provider.token_refused;
         let refusals = statuses.iter().all(|status| (400..=499).contains(status));

@@ -1,4 +1,4 @@
-//! Checks of a client registration against its server.
+//! Checks a client registration against its server.
 
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::registered_base::RegisteredBase;
@@ -15,7 +15,7 @@ pub(in crate::provider) fn registration(
         return Err(invalid("client_id", DescriptorProblem::Empty));
     }
     // A value from a file or an environment variable often has a line break or quotes around it.
-    // The server would refuse it only after the person has given consent.
+    // The server would refuse it only after the user has consented.
     if is_wrapped(&registration.client_id) {
         return Err(invalid("client_id", DescriptorProblem::Wrapped));
     }
@@ -48,11 +48,15 @@ pub(in crate::provider) fn registration(
     if has_secret == needs_secret && has_secret == registration.client_secret.is_some() {
         Ok(bases)
     } else {
-        Err(invalid("client_secret", DescriptorProblem::ClientSecret))
+        Err(invalid(
+            "client_secret",
+            DescriptorProblem::ClientSecret { needs_secret },
+        ))
     }
 }
 
-/// Returns whether blanks or quotes are around a value that belong to the place it was read from.
+/// Returns whether a value has whitespace or quotes around it, from the place that it was read
+/// from.
 fn is_wrapped(value: &str) -> bool {
     let is_quoted = |quote: char| value.len() > 1 && value.starts_with(quote) && value.ends_with(quote);
     value.trim() != value || is_quoted('"') || is_quoted('\'')

@@ -1,4 +1,4 @@
-//! Checks of the rules for the values of a connection.
+//! Checks the rules for the values of a connection.
 
 use super::check::{Check, is_credential, is_protocol};
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor, RuleProblem};
@@ -7,7 +7,7 @@ use crate::provider::value::BUILT_IN;
 use crate::provider::{ParameterKind, ParameterRule, ParameterSource, Pattern};
 
 impl Check<'_> {
-    /// The first problem of each rule.
+    /// Returns the first problem of each rule.
     pub(super) fn rules(&self) -> impl Iterator<Item = Result<(), InvalidDescriptor>> {
         let rules = &self.server.parameters;
         rules.iter().enumerate().map(|(index, rule)| {

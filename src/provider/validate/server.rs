@@ -1,4 +1,4 @@
-//! Checks of an authorization server by itself.
+//! Checks an authorization server by itself.
 
 use super::check::Check;
 use crate::model::Scope;
@@ -25,8 +25,7 @@ impl Check<'_> {
         }
     }
 
-    /// One of the two is not true: where consents share a grant, ending an old one ends the new
-    /// one.
+    /// Both cannot be true: if consents share a grant, ending an old grant also ends the new one.
     pub(super) fn separate_grants(&self) -> Result<(), InvalidDescriptor> {
         let server = self.server;
         let is_shared = matches!(server.revocation, Revocation::Endpoint { grant_wide: true, .. })
@@ -67,7 +66,7 @@ impl Check<'_> {
         Err(self.error("already_revoked", DescriptorProblem::RefusalStatus))
     }
 
-    /// A server error counts only with a code: an outage must not look like the end of every grant.
+    /// A server error counts only with a code: an outage must not look like the end of all grants.
     pub(super) fn dead_grants(&self) -> Result<(), InvalidDescriptor> {
         for dead in &self.server.dead_grants {
             let last = if dead.error.is_some() { 599 } else { 499 };
@@ -80,8 +79,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The endpoints are URLs with each default in its place. `1.2.3.999` is a word, and not a
-    /// host.
+    /// Checks that the endpoints are URLs with each default in its place. `1.2.3.999` is a word,
+    /// but not a host.
     pub(super) fn defaults(&self) -> Result<(), InvalidDescriptor> {
         let server = CompiledServer::compile(AuthorizationServer(self.server.clone()))?;
         let [mut values, _] = self.stand_ins();

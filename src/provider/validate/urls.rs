@@ -1,4 +1,4 @@
-//! Checks of the URL templates of a descriptor.
+//! Checks the URL templates of a descriptor.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::provider::template::{Alternative, InvalidTemplate, Template};
 use crate::provider::value::BUILT_IN;
 use crate::provider::{IssuerPolicy, ParameterKind, ParameterRule, ParameterSource, Transport};
 
-/// A place in a URL, and the kinds of values that may stand there.
+/// A place in a URL, and the kinds of values that are allowed there.
 struct Place {
     fits: fn(&ParameterKind) -> bool,
     fitting: &'static str,
@@ -44,8 +44,8 @@ const BEHIND_HOST: Place = Place {
 };
 
 impl Check<'_> {
-    /// Expands the template with a stand-in for each placeholder, which must have a rule that fits
-    /// its place.
+    /// Expands the template with an example value for each placeholder, which must have a rule that
+    /// fits its place.
     pub(super) fn template(&self, field: &'static str, text: &str) -> Result<Url, InvalidDescriptor> {
         let template = Template::parse(text).map_err(|problem| self.error(field, problem.into()))?;
         let mut first = None;
@@ -97,7 +97,7 @@ impl Check<'_> {
         Ok(url)
     }
 
-    /// The rule of a placeholder in a URL.
+    /// Returns the rule of a placeholder in a URL.
     pub(super) fn rule_of(
         &self,
         field: &'static str,
@@ -116,7 +116,8 @@ impl Check<'_> {
         }
     }
 
-    /// An endpoint may have a query of its own (RFC 6749 §3.1), without the protocol's names in it.
+    /// Checks an endpoint. It may have its own query (RFC 6749 §3.1), but without the protocol's
+    /// names.
     pub(super) fn endpoint(&self, field: &'static str, text: &str) -> Result<(), InvalidDescriptor> {
         let url = self.template(field, text)?;
         match url.query_pairs().find(|(name, _)| is_protocol(name)) {
@@ -125,8 +126,8 @@ impl Check<'_> {
         }
     }
 
-    /// An endpoint that is needed before the consent: it has an alternative whose values are all
-    /// known by then.
+    /// Checks an endpoint that is needed before the consent: one alternative must use only values
+    /// that are known by then.
     pub(super) fn early_endpoint(&self, field: &'static str, text: &str) -> Result<(), InvalidDescriptor> {
         self.endpoint(field, text)?;
         self.always_filled(field, text, |rule| {
@@ -135,16 +136,16 @@ impl Check<'_> {
         })
     }
 
-    /// A URL that is needed once the consent is complete: it has an alternative whose values are
-    /// never missing.
+    /// Checks a URL that is needed once the consent is complete: one alternative must use only
+    /// values that are never missing.
     pub(super) fn late_url(&self, field: &'static str, text: &str) -> Result<Url, InvalidDescriptor> {
         let url = self.template(field, text)?;
         self.always_filled(field, text, |_| None)?;
         Ok(url)
     }
 
-    /// Refuses a template of which each alternative has a value that can be missing, or that is not
-    /// known in time.
+    /// Rejects a template if every alternative has a value that can be missing or is not known in
+    /// time.
     fn always_filled(
         &self,
         field: &'static str,
@@ -169,8 +170,8 @@ impl Check<'_> {
         problem.map_or(Ok(()), |problem| Err(self.error(field, problem)))
     }
 
-    /// Values that fit the rules, to see what a descriptor does with them: all of them, and those
-    /// that are always there.
+    /// Returns example values that fit the rules, to check a descriptor with them: all values, and
+    /// only those that are always present.
     pub(super) fn stand_ins(&self) -> [Parameters; 2] {
         let all = self.server.parameters.iter().map(|rule| {
             let value = match &rule.kind {
@@ -197,7 +198,7 @@ impl Check<'_> {
         };
         self.no_placeholder("issuer", issuer)?;
         // RFC 8414 §2: https, no query, no fragment. It is compared as text, so it is not
-        // normalised here.
+        // normalized here.
         let url = Url::parse(issuer).map_err(|_| self.error("issuer", InvalidTemplate::Url.into()))?;
         if !is_clean(&url) || url.query().is_some() {
             return Err(self.error("issuer", DescriptorProblem::NotBare));

@@ -95,23 +95,23 @@ pub struct RequestStateKey {
 #[non_exhaustive]
 pub enum RequestStateError {
     /// The state was not created with this key, or was changed.
-    #[error("the request state is invalid")]
+    #[error("the request state was not created with this key; repeat the call without it")]
     Forged,
     /// The state belongs to another user.
-    #[error("the request state belongs to another user")]
+    #[error("the request state belongs to another user; repeat the call without it")]
     WrongUser,
     /// The state belongs to another method, or to other parameters than the arguments, such as the
     /// name of another tool.
-    #[error("the request state belongs to another call")]
+    #[error("the request state belongs to another call; repeat the call without it")]
     OtherCall,
     /// The state belongs to the same tool with other arguments.
-    #[error("the request state belongs to a call with other arguments")]
+    #[error("the request state belongs to a call with other arguments; repeat the call without it")]
     OtherArguments,
     /// The state has expired.
-    #[error("the request state has expired")]
+    #[error("the request state has expired; repeat the call without it")]
     Expired,
     /// The state was already used.
-    #[error("the request state was already used")]
+    #[error("the request state was already used; repeat the call without it")]
     Used,
 }
 

@@ -1,6 +1,6 @@
-//! What is expected of each service, from its documentation.
+//! The expected behavior of each service, from its documentation.
 
-/// How the client proves itself.
+/// The client authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Proof {
     Post,
@@ -9,7 +9,7 @@ pub(super) enum Proof {
     Nothing,
 }
 
-/// What a refresh does.
+/// The effect of a refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refresh {
     Never,
@@ -17,12 +17,12 @@ pub(super) enum Refresh {
     NewToken,
 }
 
-/// What revoking does.
+/// The effect of a revocation.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum End {
-    /// Tokens by hint, in this order, with this proof.
+    /// Revokes tokens with these hints, in this order, with this client authentication.
     Post(&'static str, Proof, &'static [&'static str]),
-    /// The same, reported as an attempt.
+    /// Revokes tokens as `Post` does, and reports an attempt.
     Attempt(&'static str, Proof, &'static [&'static str], &'static str),
     Delete(&'static str),
     ByUser(&'static str),
@@ -165,7 +165,8 @@ pub(super) const NINETEEN: [Expected; 19] = [
         asks: &["https://api.todoist.com/api/v1/user"],
         account: ("ada", Some("ada@example.test")),
         api: "https://api.todoist.com/api/v1/tasks",
-        // It takes the access token alone, and does not say that the refresh token ends with it.
+        // The endpoint accepts only the access token; the documentation does not say that it also
+        // ends the refresh token.
         end: End::Attempt(
             "https://api.todoist.com/api/v1/revoke",
             Proof::Basic,

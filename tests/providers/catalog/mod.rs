@@ -1,8 +1,8 @@
-//! Every service of the catalogue, walked from the consent to the revocation against a sandbox that
-//! plays it.
+//! Walks every service of the catalog from the consent to the revocation, against a sandbox that
+//! simulates it.
 //!
-//! What is expected stands here, written by hand from what the services document: nothing of it is
-//! read from the descriptors under test.
+//! The expectations are written by hand from the services' documentation, independently of the
+//! descriptors under test.
 
 mod expected;
 mod walk;
@@ -138,7 +138,7 @@ fn an_old_oura_app_has_bare_scopes_and_its_grant_stays_with_its_endpoint() {
     let connection = legacy
         .complete(&alice, response(&callback), consent.binding())
         .unwrap();
-    // Answered with the prefix, and the same scopes.
+    // The answer adds the prefix; the scopes are the same.
     assert!(
         connection.missing_scopes().is_empty(),
         "{}",
@@ -146,7 +146,7 @@ fn an_old_oura_app_has_bare_scopes_and_its_grant_stays_with_its_endpoint() {
     );
     assert!(connection.granted.contains("heartrate"));
 
-    // The host moves on to the new server: the old grant's refresh token does not follow.
+    // The host changes to the new server: the old grant's refresh token is not sent there.
     let current = build(false);
     sandbox.clear_log();
     let error = current.refresh(&alice, connection.id).unwrap_err();
@@ -175,12 +175,12 @@ fn a_jira_person_with_a_site_of_another_name_is_told_which_parameter_to_mend() {
     let other = ConsentOptions::default().parameter("site_url", "https://other.atlassian.net");
     let error = host.try_connect("jira", other.clone()).unwrap_err();
     assert_eq!(error.to_string(), "the parameter \"site_url\" is missing");
-    // What was issued for the refused consent does not live on at the provider.
+    // The tokens of the refused consent are revoked at the provider.
     assert!(host.sandbox.live_grants().is_empty());
     let connection = host.connect("jira");
     assert_eq!(connection.parameters["cloud_id"], "cloud-1");
-    // Beside a connection it is left alone: the server might end the connection's tokens together
-    // with it.
+    // With an existing connection, they are not revoked: the server might end the connection's
+    // tokens together with them.
     let error = host.try_connect("jira", other).unwrap_err();
     assert_eq!(error.to_string(), "the parameter \"site_url\" is missing");
     assert_eq!(host.sandbox.live_grants().len(), 2);
@@ -192,7 +192,7 @@ fn a_jira_person_with_a_site_of_another_name_is_told_which_parameter_to_mend() {
         let evil = ConsentOptions::default().parameter("site_url", evil);
         assert!(host.try_connect("jira", evil).is_err());
     }
-    // What people copy from their browser names the site.
+    // Text that users copy from their browser names the site.
     for copied in [
         "https://acme.atlassian.net/jira/your-work?x#y",
         " https://Acme.atlassian.net/\n",
@@ -214,7 +214,7 @@ fn a_jira_person_with_a_site_of_another_name_is_told_which_parameter_to_mend() {
         "the site is not one of the person's"
     );
 
-    // The token reaches the person's own site and no other behind the same host.
+    // The token reaches the user's own site and no other site behind the same host.
     for (url, allowed) in [
         (
             "https://api.atlassian.com/ex/jira/cloud-1/rest/api/3/issue/A-1",

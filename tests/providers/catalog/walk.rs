@@ -1,9 +1,9 @@
-//! The walk of one service, compared with what is expected of it.
+//! Walks one service and compares it with the expectations.
 
 use super::expected::*;
 use super::*;
 
-/// The names of the body, as a set; a name that comes twice fails.
+/// Returns the names in the body as a set; a duplicate name fails the test.
 fn names(logged: &Logged) -> BTreeSet<String> {
     let names: BTreeSet<String> = logged.parameter_names().map(str::to_owned).collect();
     assert_eq!(
@@ -14,7 +14,7 @@ fn names(logged: &Logged) -> BTreeSet<String> {
     names
 }
 
-/// Checks proof and fields of a request to a token or revocation endpoint.
+/// Checks the client authentication and the fields of a request to a token or revocation endpoint.
 fn check_body(host: &Host, it: &str, logged: &Logged, proof: Proof, fields: &[&str]) {
     assert_eq!(logged.method(), "POST", "{it}");
     assert_eq!(
@@ -163,7 +163,7 @@ fn check_expiry(host: &Host, expected: &Expected) {
         assert_eq!(host.requests_to(expected.token).len(), 1, "{it}");
         return;
     };
-    // Twice, so that the token of the first refresh is put to the test.
+    // Twice, so that the second refresh uses the token of the first.
     for round in 1..=2 {
         let held = host
             .requests_to(expected.token)
@@ -191,7 +191,7 @@ fn check_rejection(host: &Host, expected: &Expected, connection: &Connection) {
     let it = expected.id;
     host.sandbox.revoke_at_server("ada");
     let Some(lifetime) = expected.lifetime else {
-        // Nothing to refresh: the API's own no is handed on.
+        // A refresh is not possible: the API's refusal is passed on.
         let request = http::Request::get(expected.api).body(Vec::new()).unwrap();
         assert_eq!(
             host.resolver.send(&host.alice, it, request).unwrap().status(),
@@ -234,8 +234,8 @@ fn check_end(host: &Host, expected: &Expected, connection: &Connection) {
             .map(|logged| logged.parameter("token_type_hint"))
             .collect();
         let hints: Vec<_> = hints.iter().copied().map(Some).collect();
-        // First the tokens of the connection, then what is left of those that the last consent
-        // replaced.
+        // First the tokens of the connection, then the remaining ones of the grant that the last
+        // consent replaced.
         let (own, former) = found.split_at(hints.len().min(found.len()));
         assert_eq!(own, hints, "{it}");
         assert!(former.iter().all(|hint| hints.contains(hint)), "{it}: {former:?}");

@@ -1,4 +1,4 @@
-//! Services that want more in their requests, or other names there.
+//! Services that require additional parameters, or other names for them.
 
 use super::walk::{CALL, Class, EXCHANGE, GO, REFRESH, STANDARD};
 

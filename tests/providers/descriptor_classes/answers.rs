@@ -1,4 +1,4 @@
-//! Services that answer in their own way, or must be asked more.
+//! Services with unusual answers, or with additional requests.
 
 use super::walk::{CALL, Class, EXCHANGE, GO, REFRESH, STANDARD};
 

@@ -1,9 +1,9 @@
-//! What services want of a client, by class: a descriptor for each, written as JSON, and a walk
-//! with it against a server that sees every request. The classes and how many services are in each
-//! come from a count of 343 services of a public catalogue; a service that wants several things
-//! counts once, where it is rarest. So the share is one by class, not by service.
+//! Classes of services by their requirements. Each class has a descriptor, written as JSON, and a
+//! walk with it against a server that records every request. The classes and the number of services
+//! in each come from a count of 343 services of a public catalog; a service with several
+//! requirements counts once, in its rarest class. The share is therefore by class, not by service.
 //!
-//! `VALETKEY_SHOW_WALKS=1` prints what was sent, to be read before it is written down here.
+//! `VALETKEY_SHOW_WALKS=1` prints the requests, to be reviewed before they are recorded here.
 
 mod added;
 mod answers;
@@ -13,7 +13,7 @@ mod walk;
 
 use walk::Class;
 
-/// What no descriptor says, and how many services want it.
+/// Requirements that no descriptor can express, and the number of services with them.
 const BEYOND: [(&str, u32); 6] = [
     (
         "a token request that is signed, or made by a library of their own",

@@ -1,4 +1,4 @@
-//! Services whose addresses differ from connection to connection.
+//! Services whose addresses differ between connections.
 
 use super::walk::{CALL, Class, EXCHANGE, GO, REFRESH, STANDARD};
 

@@ -1,4 +1,4 @@
-//! Services within the standards and their usual variations.
+//! Services that follow the standards and their common variations.
 
 use super::walk::{CALL, Class, EXCHANGE, GO, REFRESH, STANDARD};
 

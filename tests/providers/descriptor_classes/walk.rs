@@ -1,5 +1,4 @@
-//! A walk with the descriptor of a class: consent, a request to the API, a refresh; and what was
-//! sent meanwhile.
+//! Walks the descriptor of a class (a consent, an API request, a refresh) and records the requests.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,39 +15,39 @@ use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, R
 
 const REDIRECT: &str = "https://app.test/callback";
 
-/// Services that want the same of a client.
+/// Services with the same requirements.
 pub(crate) struct Class {
     pub(crate) name: &'static str,
-    /// The number of of the 343.
+    /// The number of services, of 343.
     pub(crate) services: u32,
-    /// Members of the server, beside its id and the usual endpoints.
+    /// Members of the server, in addition to its id and the usual endpoints.
     pub(crate) server: &'static str,
-    /// Members of the provider, beside its id, server and name.
+    /// Members of the provider, in addition to its id, server and name.
     pub(crate) provider: &'static str,
-    /// What the host names.
+    /// Values that the host sets.
     pub(crate) given: &'static [(&'static str, &'static str)],
-    /// What the callback brings, beside the state.
+    /// Parameters of the callback, in addition to the state.
     pub(crate) callback: &'static str,
-    /// What the token endpoint answers to the code, and to the refresh; no refresh where that is
-    /// empty.
+    /// The token endpoint's answers to the code and to the refresh. There is no refresh if the
+    /// second is empty.
     pub(crate) answer: &'static str,
     pub(crate) renewed: &'static str,
-    /// What a question to the API, other than the walk's own, is answered.
+    /// The answer to API requests other than the walk's own.
     pub(crate) api: &'static str,
     /// Headers that the host sets on its own request.
     pub(crate) own: &'static [(&'static str, &'static str)],
-    /// Every address and request in turn.
+    /// Every address and request, in order.
     pub(crate) sends: &'static [&'static str],
 }
 
-// What a service within the standards sees: the address for the browser, the exchange, the call,
-// the refresh.
+// The requests to a service that follows the standards: the address for the browser, the exchange,
+// the call, the refresh.
 pub(crate) const GO: &str = "GO https://as.test/authorize client_id=the-client code_challenge=* code_challenge_method=S256 redirect_uri=https://app.test/callback response_type=code state=*";
 pub(crate) const EXCHANGE: &str = "POST https://as.test/token client_id=the-client client_secret=the-secret code=c code_verifier=* grant_type=authorization_code redirect_uri=https://app.test/callback";
 pub(crate) const CALL: &str = "GET https://api.test/v1/things [authorization: Bearer at-1]";
 pub(crate) const REFRESH: &str = "POST https://as.test/token client_id=the-client client_secret=the-secret grant_type=refresh_token refresh_token=rt-1";
 
-/// A service that keeps to the standards.
+/// A service that follows the standards.
 pub(crate) const STANDARD: Class = Class {
     name: "",
     services: 0,
@@ -98,14 +97,14 @@ impl Class {
         file
     }
 
-    /// The origins that the walk is expected to ask.
+    /// Returns the origins that the walk should contact.
     fn asked_origins(&self) -> Vec<String> {
         let addresses = self.sends.iter().filter_map(|line| line.split(' ').nth(1));
         let urls = addresses.map(|address| Url::parse(address).unwrap());
         urls.map(|url| url.origin().ascii_serialization()).collect()
     }
 
-    /// What was sent, in order: the address for the browser, then each request.
+    /// Returns the requests in order: the address for the browser, then each request.
     pub(crate) fn walk(&self) -> Vec<String> {
         let file = self.file();
         let sent = Arc::new(Mutex::new(Vec::new()));
@@ -199,18 +198,18 @@ fn state_in(url: &Url) -> String {
     pairs.find(|(name, _)| name == "state").unwrap().1.into_owned()
 }
 
-/// The address for the browser: where, and its parameters in order of their names. What is new each
-/// time is a star.
+/// Returns the address for the browser: the endpoint, and its parameters ordered by name. New
+/// random values are replaced by a star.
 fn address(url: &Url) -> String {
     let text = url.as_str();
     let (place, query) = text.rsplit_once('?').unwrap();
-    // What stands there in the clear must be seen as it stands.
+    // Unencoded text must be compared as it is written.
     let raw = query.split('&').find(|pair| pair.starts_with("scope="));
     let raw = raw.map(|pair| format!(" ({pair})")).unwrap_or_default();
     format!("GO {place} {}{raw}", pairs(query))
 }
 
-/// A request: where, its headers but for the usual ones, and its body's fields.
+/// Returns a request: the address, its headers except the usual ones, and the fields of its body.
 fn line(request: &HttpRequest) -> String {
     let mut line = format!("{} {}", request.method, request.url);
     let mut headers: Vec<String> = Vec::new();
@@ -251,7 +250,7 @@ fn pairs(query: &str) -> String {
     pairs.join(" ")
 }
 
-/// States, verifiers and nonces are 43 characters, new each time.
+/// Replaces states, verifiers and nonces, which are 43 new characters each time.
 fn starred(name: &str, value: &str) -> String {
     let random = value.len() == 43
         && value

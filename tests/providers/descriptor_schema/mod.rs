@@ -1,5 +1,5 @@
-//! `docs/descriptor.schema.json` and the tables of `docs/descriptors.md` say what the types say.
-//! `VALETKEY_WRITE_DOCS=1 cargo test --test providers descriptor_schema` writes them anew.
+//! Compares `docs/descriptor.schema.json` and the tables of `docs/descriptors.md` with the types.
+//! `VALETKEY_WRITE_DOCS=1 cargo test --test providers descriptor_schema` regenerates them.
 
 mod probe;
 mod schema;
@@ -17,7 +17,7 @@ fn docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
 }
 
-/// The file is this text, or becomes it.
+/// Compares the file with this text, or writes it.
 fn keep(name: &str, text: &str) {
     let path = docs(name);
     if std::env::var_os("VALETKEY_WRITE_DOCS").is_some() {
@@ -59,7 +59,7 @@ fn the_tables_of_the_page_are_those_of_the_types() {
     }
 }
 
-/// The schema, compiled by another implementation of the standard.
+/// Returns the schema, compiled by another implementation of the standard.
 fn validator() -> Validator {
     jsonschema::validator_for(&document()).unwrap()
 }
@@ -72,8 +72,8 @@ fn the_schema_is_a_json_schema() {
     assert_eq!(stored["$schema"], "https://json-schema.org/draft/2020-12/schema");
 }
 
-/// The examples of the page, each as a whole file: files, members of a server or a provider, and
-/// values of a `revocation`, one a line.
+/// Returns the examples of the page, each as a whole file: files, members of a server or a
+/// provider, and values of a `revocation`, one per line.
 fn examples() -> Vec<Value> {
     let (document, page) = (document(), page());
     let knows = |kind: &str, name: &str| !document["$defs"][kind]["properties"][name].is_null();
@@ -119,7 +119,7 @@ fn the_examples_of_the_page_fit_the_schema() {
     whole.validate().unwrap();
 }
 
-/// A host chooses the format of its file: each example means the same in all three.
+/// A host chooses the format of its file: each example means the same in all three formats.
 #[test]
 fn the_examples_of_the_page_are_read_from_json_yaml_and_toml() {
     for file in examples() {
@@ -136,7 +136,7 @@ fn the_examples_of_the_page_are_read_from_json_yaml_and_toml() {
     }
 }
 
-/// Each value of each closed choice, so that no example need exist for it.
+/// Tests each value of each closed choice, so that not every value needs an example.
 #[test]
 fn every_choice_is_read_from_json_yaml_and_toml() {
     for file in probe::choices() {
@@ -154,7 +154,7 @@ fn every_choice_is_read_from_json_yaml_and_toml() {
             from_json,
             "{toml}"
         );
-        // A file that the library writes is read again, in each format.
+        // A file that the library writes can be read again, in each format.
         let yaml = serde_yaml_ng::to_string(&from_json).unwrap();
         assert_eq!(
             serde_yaml_ng::from_str::<DescriptorFile>(&yaml).unwrap(),
@@ -178,15 +178,15 @@ fn the_catalogue_fits_the_schema_and_survives_it() {
     };
     let value = serde_json::to_value(&catalogue).unwrap();
     assert!(validator().validate(&value).is_ok());
-    // What the catalogue says in JSON is what it says in Rust.
+    // The catalog means the same in JSON and in Rust.
     assert_eq!(
         serde_json::from_value::<DescriptorFile>(value).unwrap(),
         catalogue
     );
 }
 
-/// A file that one of the two refuses is refused by the other: where they part, an editor accepts
-/// what the library does not. Every member of every type is tried with values of every kind.
+/// The schema and the library reject the same files: otherwise an editor would accept a file that
+/// the library rejects. Every member of every type is tested with values of every kind.
 #[test]
 fn schema_and_library_refuse_the_same() {
     let (document, validator) = (document(), validator());
@@ -205,7 +205,7 @@ fn schema_and_library_refuse_the_same() {
     assert!(tried > 1000, "only {tried} files");
 }
 
-/// A message is for the person who wrote the file: it has no name of a Rust type in it.
+/// Messages address the author of the file, so they contain no names of Rust types.
 #[test]
 fn no_message_names_a_rust_type() {
     let document = document();

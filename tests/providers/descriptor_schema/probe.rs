@@ -1,10 +1,10 @@
-//! Files with one unusual value each, made from the schema.
+//! Generates files with one unusual value each from the schema.
 
 use serde_json::{Value, json};
 
 use super::schema::{POINTER, silent};
 
-/// A server and a provider that say no more than they must.
+/// Returns a server and a provider with only the required members.
 pub(crate) fn least() -> Value {
     json!({
         "servers": [{
@@ -14,7 +14,7 @@ pub(crate) fn least() -> Value {
     })
 }
 
-/// The file in which a value of this type stands where its type belongs.
+/// Returns a file with this value in a place of its type.
 fn holding(kind: &str, value: Value) -> Value {
     let mut file = least();
     let (side, path): (&str, &[&str]) = match kind {
@@ -60,7 +60,7 @@ fn objects(document: &Value) -> impl Iterator<Item = (&String, &Value)> {
         .filter(|(_, definition)| definition["type"] == "object")
 }
 
-/// Every member of every type with values of every kind, and without the member.
+/// Returns files with every member of every type, with values of every kind and without the member.
 pub(crate) fn files(document: &Value) -> Vec<(Value, String)> {
     let probes = [
         Value::Null,
@@ -94,11 +94,11 @@ pub(crate) fn files(document: &Value) -> Vec<(Value, String)> {
             without.as_object_mut().unwrap().remove(name);
             files.push((holding(kind, without), format!("{kind} without {name}")));
             for value in probes.iter().cloned().chain(choices_of(document, property)) {
-                // Reading a file does not check pointers; validating it does.
+                // Reading a file does not check pointers; validation does.
                 if property.to_string().contains(POINTER) && value.to_string().contains('x') {
                     continue;
                 }
-                // serde also takes the members of an object in order, from an array.
+                // serde also accepts the members of an object in order, from an array.
                 if value.is_array() && is_object(document, property) {
                     continue;
                 }
@@ -124,14 +124,14 @@ fn is_object(document: &Value, property: &Value) -> bool {
     })
 }
 
-/// The members that are closed choices, with each of the values that they may have.
+/// Returns the members that are closed choices, with each of their values.
 pub(crate) fn choices() -> Vec<Value> {
     let document = super::document();
     let mut files = Vec::new();
     for (kind, definition) in objects(&document) {
         for (name, property) in definition["properties"].as_object().unwrap() {
             for value in choices_of(&document, property) {
-                // TOML has no null, so absent members are left out.
+                // TOML has no null, so absent members are omitted.
                 let mut one = silent(kind);
                 one.as_object_mut().unwrap().retain(|_, value| !value.is_null());
                 one[name] = value;
@@ -158,7 +158,7 @@ fn without_nulls(value: &mut Value) {
     }
 }
 
-/// The values of a member that is a closed choice; none for another.
+/// Returns the values of a member that is a closed choice; none for other members.
 fn choices_of(document: &Value, property: &Value) -> Vec<Value> {
     let name = property["$ref"]
         .as_str()
@@ -167,7 +167,7 @@ fn choices_of(document: &Value, property: &Value) -> Vec<Value> {
     variants.into_iter().flatten().map(value_of).collect()
 }
 
-/// A value that fits a variant, with whatever data it must have.
+/// Returns a value of a variant, with its required data.
 fn value_of(variant: &Value) -> Value {
     match variant["const"].as_str() {
         Some(name) => name.into(),

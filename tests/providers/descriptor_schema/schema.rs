@@ -1,5 +1,4 @@
-//! The JSON Schema of a descriptor file, from the types and from what they deserialise to where a
-//! file is silent.
+//! Generates the JSON Schema of a descriptor file from the types and their defaults.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +20,7 @@ const SCOPE: &str = r"^[\x21\x23-\x5b\x5d-\x7e]*$";
 /// RFC 6901.
 pub(crate) const POINTER: &str = "^(/.*)?$";
 
-/// The schema as the file holds it.
+/// Returns the schema as the file contains it.
 pub(crate) fn document(shapes: &BTreeMap<String, Shape>) -> Value {
     let mut definitions = Map::new();
     for (name, shape) in shapes.iter().filter(|(name, _)| *name != "DescriptorFile") {
@@ -129,7 +128,7 @@ fn of_type(kind: &str, attributes: &str) -> Value {
     }
 }
 
-/// A value of the type from a file that says no more than it must.
+/// Returns a value of the type from a file with only the required members.
 pub(crate) fn silent(name: &str) -> Value {
     macro_rules! silent {
         ($($kind:ident: $least:tt,)*) => {

@@ -1,5 +1,4 @@
-//! The descriptors' types, read from their source: names, documentation, and what serde is told
-//! about them.
+//! Reads the descriptors' types from their source: names, documentation and serde attributes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +8,7 @@ use syn::{
     Type,
 };
 
-/// A type that a descriptor file holds.
+/// A type in a descriptor file.
 #[derive(Debug)]
 pub(crate) enum Shape {
     Struct(Vec<Member>),
@@ -22,7 +21,7 @@ pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) about: String,
     pub(crate) attributes: String,
-    /// The type of a field or of what a variant holds; the members of a variant with names in it.
+    /// The type of a field or of a variant's data; the members of a variant with named fields.
     pub(crate) holds: Holds,
 }
 
@@ -39,7 +38,7 @@ const PUBLIC_NAMES: [(&str, &str); 2] = [
     ("ProviderDescriptor", "Provider"),
 ];
 
-/// Every type in `src/provider` that serde reads, by name.
+/// Returns every type in `src/provider` that serde reads, by name.
 pub(crate) fn shapes() -> BTreeMap<String, Shape> {
     let mut shapes = BTreeMap::new();
     let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/provider")];
@@ -57,7 +56,7 @@ pub(crate) fn shapes() -> BTreeMap<String, Shape> {
     shapes
 }
 
-/// The types of a file that serde reads and whose members have names.
+/// Reads the types of a file that serde reads and whose members have names.
 fn read(file: &syn::File, shapes: &mut BTreeMap<String, Shape>) {
     for item in &file.items {
         let (name, told) = match item {
@@ -121,7 +120,7 @@ fn variant(variant: &syn::Variant) -> Member {
     }
 }
 
-/// The attributes that have a list, without white space: what is told to serde among them.
+/// Returns the attributes with a list, without whitespace, including those for serde.
 fn attributes(attributes: &[Attribute]) -> String {
     let lists = attributes.iter().filter_map(|it| it.meta.require_list().ok());
     let text = lists.map(|list| {
@@ -134,7 +133,7 @@ fn attributes(attributes: &[Attribute]) -> String {
     text.collect::<String>().split_whitespace().collect()
 }
 
-/// The documentation as one line of plain text.
+/// Returns the documentation as one line of plain text.
 fn about(attributes: &[Attribute]) -> String {
     let mut lines = Vec::new();
     for attribute in attributes.iter().filter(|it| it.path().is_ident("doc")) {
@@ -151,7 +150,7 @@ fn about(attributes: &[Attribute]) -> String {
     plain(&lines.join(" "))
 }
 
-/// A type as it is written, without paths: `Option<Vec<String>>`.
+/// Returns a type without paths: `Option<Vec<String>>`.
 fn type_of(kind: &Type) -> String {
     let Type::Path(path) = kind else {
         panic!("a type of another form")
@@ -184,7 +183,7 @@ fn snake(name: &str) -> String {
     out
 }
 
-/// Documentation without the links: their text stays.
+/// Replaces links in documentation by their text.
 fn plain(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -195,7 +194,7 @@ fn plain(text: &str) -> String {
             rest = link;
             continue;
         };
-        // `https://[::1]` is no link, a code span or an address in brackets is.
+        // `https://[::1]` is not a link; a code span or a path in brackets is.
         let target = after.strip_prefix('(').and_then(|target| target.split_once(')'));
         match target {
             Some((_, after)) => {

@@ -1,4 +1,4 @@
-//! The tables of `docs/descriptors.md`, from the same types.
+//! Generates the tables of `docs/descriptors.md` from the same types.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use super::source::{Holds, Member, Shape};
 const BEGIN: &str = "<!-- fields of ";
 const END: &str = "<!-- end -->";
 
-/// The page with each table between its marks written anew.
+/// Returns the page with regenerated tables between its marks.
 pub(crate) fn written(page: &str, shapes: &BTreeMap<String, Shape>) -> String {
     let mut out = String::new();
     let mut rest = page;
@@ -26,7 +26,7 @@ pub(crate) fn written(page: &str, shapes: &BTreeMap<String, Shape>) -> String {
     out + rest
 }
 
-/// The names of the types that have a table.
+/// Returns the names of the types that have a table.
 pub(crate) fn tabled(page: &str) -> Vec<&str> {
     let marks = page.split(BEGIN).skip(1);
     marks

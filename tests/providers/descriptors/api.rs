@@ -1,12 +1,12 @@
-//! What a service wants of every request to its API.
+//! Additional headers and parameters of API requests.
 
 use valetkey::provider::DescriptorFile;
 use valetkey::{ConsentOptions, Resolver};
 
 use super::walk::{PLAIN, Walk, file, pairs};
 
-/// What the service wants in every request comes with each of them, and a header of the caller's
-/// own stays as it is.
+/// Every API request has the service's headers and parameters, and the caller's own headers are
+/// unchanged.
 #[test]
 fn every_request_to_the_api_has_what_the_service_wants() {
     let file = file(
@@ -46,9 +46,9 @@ fn every_request_to_the_api_has_what_the_service_wants() {
         assert_eq!(seen.headers["authorization"], "Bearer at-1", "{address}");
         assert!(!seen.headers.contains_key("x-gone"), "{address}");
     }
-    // The token requests are none of the API's.
+    // Token requests are not API requests.
     assert!(!walk.seen(0).headers.contains_key("x-version"));
-    // Without a list of hosts the token goes below the API's base, and nowhere else.
+    // Without a list of hosts, the token is sent only below the API's base.
     for (address, allowed) in [
         ("https://api.test/v1/x", true),
         ("https://api.test/v10", false),

@@ -1,4 +1,4 @@
-//! What a server wants to be asked, and how it answers: consents, codes, tokens, refreshes.
+//! Deviations in requests to a server and in its answers: consents, codes, tokens, refreshes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -86,8 +86,8 @@ fn an_expiry_may_be_a_time_and_another_token_type_may_be_allowed() {
     }
 }
 
-/// The descriptor names the member, so a value that cannot be read is not taken for none: the token
-/// would be used for ever.
+/// The descriptor names the member, so an unreadable value does not count as absent: the token
+/// would be used forever.
 #[test]
 fn an_expiry_that_cannot_be_read_is_a_short_one() {
     let short = Some(Duration::from_secs(300));
@@ -96,7 +96,7 @@ fn an_expiry_that_cannot_be_read_is_a_short_one() {
         ("rfc3339", "\"tomorrow\"", short, default),
         ("rfc3339", "\"2026-11-22T17:00:00\"", short, default),
         ("rfc3339", "1795366800", short, default),
-        // It has ended already, by the answer's own date.
+        // It is in the past, by the answer's own date.
         ("rfc3339", "\"2026-11-22T15:00:00Z\"", short, default),
         ("unix_seconds", "\"2026-11-22T17:00:00Z\"", short, default),
         ("unix_seconds", "1", short, default),
@@ -151,7 +151,7 @@ fn values_of_callback_and_answer_fill_urls() {
     let request = http::Request::get("/things").body(Vec::new()).unwrap();
     resolver.send(&walk.alice, "acme", request).unwrap();
     assert_eq!(walk.seen(1).url.as_str(), "https://na1.acme.test/v1/r_42/things");
-    // The refresh goes where the tokens came from.
+    // The refresh is sent to the server that issued the tokens.
     walk.clock.advance(Duration::from_secs(4000));
     resolver.resolve(&walk.alice, "acme").unwrap();
     assert_eq!(walk.seen(2).url.as_str(), "https://eu.as.test/token");
@@ -165,7 +165,7 @@ fn values_of_callback_and_answer_fill_urls() {
         error.to_string(),
         "the parameter \"dc\" does not have an allowed value"
     );
-    // It was refused before the code left: the genuine callback still works.
+    // The callback was rejected before the code was sent: the genuine callback still works.
     walk.complete(&consent, "code=c&realmId=r").unwrap();
 }
 
@@ -316,8 +316,8 @@ fn typed_parameters_with_pattern_prefix_suffix_and_alternatives() {
     }
 }
 
-/// A refresh without an access token is no success, unless the descriptor says that the old one
-/// lives on.
+/// A refresh without an access token fails, unless the descriptor says that the old token remains
+/// valid.
 #[test]
 fn only_where_the_descriptor_says_so_the_old_token_lives_on() {
     for (says, answer, taken) in [
@@ -351,7 +351,7 @@ fn only_where_the_descriptor_says_so_the_old_token_lives_on() {
     }
 }
 
-/// A value of the connection is text: what looks like a placeholder in it is sent as it stands.
+/// A value of the connection is text: a placeholder in it is sent literally.
 #[test]
 fn a_value_of_a_connection_is_not_a_template() {
     let file = file(

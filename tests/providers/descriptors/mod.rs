@@ -1,5 +1,5 @@
-//! Services that the catalogue does not have, from a configuration file: every deviation that a
-//! descriptor can express, walked against a server that insists on it.
+//! Services that the catalog does not contain, from a configuration file: every deviation that a
+//! descriptor can express, tested against a server that requires it.
 
 mod api;
 mod exchange;

@@ -1,4 +1,4 @@
-//! A host with one service of a descriptor file, and a server that writes down what it is asked.
+//! A host with one service of a descriptor file, and a server that records its requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use crate::support::world::{REDIRECT, person, response};
 
 type Answer = Arc<dyn Fn(&Seen) -> String + Send + Sync>;
 
-/// A request as the server saw it.
+/// A request as the server received it.
 #[derive(Clone)]
 pub(crate) struct Seen {
     pub(crate) method: Method,

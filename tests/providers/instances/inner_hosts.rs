@@ -2,8 +2,7 @@
 
 use super::*;
 
-/// A person's word never makes this library ask a host inside the network, and neither does a
-/// server's.
+/// Neither a user nor a server can make this library contact a host inside the network.
 #[test]
 fn hosts_inside_a_network_are_not_asked() {
     let inside = [
@@ -24,14 +23,14 @@ fn hosts_inside_a_network_are_not_asked() {
     ];
     for host_name in inside {
         let base = format!("https://{host_name}");
-        // The endpoints are fixed, and the account and the API are where the value says.
+        // The endpoints are fixed; the value determines the account endpoint and the API.
         let host = Host::new("fixed", &[]);
         let error = host
             .connections
             .start(&host.alice, "fixed", options(Some(&base)))
             .unwrap_err();
         assert!(is_internal(&error), "{base}: {error}");
-        // A wildcard does not name it.
+        // A wildcard does not permit it.
         let wide = Host::new("by-base", &["https://*.own.test"]);
         assert!(
             wide.connections
@@ -39,7 +38,7 @@ fn hosts_inside_a_network_are_not_asked() {
                 .is_err(),
             "{base}"
         );
-        // The very base URL does.
+        // The exact base URL does.
         let named = Host::new("by-base", &[&base]);
         named
             .connect("by-base", Some(&base))
@@ -62,7 +61,7 @@ fn hosts_inside_a_network_are_not_asked() {
             .unwrap_err();
         assert!(is_internal(&error), "{base}: {error}");
     }
-    // Notations that a URL parser would rewrite are not base URLs at all.
+    // Notations that a URL parser would rewrite are not base URLs.
     for base in [
         "https://2130706433",
         "https://0x7f.1",
@@ -94,7 +93,7 @@ fn hosts_inside_a_network_are_not_asked() {
             .unwrap_err();
         assert!(is_internal(&error), "{word}: {error}");
     }
-    // The token answer names one: the account is not asked for there.
+    // The token answer names one: the account request is not sent there.
     for said in ["https://169.254.169.254", "https://localhost"] {
         let host = Host::saying("by-answer", &[], said);
         let error = host.connect("by-answer", None).unwrap_err();

@@ -1,4 +1,4 @@
-//! A client secret is for the instances at which the client is registered, and for no other.
+//! A client secret is sent only to instances at which the client is registered.
 
 mod inner_hosts;
 
@@ -19,7 +19,7 @@ use crate::support::world::{REDIRECT, person, response};
 
 const SECRET: &str = "the-secret";
 
-/// A server in which every address, that of the API included, comes from a value; in four ways.
+/// A server in which a value determines every address, including that of the API; in four ways.
 const FILE: &str = r#"{
   "servers": [
     { "id": "by-base", "authorization_endpoint": "{site}/authorize", "token_endpoint": "{site}/token",
@@ -68,9 +68,9 @@ struct Host {
     connections: Connections,
     vault: Arc<SealedVault>,
     clock: ManualClock,
-    /// The addresses that were asked, in order.
+    /// The contacted addresses, in order.
     asked: Arc<Mutex<Vec<String>>>,
-    /// What the token answer says of the site.
+    /// The site in the token answer.
     said: &'static str,
     alice: ActingUser,
 }
@@ -97,7 +97,7 @@ impl Host {
         }
     }
 
-    /// The process starts again with another list.
+    /// Restarts the process with another list.
     fn restart(&mut self, server: &str, registered: &[&str]) {
         let vault = Arc::clone(&self.vault);
         self.connections =
@@ -176,8 +176,8 @@ fn is_internal(error: &Error) -> bool {
     matches!(error, Error::Parameter(parameter) if parameter.problem().contains("a host that is not public"))
 }
 
-/// Whatever way the value makes the host, a consent begins only at an instance that the client is
-/// registered at.
+/// However the value determines the host, a consent starts only at an instance at which the client
+/// is registered.
 #[test]
 fn a_consent_begins_at_registered_instances_alone() {
     let own = "https://own.test";
@@ -268,7 +268,7 @@ fn a_consent_begins_at_registered_instances_alone() {
         ("by-refresh", &[own], Some(own), true),
         ("by-revocation", &[], Some("https://evil.test"), false),
         ("by-revocation", &[own], Some(own), true),
-        // The token answer fills the value; a value that was passed in is not the answer's.
+        // The token answer provides the value; a value that was passed in does not count.
         ("by-answer", &[], None, true),
         ("by-answer", &[], Some("https://evil.test"), false),
         ("by-list", &[], Some("eu"), true),
@@ -286,13 +286,13 @@ fn a_consent_begins_at_registered_instances_alone() {
             assert!(is_not_registered(&error), "{context}");
         }
         assert_eq!(host.asked(), Vec::<String>::new(), "{context}");
-        // A link to a consent is refused like the consent itself.
+        // Preparing a consent link is refused like starting the consent.
         let prepared = host.connections.prepare(&host.alice, server, options(site));
         assert_eq!(prepared.is_ok(), taken, "{context}");
     }
 }
 
-/// A list that has changed since the consent began, or since the tokens were stored, stops each
+/// A list that has changed since the consent started, or since the tokens were stored, stops each
 /// later step.
 #[test]
 fn every_step_that_sends_a_secret_asks_the_list() {
@@ -340,7 +340,7 @@ fn every_step_that_sends_a_secret_asks_the_list() {
     }
 }
 
-/// With the right list each step goes to the instance, and only there.
+/// With the correct list, each step contacts the instance, and only that.
 #[test]
 fn each_step_goes_to_the_registered_instance() {
     let host = Host::new("by-base", &["https://own.test/lab"]);
@@ -357,8 +357,7 @@ fn each_step_goes_to_the_registered_instance() {
     );
 }
 
-/// A value that the server has said stays the server's when the connection is renewed, by a link as
-/// well.
+/// A value that the server provided is kept when the connection is renewed, including by a link.
 #[test]
 fn a_connection_is_renewed_at_the_instance_that_its_server_named() {
     let host = Host::new("by-answer", &[]);

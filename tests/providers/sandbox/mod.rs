@@ -1,5 +1,5 @@
-//! The sandbox, walked through by hand-built requests: what it calls granted, live and dead must
-//! hold before anything else is tested against it.
+//! Tests the sandbox with hand-built requests: its notions of granted, live and dead must be
+//! correct before anything else is tested against it.
 
 mod refresh_tokens;
 mod shapes;
@@ -21,7 +21,7 @@ const REDIRECT: &str = "https://host.test/callback";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// A client that knows the protocol and nothing of the library under test.
+/// A client that knows the protocol, but not the library under test.
 struct Client {
     sandbox: Sandbox,
     clock: ManualClock,
@@ -50,7 +50,7 @@ impl Client {
         self.authorization_url_with(&[])
     }
 
-    /// The usual request, with some parameters set otherwise; an empty value leaves one out.
+    /// Returns the usual request with some parameters changed; an empty value omits one.
     fn authorization_url_with(&self, other: &[(&str, &str)]) -> Url {
         let client_id = self.sandbox.client_id();
         let mut url = self.sandbox.base_url().join("/authorize").unwrap();
@@ -360,7 +360,7 @@ fn the_client_proves_itself_in_one_way_only() {
             let code = client.code("ada");
             let form = [form, &exchange_form(&code)].concat();
             let answer = client.post_as_is("/token", &form, authorization);
-            // `client_id` in the body besides does no harm where Basic is wanted.
+            // An additional `client_id` in the body is harmless with Basic.
             let harmless =
                 wanted == ClientAuthentication::Basic && used == ClientAuthentication::BasicWithClientId;
             if used == wanted || harmless {

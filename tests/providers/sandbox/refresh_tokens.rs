@@ -1,4 +1,4 @@
-//! What the sandbox does with refresh tokens, by its rotation class.
+//! The sandbox's handling of refresh tokens, by rotation class.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The shapes of answers, and where the sandbox can be reached.
+//! The formats of answers, and the addresses of the sandbox.
 
 use super::*;
 
@@ -68,7 +68,7 @@ fn refusals_take_the_shapes_of_real_servers() {
     assert_eq!(marked["error"], "invalid_grant");
     assert!(marked["error_description"].as_str().unwrap().contains("m4rker"));
 
-    // An outage does nothing: what was alive before is alive after.
+    // An outage changes nothing: tokens that were live before are live after it.
     let live = client.tokens("ada");
     client
         .sandbox
@@ -198,7 +198,7 @@ fn the_same_sandbox_is_served_over_loopback() {
     assert_eq!(client.sandbox.count("/authorize"), 1);
 }
 
-/// What an example needs to put the sandbox behind a real server.
+/// Serves one request of an example that puts the sandbox behind a real server.
 fn serve_one(sandbox: &Sandbox, server: &tiny_http::Server) {
     let mut received = server.recv().unwrap();
     let url = sandbox.base_url().join(received.url()).unwrap();

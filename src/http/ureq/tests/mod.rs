@@ -12,7 +12,7 @@ use url::Url;
 
 use super::*;
 
-/// Serves one connection, and gives what was asked.
+/// Serves one connection; the thread returns the request.
 fn serve(answer: impl FnOnce(&mut TcpStream) + Send + 'static) -> (Url, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/token?p=1", listener.local_addr().unwrap());
@@ -25,7 +25,7 @@ fn serve(answer: impl FnOnce(&mut TcpStream) + Send + 'static) -> (Url, JoinHand
     (Url::parse(&url).unwrap(), server)
 }
 
-/// Head and as much body as the head announces.
+/// Reads the head, and as much of a body as the head announces.
 fn read_request(stream: &mut TcpStream) -> String {
     let mut asked = String::new();
     let mut byte = [0];
@@ -95,7 +95,7 @@ fn a_get_has_no_body() {
     );
 }
 
-// A server may wait for a body that it is not told to be empty.
+// A server may wait for a body unless the request declares it empty.
 #[test]
 fn an_empty_body_is_announced_where_a_body_is_expected() {
     for (method, announced) in [
@@ -132,7 +132,7 @@ fn an_answer_with_too_many_headers_is_told_apart_from_a_broken_one() {
                 .map(|number| format!("x-{number}: {value}\r\n"))
                 .collect();
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{headers}\r\n");
-            // May fail once the client has given up.
+            // This may fail once the client has given up.
             let _ = stream.write_all(head.as_bytes());
         });
         assert_eq!(send(post(&url)).map(|answer| answer.status.as_u16()), expected);
@@ -200,7 +200,8 @@ fn promise_22_an_answer_that_drips_ends_in_time() {
         stream
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
             .unwrap();
-        // Until the client has hung up: each byte comes well within the time for a single read.
+        // Writes until the client hangs up: each byte arrives well within the limit of a single
+        // read.
         while stream.write_all(b"x").is_ok() {
             thread::sleep(Duration::from_millis(5));
         }
@@ -216,7 +217,7 @@ fn promise_22_an_answer_that_drips_ends_in_time() {
 #[test]
 fn a_server_that_says_nothing_times_out() {
     let (url, server) = serve(|stream| {
-        // Comes back when the client has hung up.
+        // Returns when the client has hung up.
         drop(stream.read(&mut [0]));
     });
     let mut request = post(&url);
@@ -237,7 +238,7 @@ fn a_stream_that_stands_still_times_out_long_before_the_whole_is_over() {
         stream
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc")
             .unwrap();
-        // Comes back when the client has hung up.
+        // Returns when the client has hung up.
         drop(stream.read(&mut [0]));
     });
     let mut request = post(&url);
@@ -322,7 +323,8 @@ fn a_failed_handshake_is_unsent() {
             let (mut stream, _) = listener.accept().unwrap();
             let mut hello = [0; 5];
             stream.read_exact(&mut hello).unwrap();
-            // May fail once the client has given up; what it sees is all that counts.
+            // This may fail once the client has given up; the test checks only what the client
+            // sees.
             drop(stream.write_all(answer));
         });
         assert_eq!(

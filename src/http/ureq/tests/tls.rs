@@ -44,8 +44,8 @@ impl Authority {
     }
 }
 
-/// Serves one connection over TLS. Gives what was asked; nothing if the client did not take the
-/// certificate.
+/// Serves one connection over TLS. The thread returns the request, or an empty string if the client
+/// rejected the certificate.
 fn serve_tls(config: Arc<ServerConfig>) -> (u16, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -137,8 +137,8 @@ fn roots_are_certificates_in_pem_and_several_can_be_added() {
     }
 }
 
-/// A proxy that answers one CONNECT with this status, and carries bytes if it is 200. Gives the
-/// request's head.
+/// Runs a proxy that answers one CONNECT with this status, and forwards bytes if it is 200. Returns
+/// the head of the request.
 fn proxy(status: u16) -> (u16, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -153,7 +153,7 @@ fn proxy(status: u16) -> (u16, mpsc::Receiver<String>) {
         if status != 200 {
             return;
         }
-        // The name is the proxy's to resolve: it does not exist elsewhere.
+        // Only the proxy resolves this name: it does not exist elsewhere.
         let port = target.rsplit(':').next().unwrap().parse::<u16>().unwrap();
         let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
         let (mut up, mut down) = (client.try_clone().unwrap(), server.try_clone().unwrap());
@@ -271,6 +271,6 @@ fn a_child_reads_the_proxy_from_its_environment() {
         }
         Err(error) => assert_eq!((error.rule(), expected.as_str()), ("proxy", "refused")),
     }
-    // A client that was not told to look there does not.
+    // A client that was not configured to read the environment does not read it.
     assert!(format!("{:?}", UreqClient::new()).contains("proxy: None"));
 }

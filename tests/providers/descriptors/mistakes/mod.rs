@@ -1,4 +1,4 @@
-//! What is wrong in a file is named.
+//! Each mistake in a file is named.
 
 mod sentences;
 
@@ -118,7 +118,7 @@ fn a_mistake_in_a_file_is_named_with_what_is_allowed() {
     }
 }
 
-/// Braces, dollars and bars that mean themselves are taken.
+/// Literal braces, dollars and bars are accepted.
 #[test]
 fn braces_and_dollars_that_mean_themselves_are_accepted() {
     for (server, provider) in [

@@ -1,8 +1,8 @@
-//! Each mistake in a descriptor has a sentence of its own.
+//! Each mistake in a descriptor has a specific message.
 
 use super::*;
 
-/// Each cause has a sentence of its own, which names what to look at.
+/// Each cause has a specific message, which names the value to correct.
 #[test]
 fn each_cause_has_its_own_sentence() {
     let rule = |rule: &str| format!(r#""parameters":[{rule}]"#);
@@ -272,7 +272,7 @@ fn each_cause_has_its_own_sentence() {
             "api_hosts",
             &["\"${name}\""],
         ),
-        // A value that is sent.
+        // An added value.
         (
             r#""token_parameters":{"a":"${shop}"}"#.into(),
             "",
@@ -333,7 +333,7 @@ fn each_cause_has_its_own_sentence() {
             "authorization_parameters",
             &["\"${name}\""],
         ),
-        // The rest.
+        // Other mistakes.
         (
             r#""scope_separator":"%20""#.into(),
             "",
