@@ -1,4 +1,4 @@
-//! Why a request is refused.
+//! Refusals of requests.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::provider::InvalidParameter;
 use crate::random::RandomUnavailable;
 use crate::vault::VaultError;
 
-/// Why a request is refused, in closed words: never the caller's, never a server's.
+/// A refusal of a request. Its text is fixed: it never repeats input of the caller or of a server.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
@@ -21,18 +21,18 @@ pub(super) struct Refusal {
     pub(super) allow: Option<&'static [Method]>,
     pub(super) retry_after: Option<Duration>,
     pub(super) sign_in: Option<Box<SignIn>>,
-    /// What of a form can be corrected.
+    /// The mistake in a form that the user can correct.
     pub(super) mistake: Option<Box<Mistake>>,
 }
 
-/// Where a browser signs in, and how it comes back.
+/// The sign-in page for a browser, and the parameter for the way back.
 #[derive(Debug, Clone)]
 pub(super) struct SignIn {
     pub(super) address: String,
     pub(super) return_parameter: String,
 }
 
-/// A mistake in a form that its page can show beside the field.
+/// A mistake in a form, which the page shows beside the field.
 #[derive(Debug, Clone)]
 pub(super) enum Mistake {
     Label(InvalidValue),
@@ -65,8 +65,8 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "outside_mount", text)
     }
 
-    /// A page under another address than that of the mount, such as `localhost` in place of
-    /// `127.0.0.1`, or of another site.
+    /// Returns the refusal of a page at another address than that of the mount, such as `localhost`
+    /// in place of `127.0.0.1`, or of another site.
     pub(super) fn foreign_origin(origin: &str, base: &str) -> Self {
         let text =
             format!("The request was made from another address. Open {origin}{base}/ and try it there.");
@@ -92,8 +92,8 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", text)
     }
 
-    /// A consent that is unknown, used, expired, somebody else's or another browser's: one answer
-    /// for all.
+    /// Returns the refusal of a consent that is unknown, used, expired, or belongs to another user
+    /// or browser. All cases look the same.
     pub(super) fn invalid_grant() -> Self {
         let text = "This consent is not valid here, or not valid any more. Start again.";
         Self::new(StatusCode::BAD_REQUEST, "invalid_grant", text)
@@ -103,7 +103,7 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "access_denied", "Access was declined.")
     }
 
-    /// The same code came before, and is being exchanged.
+    /// Returns the refusal of a repeated code that is still being exchanged.
     pub(super) fn being_completed(again: Duration) -> Self {
         let text = "This consent is being completed. Ask again.";
         Self {
@@ -112,7 +112,7 @@ impl Refusal {
         }
     }
 
-    /// A label that cannot be one.
+    /// Returns the refusal of an invalid label.
     pub(super) fn label(error: InvalidValue) -> Self {
         Self {
             mistake: Some(Box::new(Mistake::Label(error))),
@@ -160,7 +160,7 @@ impl Refusal {
     }
 }
 
-/// What is wrong with a value, as a sentence of its own.
+/// Returns the error of a value as a complete sentence.
 fn sentence(error: &InvalidValue) -> String {
     let text = error.to_string();
     let mut letters = text.chars();

@@ -9,7 +9,7 @@ use super::mount::Mount;
 use crate::connections::Connections;
 use crate::model::Timestamp;
 
-/// What a gateway is made of.
+/// The parts of a gateway.
 #[derive(Clone)]
 pub(super) struct Inner {
     pub(super) connections: Connections,
@@ -21,7 +21,7 @@ pub(super) struct Inner {
     pub(super) max_body: usize,
     pub(super) page_size: usize,
     pub(super) openapi: Vec<u8>,
-    /// Whether a request has arrived below the mount yet.
+    /// True once a request has arrived below the mount.
     pub(super) reached: Arc<AtomicBool>,
 }
 
@@ -36,7 +36,7 @@ impl Inner {
         self.connections.now()
     }
 
-    /// An address of the gateway's own.
+    /// Returns the address of a path within the gateway.
     pub(super) fn path(&self, path: &str) -> String {
         format!("{}{path}", self.mount.base_path())
     }

@@ -1,16 +1,16 @@
-//! Points in time as people and programs read them.
+//! Formats points in time for users and programs.
 
 use std::time::Duration;
 
 use crate::model::{Civil, Timestamp};
 
-/// A point in time, as [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339) in UTC.
+/// Formats a point in time as [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339) in UTC.
 pub(super) fn rfc3339(time: Timestamp) -> String {
     let [year, month, day, hour, minute, second] = civil(time);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// The same for people: `1 March 2026, 14:05 UTC`.
+/// Formats a point in time for users: `1 March 2026, 14:05 UTC`.
 pub(super) fn full(time: Timestamp) -> String {
     const MONTHS: [&str; 12] = [
         "January",
@@ -33,7 +33,7 @@ pub(super) fn full(time: Timestamp) -> String {
     format!("{day} {} {year}, {hour:02}:{minute:02} UTC", name.unwrap_or(&"?"))
 }
 
-/// The hour and minute alone if it is the same day, in UTC.
+/// Formats a point in time as hour and minute alone if it is on the same day in UTC.
 pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
     let [.., hour, minute, _] = civil(time);
     if civil(time)[..3] == civil(now)[..3] {
@@ -43,7 +43,7 @@ pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// Returns how long ago.
+/// Formats the time since `at`.
 pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
     let passed = now.saturating_since(time);
     if passed < Duration::from_secs(60) {
@@ -53,7 +53,7 @@ pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// A length of time in its largest unit.
+/// Formats a length of time in its largest unit.
 pub(super) fn span(length: Duration) -> String {
     let seconds = length.as_secs();
     match seconds {
@@ -66,8 +66,8 @@ pub(super) fn span(length: Duration) -> String {
     }
 }
 
-/// Year, month, day, hour, minute and second in UTC. Years stay within four digits: what a provider
-/// says of the year 40,000 is shown as the end of 9999.
+/// Returns year, month, day, hour, minute and second in UTC. Years have at most four digits: a year
+/// 40,000 from a provider is shown as the end of 9999.
 fn civil(time: Timestamp) -> [i64; 6] {
     let seconds = (time.as_unix_millis().div_euclid(1_000)).clamp(-62_135_596_800, 253_402_300_799);
     let civil = Civil::from_unix_seconds(seconds);

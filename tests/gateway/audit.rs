@@ -1,5 +1,4 @@
-//! The audit over HTTP: who reads what of it, page by page, and what the page of a connection
-//! tells.
+//! The audit over HTTP: access, paging, and the history on a connection's page.
 
 use std::sync::Arc;
 
@@ -37,7 +36,7 @@ fn users(page: &Value) -> std::collections::BTreeSet<&str> {
         .collect()
 }
 
-/// That a token was handed out to somebody of acme's.
+/// Returns a record of one token use by a user of acme.
 fn handout(connection: ConnectionId, user: &str, purpose: &str, second: i64) -> TokenUse {
     TokenUse {
         tenant: TenantId::new("acme").unwrap(),
@@ -82,7 +81,7 @@ fn a_person_reads_what_concerns_them_and_an_operator_all_of_the_tenants() {
             .iter()
             .all(|entry| entry["connection"] == own.to_string())
     );
-    // A shared connection is in everybody's reach; what others did with it is not.
+    // All users can see a workspace connection, but not the uses by others.
     assert!(entries(&read(&site, ALICE, &format!("?connection={shared}"))).is_empty());
     assert!(!entries(&read(&site, OLGA, &format!("?connection={shared}"))).is_empty());
 
@@ -227,8 +226,8 @@ fn an_audit_that_cannot_be_read_is_an_error_without_detail() {
     let api = site.send(program(ALICE, Method::GET, "/v1/audit"));
     assert_eq!(api.status(), 503);
     assert_eq!(json(&api)["error"], "temporarily_unavailable", "{}", text(&api));
-    // On the page of a connection only its past is missing, and is not called empty: access can
-    // still be ended there.
+    // The page of a connection says that its history cannot be read, not that it is empty. Access
+    // can still be ended there.
     assert_eq!(page.status(), 200);
     let html = text(&page);
     assert!(html.contains("This cannot be read right now."), "{html}");

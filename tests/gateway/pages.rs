@@ -1,4 +1,4 @@
-//! The pages: headers, escaping, states, length; and that nothing of what is secret stands on one.
+//! The pages: headers, escaping, states, length, and the absence of secrets.
 
 use std::sync::Arc;
 
@@ -101,7 +101,7 @@ const HOSTILE: [&str; 6] = [
     "</title><svg/onload=alert(1)>&lt;",
 ];
 
-/// The text outside tags and the attribute names of a page, as a strict reader finds them.
+/// Returns the text outside tags and the attribute names of a page, as a strict parser finds them.
 fn tags(html: &str) -> Vec<&str> {
     html.split('<')
         .skip(1)
@@ -197,7 +197,7 @@ fn what_people_and_providers_write_stays_text_everywhere() {
             for tag in tags(html) {
                 let name = tag.split([' ', '\n', '/']).next().unwrap();
                 assert!(!matches!(name, "img" | "svg/onload=alert(1)"), "{path}: {tag}");
-                // An attribute's value is quoted, and no quotation mark of theirs is in it.
+                // Attribute values are quoted, and no quotation mark of an input ends one.
                 let outside: String = tag.split('"').step_by(2).collect();
                 assert!(
                     !outside.contains("alert(1)") && !handles_events(&outside),
@@ -243,8 +243,8 @@ fn ten_thousand_connections_are_paged_through_without_gap_or_repetition() {
             .map(|after| format!("/v1/connections?limit=200&after={after}"));
     }
     assert_eq!(seen.len(), 10_000);
-    // A page by key costs the same at the end as at the beginning; by offset it would cost more and
-    // more.
+    // Paging by key costs the same at the end as at the beginning; paging by offset would cost more
+    // with each page.
     let (least, most) = (reads.iter().min().unwrap(), reads.iter().max().unwrap());
     assert!(*least > 200 && *most < 2 * *least, "{reads:?}");
 
@@ -306,7 +306,7 @@ fn revoking_says_what_will_happen_and_what_did() {
     let confirm = olga.get(&format!("/connections/{id}/revoke"));
     assert!(text(&confirm).contains("These end with it") && text(&confirm).contains("ada@example.test, bob"));
     assert!(!text(&confirm).contains("grace@example.test"));
-    // A user is told of what is theirs to see.
+    // Users see the entries that concern them.
     let own = site.tab(ALICE).get(&format!("/connections/{id}/revoke"));
     assert!(!text(&own).contains("bob"));
     assert_eq!(
@@ -316,7 +316,7 @@ fn revoking_says_what_will_happen_and_what_did() {
     site.http.on("/revoke").next(Fault::Timeout);
     let revoked = olga.post(&format!("/connections/{id}/revoke"), &[]);
     assert!(text(&revoked).contains("Not confirmed there"));
-    // While they are kept for the next attempt, nobody is told that they are erased.
+    // While tokens are kept for the next attempt, the page does not claim that they are erased.
     assert!(
         text(&revoked).contains("Nobody can use the tokens any more") && !text(&revoked).contains("Erased")
     );

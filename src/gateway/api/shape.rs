@@ -1,4 +1,5 @@
-//! The JSON shapes. What is not named here is not told: no token, no endpoint, no client.
+//! The JSON shapes. Fields that are not listed here, such as tokens, endpoints and clients, never
+//! leave the gateway.
 
 use serde::Serialize;
 
@@ -94,7 +95,7 @@ pub(super) struct ConnectionJson {
     account_verified: bool,
     granted_scopes: Vec<String>,
     missing_scopes: Vec<String>,
-    /// Equal for those that use one grant.
+    /// Equal for connections that share one grant.
     grant: String,
     health: HealthJson,
     refreshable: bool,

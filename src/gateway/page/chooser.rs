@@ -1,4 +1,4 @@
-//! `GET /connect`: which service, for whom; and what follows.
+//! The page `GET /connect`, where a service and its owner are chosen, and the pages that follow it.
 
 use askama::Template;
 use http::{Response, StatusCode};
@@ -21,8 +21,8 @@ struct ChooserPage {
     form: ForWhom,
 }
 
-/// The page between a form and the provider: a form may lead to the gateway alone, a page may lead
-/// on.
+/// The page between a form and the provider. The content security policy lets a form lead to the
+/// gateway alone, but a page may lead on.
 #[derive(Template)]
 #[template(path = "departure.html")]
 struct DeparturePage {

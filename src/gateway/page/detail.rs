@@ -1,4 +1,4 @@
-//! `GET /connections/{id}`: one connection, and what can be done with it.
+//! The page `GET /connections/{id}`: one connection and its actions.
 
 use askama::Template;
 use http::StatusCode;
@@ -21,11 +21,11 @@ struct DetailPage {
     expires: Option<Moment>,
     last_failure: Option<(String, Option<Moment>)>,
     notice: Option<&'static str>,
-    /// The other services that came with the same consent.
+    /// The other services of the same consent.
     sharing: Vec<(String, String)>,
-    /// The services that could come in addition.
+    /// The services that can be added.
     others: Vec<Card>,
-    /// None: it could not be read. The connection can be revoked all the same.
+    /// `None` if it could not be read. The connection can be revoked nevertheless.
     trail: Option<Trail>,
 }
 
@@ -50,7 +50,7 @@ impl Inner {
                 let at = health.failed_at.map(|at| Moment::new(at, now));
                 (failure.to_string(), at)
             }),
-            // An old address must not say of a connection that has ended since that it works.
+            // An old address must not claim that a connection works if it has ended since.
             notice: notice(incoming.query("done")).filter(|_| connection.status == Status::Active),
             sharing: sharing
                 .iter()
@@ -61,7 +61,7 @@ impl Inner {
         })
     }
 
-    /// `POST /connections/{id}/refresh`.
+    /// Handles `POST /connections/{id}/refresh`.
     pub(in crate::gateway) fn refresh_by_form(
         &self,
         caller: &Caller,
@@ -71,7 +71,7 @@ impl Inner {
         let id = connection_id(id)?;
         match self.connections.refresh(caller.principal(), id) {
             Ok(_) => answer::see_other(&self.path(&format!("/connections/{id}?done=renewed"))),
-            // What stands in the way is written on the connection's own page.
+            // The connection's own page names the obstacle.
             Err(error) if error.consent_required().is_some() || error.is_retryable() => {
                 self.detail_page(caller, incoming, &id.to_string())
             }
@@ -79,7 +79,7 @@ impl Inner {
         }
     }
 
-    /// `POST /connections/{id}/default`.
+    /// Handles `POST /connections/{id}/default`.
     pub(in crate::gateway) fn default_by_form(&self, caller: &Caller, id: &str) -> Answer {
         let id = connection_id(id)?;
         self.connections.set_default(caller.principal(), id)?;

@@ -1,4 +1,4 @@
-//! The page: rendered here, escaped by the template library, usable without script.
+//! Renders the pages. The template library escapes all values; the pages work without script.
 
 mod choice;
 mod chooser;
@@ -26,7 +26,7 @@ use view::Shell;
 
 pub(super) use outcome::{link_expired, link_refused};
 
-/// `GET /assets/{name}`: the style sheet, the script and the icon, for everybody.
+/// Answers `GET /assets/{name}`: the style sheet, the script and the icon, for all callers.
 pub(super) fn asset(name: &str) -> Answer {
     match name {
         "gateway.css" => Ok(answer::asset(
@@ -42,7 +42,7 @@ pub(super) fn asset(name: &str) -> Answer {
     }
 }
 
-/// What the name of a notice stands for. The address bears the name alone.
+/// Returns the text of a notice. The address carries only its name.
 pub(super) fn notice(name: Option<&str>) -> Option<&'static str> {
     match name? {
         "connected" => Some("Connected. Agents can now act with this account for its owner."),
@@ -53,7 +53,7 @@ pub(super) fn notice(name: Option<&str>) -> Option<&'static str> {
 }
 
 impl Inner {
-    /// Renders a page for a caller, with a token for its forms.
+    /// Renders a page for a caller, with a CSRF token for its forms.
     fn show<T: Template>(
         &self,
         caller: &Caller,
@@ -63,14 +63,13 @@ impl Inner {
     ) -> Answer {
         let csrf = Csrf::of(self.cookies(), &incoming.head.headers)?;
         let shell = Shell::new(self, Some(caller), csrf.token(caller, self.now()));
-        // Rendering into a string fails only if a template does; ours do not.
+        // Rendering into a string fails only if a template does, and these do not.
         let html = page(shell).render().map_err(|_| Refusal::internal())?;
         let cookie = csrf.fresh().and_then(|secret| self.cookies().keep_csrf(secret));
         Ok(answer::with_cookie(answer::html(status, html), cookie))
     }
 
-    /// The page for a request that is refused. It names the caller, if one is known, and holds no
-    /// form.
+    /// Renders the page for a refused request. It names the caller, if known, and contains no form.
     pub(super) fn refusal_page(&self, refusal: &Refusal, caller: Option<&Caller>) -> Response<Vec<u8>> {
         let title = match refusal.status {
             StatusCode::UNAUTHORIZED => "Sign in first",

@@ -1,4 +1,4 @@
-//! How a consent ended, where it did not end well; and refusals.
+//! The pages for consents that ended without a connection, and for refusals.
 
 use askama::Template;
 use http::StatusCode;
@@ -16,9 +16,9 @@ struct OutcomePage {
     shell: Shell,
     title: &'static str,
     text: String,
-    /// The service to be tried again.
+    /// The service to try again.
     provider: Option<(String, String)>,
-    /// Where other values can be entered.
+    /// The address of the page for other values.
     values: Option<String>,
 }
 
@@ -30,7 +30,8 @@ pub(super) struct RefusalPage {
     pub(super) text: String,
 }
 
-/// A one-time link that opens nothing for this caller: unknown and somebody else's read the same.
+/// Returns the refusal of a one-time link that this caller cannot use. Unknown links and those of
+/// other users look the same.
 pub(in crate::gateway) fn link_refused() -> Refusal {
     let mut refusal = Refusal::not_found();
     refusal.text =
@@ -40,7 +41,7 @@ pub(in crate::gateway) fn link_refused() -> Refusal {
     refusal
 }
 
-/// A one-time link of this caller that nobody opened in time.
+/// Returns the refusal of this caller's one-time link that expired unused.
 pub(in crate::gateway) fn link_expired() -> Refusal {
     let mut refusal = Refusal::not_found();
     refusal.text =
@@ -48,14 +49,14 @@ pub(in crate::gateway) fn link_expired() -> Refusal {
     refusal
 }
 
-/// What a person can do next.
+/// The next step that the page offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// Begin again as before.
+    /// Begin again with the same values.
     Again,
     /// Begin again with other values.
     OtherValues,
-    /// Look at the connections.
+    /// Go to the list of connections.
     Look,
 }
 
@@ -67,7 +68,7 @@ impl Inner {
         word: &str,
     ) -> Answer {
         let outcome = Outcome::from_word(word).ok_or_else(Refusal::not_found)?;
-        // Only a service of ours is named, whatever the address says.
+        // Only a registered service is named, whatever the address contains.
         let provider = incoming.query("provider").and_then(|id| self.provider(id));
         let name = provider.map_or("The service", crate::provider::Provider::name);
         let (title, text, next) = told(outcome, name);
@@ -85,7 +86,7 @@ impl Inner {
     }
 }
 
-/// The title, the text and the way out of each outcome.
+/// Returns the title, the text and the next step of each outcome.
 fn told(outcome: Outcome, name: &str) -> (&'static str, String, Next) {
     match outcome {
         Outcome::Denied => (
@@ -214,7 +215,8 @@ mod tests {
             let (title, text, next) = told(outcome, "Jira");
             assert!(titles.insert(title), "{title}");
             assert!(text.ends_with('.') && text.len() > 20, "{word}");
-            // A consent that may have led to a connection does not say that nothing was done.
+            // The text for a consent that may have created a connection does not claim that nothing
+            // changed.
             let unknown = matches!(
                 outcome,
                 Outcome::NotValid

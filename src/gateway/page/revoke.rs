@@ -1,4 +1,4 @@
-//! Revoking: first what will happen, then what did.
+//! The pages of a revocation: the confirmation, then the result.
 
 use askama::Template;
 use http::StatusCode;
@@ -71,8 +71,9 @@ impl Inner {
         })
     }
 
-    /// Answers at once instead of leading on: what the provider said is kept nowhere, and is not to
-    /// be faked by an address. Loading the page again revokes what is revoked, which does nothing.
+    /// Renders the result at once instead of redirecting: the provider's answer is not stored, and
+    /// an address must not be able to forge it. Loading the page again repeats the revocation,
+    /// which has no effect.
     pub(in crate::gateway) fn revoke_by_form(
         &self,
         caller: &Caller,
@@ -110,7 +111,7 @@ impl Inner {
         connections.iter().map(view).collect()
     }
 
-    /// What it means that others live by the same grant.
+    /// Explains the consequence if other connections use the same grant.
     fn goes_on(&self, sharing: &[Connection], name: &str) -> String {
         let names: Vec<_> = sharing
             .iter()
@@ -123,7 +124,7 @@ impl Inner {
         )
     }
 
-    /// What revoking will do at the provider.
+    /// Describes the effect of a revocation at the provider.
     fn expectation(&self, connection: &Connection, name: &str) -> (String, Option<String>) {
         let registry = self.connections.registry();
         let server = registry
@@ -155,8 +156,8 @@ impl Inner {
         }
     }
 
-    /// The other connections in reach that end with this one, at servers where one grant stands
-    /// behind all connections of an account.
+    /// Returns the other connections in reach that end with this one, at servers where all
+    /// connections of an account share one grant.
     fn siblings(&self, caller: &Caller, connection: &Connection) -> Result<Vec<Connection>> {
         let registry = self.connections.registry();
         let wide = registry
@@ -180,7 +181,7 @@ impl Inner {
     }
 }
 
-/// A page of the provider's, if it can stand in a link.
+/// Returns a page of the provider, if it can be linked.
 fn link(url: &str) -> Option<String> {
     url.starts_with("https://").then(|| url.to_owned())
 }

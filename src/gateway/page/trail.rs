@@ -1,4 +1,4 @@
-//! What happened to a connection, newest first, in words for people.
+//! The history of a connection, newest entry first, in words for users.
 
 use super::view::Moment;
 use super::words;
@@ -8,22 +8,22 @@ use crate::gateway::{Caller, Inner};
 use crate::model::{Connection, NeedsConsent, Timestamp};
 use crate::vault::{AuditEntry, AuditKind};
 
-/// How many entries the page shows.
+/// The number of entries on the page.
 const SHOWN: usize = 50;
 
-/// The end of a connection's trail.
+/// The latest entries of a connection's history.
 pub(super) struct Trail {
     pub(super) steps: Vec<Step>,
-    /// True if there are older ones.
+    /// True if there are older entries.
     pub(super) more: bool,
 }
 
-/// One thing that happened.
+/// One entry.
 pub(super) struct Step {
     pub(super) at: Moment,
     pub(super) what: String,
     pub(super) why: Option<&'static str>,
-    /// Who did it, where the audit knows.
+    /// The user who acted, if the audit names one.
     pub(super) by: Option<String>,
     pub(super) purpose: Option<String>,
     pub(super) turn: Option<String>,
@@ -31,9 +31,9 @@ pub(super) struct Step {
 }
 
 impl Inner {
-    /// What the caller may know of a connection's past.
+    /// Returns the part of a connection's history that the caller may see.
     pub(super) fn trail(&self, caller: &Caller, connection: &Connection, now: Timestamp) -> Result<Trail> {
-        // One more than is shown says whether there are older ones.
+        // One entry more than fits indicates older ones.
         let page = AuditPage::of(connection.id).newest_first().limit(SHOWN + 1);
         let mut latest = self.connections.audit(caller.principal(), &page)?;
         let more = latest.len() > SHOWN;
@@ -52,7 +52,7 @@ impl Inner {
 impl Step {
     fn new(entry: AuditEntry, caller: &Caller, provider: &str, now: Timestamp) -> Self {
         let (what, why) = told(entry.kind, entry.detail.as_deref(), provider);
-        // Of the other kinds the user is the owner, who need not be the one who acted.
+        // For the other kinds, the user is the owner, who may not be the one who acted.
         let acted = matches!(
             entry.kind,
             AuditKind::ConsentStarted
@@ -81,7 +81,7 @@ impl Step {
     }
 }
 
-/// What an entry says, and what more there is to it.
+/// Returns the text of an entry and its details.
 fn told(kind: AuditKind, detail: Option<&str>, provider: &str) -> (String, Option<&'static str>) {
     let plain = |text: &str| (text.to_owned(), None);
     match kind {

@@ -1,4 +1,4 @@
-//! What the templates are given.
+//! The values that the templates render.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::gateway::{Caller, Inner, time};
 use crate::model::{Connection, Owner, Scopes, Status, Timestamp, UserId};
 use crate::provider::Provider;
 
-/// What is around every page.
+/// The frame of every page.
 pub(super) struct Shell {
     pub(super) base: String,
     pub(super) title: String,
@@ -21,7 +21,7 @@ pub(super) struct Shell {
     pub(super) version: &'static str,
 }
 
-/// Who is signed in.
+/// The signed-in user.
 pub(super) struct Who {
     pub(super) name: String,
     pub(super) operator: bool,
@@ -49,7 +49,7 @@ impl Shell {
     }
 }
 
-/// A point in time: for machines, in a few words, and in full.
+/// A point in time: for machines, relative, and in full.
 pub(super) struct Moment {
     pub(super) iso: String,
     pub(super) ago: String,
@@ -66,7 +66,7 @@ impl Moment {
     }
 }
 
-/// A scope: for people, and as the provider spells it.
+/// A scope: shortened, and as the provider spells it.
 pub(super) struct ScopeView {
     pub(super) short: String,
     pub(super) full: String,
@@ -89,7 +89,7 @@ pub(super) struct ConnectionView {
     pub(super) initial: String,
     pub(super) hue: u8,
     pub(super) account: String,
-    /// The account in more words, where there are more.
+    /// The account's second name, if it has one.
     pub(super) account_more: Option<String>,
     pub(super) account_verified: bool,
     pub(super) owner: String,
@@ -146,13 +146,13 @@ impl ConnectionView {
         }
     }
 
-    /// Returns whether reconnecting is what helps.
+    /// Returns whether reconnecting solves the connection's problem.
     pub(super) fn wants_consent(&self) -> bool {
         !self.revoked && (self.health.tone == "bad" || !self.missing.is_empty())
     }
 }
 
-/// The account, by what people know it by, and what else is known of it.
+/// Returns the name by which users know the account, and a second name if there is one.
 fn account(connection: &Connection) -> (String, Option<String>) {
     let Some(account) = &connection.account else {
         return ("Account not verified".into(), None);
@@ -177,10 +177,9 @@ pub(super) struct Card {
     pub(super) initial: String,
     pub(super) hue: u8,
     pub(super) scopes: Vec<ScopeView>,
-    /// Where it is connected with values of its own, or together with others, if there is something
-    /// to choose.
+    /// The address of the service's own page, if there are parameters or other services to choose.
     pub(super) options: Option<String>,
-    /// True if its box is ticked.
+    /// True if the checkbox is ticked.
     pub(super) ticked: bool,
 }
 
@@ -198,10 +197,10 @@ impl Card {
     }
 }
 
-/// The catalogue's groups come first, in this order; the host's own follow by name.
+/// The order of the catalogue's groups. The host's own groups follow by name.
 const ORDER: [&str; 4] = ["Google", "Microsoft", "Productivity", "Health & lifestyle"];
 
-/// Services by group, to be connected for this person: the caller, if it is empty.
+/// Returns the services by group, to be connected for `user`, or for the caller if `user` is empty.
 pub(super) fn groups(gateway: &Inner, caller: &Caller, user: &str) -> Result<Vec<Group>> {
     let mut groups: BTreeMap<&str, Vec<Card>> = BTreeMap::new();
     let offered = gateway.connections.providers_for(caller.acting_user().tenant())?;
@@ -237,7 +236,8 @@ pub(super) fn groups(gateway: &Inner, caller: &Caller, user: &str) -> Result<Vec
 }
 
 impl Inner {
-    /// The page of one service, to be connected for this person: the caller, if it is empty.
+    /// Returns the address of one service's page, to be connected for `user`, or for the caller if
+    /// `user` is empty.
     pub(super) fn service_path(&self, provider: &str, user: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("provider", provider);
@@ -253,7 +253,7 @@ fn initial(name: &str) -> String {
     first.map_or_else(|| "?".into(), |c| c.to_uppercase().to_string())
 }
 
-/// One of eight colours, always the same for a service.
+/// Returns one of eight colours, always the same for a service.
 fn hue(id: &str) -> u8 {
     id.bytes()
         .fold(7_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte))

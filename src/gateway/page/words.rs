@@ -1,4 +1,4 @@
-//! How a connection fares, and what revoking did, in words for people.
+//! The words for the health of a connection and the result of a revocation.
 
 use crate::engine::health::HealthState;
 use crate::engine::revoke::report::AtProvider;
@@ -6,10 +6,11 @@ use crate::error::Misconfigured;
 use crate::gateway::time;
 use crate::model::{Connection, NeedsConsent, Timestamp};
 
-/// A state in a word or two, what it means, and which colour goes with it.
+/// A state in a word or two, an explanation, and a colour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::gateway) struct Words {
-    /// `good`, `busy`, `warn`, `bad` or `off`. Never the only sign: the words say it too.
+    /// `good`, `busy`, `warn`, `bad` or `off`. The colour is never the only sign: the words say it
+    /// too.
     pub(in crate::gateway) tone: &'static str,
     pub(in crate::gateway) short: String,
     pub(in crate::gateway) detail: String,
@@ -25,7 +26,7 @@ impl Words {
     }
 }
 
-/// Returns how a connection fares.
+/// Returns the health of a connection in words.
 pub(super) fn health(state: &HealthState, connection: &Connection, provider: &str, now: Timestamp) -> Words {
     match *state {
         HealthState::Healthy { expires_in: None } => {
@@ -68,7 +69,7 @@ pub(super) fn health(state: &HealthState, connection: &Connection, provider: &st
     }
 }
 
-/// What the operator has to correct.
+/// Returns the remedy for a misconfiguration.
 fn remedy(problem: &Misconfigured, provider: &str) -> String {
     match problem {
         Misconfigured::UnknownProvider(_) => {
@@ -127,7 +128,7 @@ fn need(reason: NeedsConsent, provider: &str) -> String {
     }
 }
 
-/// Returns why a consent became necessary, told afterwards.
+/// Returns the reason why a consent became necessary, in the past tense.
 pub(super) const fn past_need(reason: NeedsConsent) -> &'static str {
     match reason {
         NeedsConsent::Rejected => "the access was removed there, or had grown too old",
@@ -138,7 +139,7 @@ pub(super) const fn past_need(reason: NeedsConsent) -> &'static str {
     }
 }
 
-/// What became of the grant at the provider.
+/// Returns the outcome of a revocation at the provider in words.
 pub(in crate::gateway) fn at_provider(outcome: &AtProvider, provider: &str) -> Words {
     match outcome {
         AtProvider::Revoked => Words::new("good", "Ended there too", format!("{provider} has confirmed it.")),
@@ -205,7 +206,7 @@ pub(in crate::gateway) fn at_provider(outcome: &AtProvider, provider: &str) -> W
     }
 }
 
-/// A scope as people read it: of a URL its last part.
+/// Returns the short form of a scope: the last part of a URL.
 pub(super) fn scope(scope: &str) -> &str {
     let Some(rest) = scope.strip_prefix("https://") else {
         return scope;
