@@ -13,7 +13,7 @@ use crate::model::{ActingUser, Connection, ConnectionId, Label, Owner, UserId};
 use crate::provider::UnknownProvider;
 use crate::secret::Ticket;
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Said};
 
 /// The services to connect, and their owner.
 struct Wanted {
@@ -121,7 +121,7 @@ impl Inner {
         }
         if let Some(address) = incoming.field("return_to") {
             if !self.return_to.iter().any(|allowed| allowed == address) {
-                return Err(Refusal::invalid("This address to return to is not allowed."));
+                return Err(Refusal::bad(Said::ReturnTo));
             }
             options = options.return_to(address);
         }
@@ -182,19 +182,17 @@ impl Inner {
                 // One of the ticked services has to be the named one. It does not matter which.
                 let added = match named {
                     Some(named) => named,
-                    None if also.is_empty() => return Err(Refusal::invalid("No service is named.")),
+                    None if also.is_empty() => return Err(Refusal::bad(Said::NoProvider)),
                     None => also.remove(0),
                 };
                 (added.to_owned(), target.owner, options)
             }
             [None, None, None] => {
-                let named = named.ok_or_else(|| Refusal::invalid("No service is named."))?;
+                let named = named.ok_or_else(|| Refusal::bad(Said::NoProvider))?;
                 (named.to_owned(), owner(caller, incoming)?, options)
             }
             _ => {
-                return Err(Refusal::invalid(
-                    "A connection is renewed, or services are added to it.",
-                ));
+                return Err(Refusal::invalid("Send only one of reconnect, extends and again."));
             }
         };
         Ok(Aim {

@@ -128,7 +128,7 @@ impl Inner {
         match incoming.field("grant_type") {
             Some("authorization_code") => {}
             Some(_) => return Err(Refusal::grant_type()),
-            None => return Err(Refusal::invalid("There is no grant_type.")),
+            None => return Err(Refusal::invalid("The grant_type is missing.")),
         }
         let places: Vec<Place<'_>> = [
             incoming.field("redirect_uri").map(Place::RedirectUri),
@@ -139,7 +139,7 @@ impl Inner {
         .collect();
         if places.is_empty() {
             return Err(Refusal::invalid(
-                "A redirect_uri or a server is needed: where the code was received.",
+                "The redirect_uri or server at which the code was received is missing.",
             ));
         }
         // Encoded as a query, so that both endpoints use the same parser of authorization
@@ -152,7 +152,7 @@ impl Inner {
         }
         let query = Zeroizing::new(query.finish());
         let response = AuthorizationResponse::parse(&query)
-            .map_err(|_| Refusal::invalid("A code and a state are needed."))?;
+            .map_err(|_| Refusal::invalid("A code and a state are required."))?;
         let connection = match self.finish(caller, incoming.head, response, &places).result {
             Err(Error::Consent(ConsentError::Used(id))) => self.led_to(caller, id)?,
             result => result?,

@@ -55,6 +55,7 @@ use zeroize::Zeroizing;
 
 pub use caller::{Authenticator, Caller, Refused};
 pub use mount::Mount;
+pub use page::text::Language;
 
 use crate::connections::Connections;
 use crate::model::{Event, EventKind, InvalidValue, Rule};
@@ -90,7 +91,8 @@ impl Gateway {
                 connections,
                 authenticator: Arc::new(authenticator),
                 mount,
-                title: "Connections".into(),
+                title: None,
+                language: None,
                 account_link: None,
                 return_to: Vec::new(),
                 max_body: 64 * 1024,
@@ -101,10 +103,18 @@ impl Gateway {
         }
     }
 
-    /// Sets the title of the pages: "Connections" by default.
+    /// Sets the title of the pages: "Connections" in their language by default.
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.inner).title = title.into();
+        Arc::make_mut(&mut self.inner).title = Some(title.into());
+        self
+    }
+
+    /// Sets the language of the pages. By default, each browser chooses with `Accept-Language`; a
+    /// browser that asks for no language that exists gets English. The API answers in English.
+    #[must_use]
+    pub fn language(mut self, language: Language) -> Self {
+        Arc::make_mut(&mut self.inner).language = Some(language);
         self
     }
 

@@ -7,6 +7,7 @@ use url::form_urlencoded;
 
 use super::accept::Format;
 use super::answer;
+use super::page::text::Language;
 use super::refusal::{Refusal, SignIn};
 use super::{Caller, Inner};
 
@@ -35,14 +36,14 @@ impl Inner {
         let mut response = match format {
             Format::Json => {
                 // RFC 6749 allows no quotation marks in a description.
-                let text = refusal.text.replace(['"', '\\'], "'");
+                let text = (Language::English.texts().refusal)(&refusal.said).replace(['"', '\\'], "'");
                 let body = ErrorBody {
                     error: refusal.code,
                     error_description: &text,
                 };
                 answer::json(refusal.status, &body).unwrap_or_default()
             }
-            Format::Html => self.refusal_page(refusal, caller),
+            Format::Html => self.refusal_page(&head.headers, refusal, caller),
         };
         let headers = response.headers_mut();
         if let Some(allowed) = refusal.allow {

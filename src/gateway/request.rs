@@ -134,10 +134,10 @@ fn form(body: &[u8]) -> Result<Body, Refusal> {
                 .parameters
                 .insert(parameter.to_owned(), value.trim().to_owned());
             if known.is_some() {
-                return Err(Refusal::invalid("a field comes twice"));
+                return Err(Refusal::invalid("A field occurs twice."));
             }
         } else if read.fields.contains_key(name.as_ref()) {
-            return Err(Refusal::invalid("a field comes twice"));
+            return Err(Refusal::invalid("A field occurs twice."));
         } else {
             let value = Zeroizing::new(value.into_owned());
             read.fields.insert(name.into_owned(), value);
@@ -164,7 +164,7 @@ fn object(body: &[u8]) -> Result<Body, Refusal> {
             Json::List(values) if is_list => {
                 for value in values {
                     let Json::Text(value) = value else {
-                        return Err(Refusal::invalid("an array has a member that is not a string"));
+                        return Err(Refusal::invalid("An array has a member that is not a string."));
                     };
                     read.add(&name, value.to_string());
                 }
@@ -172,17 +172,17 @@ fn object(body: &[u8]) -> Result<Body, Refusal> {
             Json::Object(values) if name == PARAMETERS => {
                 for (name, value) in values {
                     let Json::Text(value) = value else {
-                        return Err(Refusal::invalid("a parameter is not a string"));
+                        return Err(Refusal::invalid("A parameter is not a string."));
                     };
                     read.parameters.insert(name, value.to_string());
                 }
             }
-            _ if is_list => return Err(Refusal::invalid("a member is not an array of strings")),
-            _ if name == PARAMETERS => return Err(Refusal::invalid("the parameters are not an object")),
+            _ if is_list => return Err(Refusal::invalid("A member is not an array of strings.")),
+            _ if name == PARAMETERS => return Err(Refusal::invalid("The parameters are not an object.")),
             Json::Text(text) => drop(read.fields.insert(name, text)),
             Json::Bool(flag) => drop(read.fields.insert(name, Zeroizing::new(flag.to_string()))),
             Json::List(_) | Json::Object(_) | Json::Number => {
-                return Err(Refusal::invalid("a member is neither a string nor a boolean"));
+                return Err(Refusal::invalid("A member is neither a string nor a boolean."));
             }
         }
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use super::caller::Authenticator;
 use super::cookie::Cookies;
 use super::mount::Mount;
+use super::page::text::Language;
 use crate::connections::Connections;
 use crate::model::Timestamp;
 
@@ -15,7 +16,9 @@ pub(super) struct Inner {
     pub(super) connections: Connections,
     pub(super) authenticator: Arc<dyn Authenticator>,
     pub(super) mount: Mount,
-    pub(super) title: String,
+    pub(super) title: Option<String>,
+    /// The language of every page; `None` if the browser chooses.
+    pub(super) language: Option<Language>,
     pub(super) account_link: Option<(String, String)>,
     pub(super) return_to: Vec<String>,
     pub(super) max_body: usize,

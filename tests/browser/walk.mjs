@@ -135,7 +135,7 @@ class Person {
 async function walk(browser, origin) {
   console.log("Ada connects her notes");
   const ada = await Person.signIn(browser, origin, "ada");
-  check((await ada.text()).includes("Shared with everybody"), "she sees the workspace connection, marked as such");
+  check((await ada.text()).includes("Workspace connection"), "she sees the workspace connection, marked as such");
   await ada.accessible("her list");
   await ada.open("/connect");
   await ada.shot("connect");
@@ -162,7 +162,7 @@ async function walk(browser, origin) {
   await ada.desktop();
   const connection = url.pathname.replace(/^\/connections/, "");
   await ada.click("form[action$='/refresh'] button");
-  check((await ada.text()).includes("Renewed. New tokens are in the vault."), "she renews it");
+  check((await ada.text()).includes("Refreshed. The new tokens are stored."), "she refreshes it");
   await ada.open(`${origin}/agent`);
   check((await ada.text()).includes("Note G"), "an agent reads her notes");
   await ada.open("/");
@@ -204,7 +204,7 @@ async function walk(browser, origin) {
   await Promise.all([olga.page.waitForNavigation(), olga.page.select("select[name=status]", "needs_consent")]);
   check((await olga.rows()).join() === "Sandbox Mail", "she filters by status");
   await olga.open("/?q=matches-nothing");
-  check((await olga.text()).includes("No connection matches"), "an empty search says so");
+  check((await olga.text()).includes("No connections match"), "an empty search says so");
   await olga.shot("empty");
 
   console.log("Only Ada can use a link for Ada");
@@ -218,7 +218,7 @@ async function walk(browser, origin) {
   await olga.accessible("the link");
   const refused = await grace.open(link);
   check(refused.status() === 404, "Grace is refused");
-  check((await grace.text()).includes("made for somebody else"), "and sees the possible reasons");
+  check((await grace.text()).includes("made for someone else"), "and sees the possible reasons");
   await grace.shot("refused");
   await ada.open(link);
   await ada.page.waitForSelector("button[name=decision]");
@@ -237,7 +237,7 @@ async function walk(browser, origin) {
   await olga.accessible("the question");
   await olga.click("button.danger");
   const result = await olga.text();
-  check(result.includes("Erased") && result.includes("Ended there too"), "the page shows the outcome in both places");
+  check(result.includes("Erased") && result.includes("has confirmed the revocation"), "the page shows the outcome in both places");
   await olga.shot("revoked");
   await olga.accessible("the answer");
   await ada.open(`${origin}/agent`);
@@ -249,7 +249,7 @@ async function walk(browser, origin) {
   await grace.click("button[name=provider]");
   await grace.page.waitForSelector("button[name=decision]");
   await grace.click("button[value=allow]");
-  check(/One consent with\s+Sandbox Steps/.test(await grace.text()), "two services came by one consent");
+  check(/Shares its consent with\s+Sandbox Steps/.test(await grace.text()), "two services came by one consent");
   await grace.page.click("input[name=also][value=tasks]");
   await grace.click("button[name=extends]");
   await grace.page.waitForSelector("button[name=decision]");

@@ -233,7 +233,7 @@ fn a_shared_connection_is_completed_by_an_operator_who_still_is_one() {
     demoted.steal_from(&olga);
     assert_eq!(location(&demoted.get(&callback)), "/at/consent/not-valid");
     assert!(location(&olga.get(&callback)).contains("connected"));
-    assert!(text(&site.tab(ALICE).get("/")).contains("Shared with everybody"));
+    assert!(text(&site.tab(ALICE).get("/")).contains("Workspace connection"));
 }
 
 #[test]

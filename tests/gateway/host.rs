@@ -239,7 +239,7 @@ fn a_connection_that_has_ended_promises_nothing() {
     site.connect(ALICE, "ada", ConsentOptions::default());
     let second = site.connect(ALICE, "grace", ConsentOptions::default());
     let mut alice = site.tab(ALICE);
-    let promises = ["Current token ends", "Make default", "Add a service"];
+    let promises = ["Current token expires", "Make default", "Add a service"];
     let path = format!("/connections/{}", second.id);
     let page = alice.get(&path);
     for promise in promises {
@@ -266,7 +266,7 @@ fn a_service_without_scopes_does_not_ask_for_little() {
     for path in ["/connect", "/connect?provider=notes"] {
         let page = site.send(program(ALICE, Method::GET, path));
         assert!(
-            text(&page).contains("full access to what you select there"),
+            text(&page).contains("Full access to the data you select there"),
             "{path}"
         );
         assert!(!text(&page).contains("nothing but who you are"), "{path}");

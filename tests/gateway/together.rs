@@ -207,7 +207,7 @@ fn services_are_added_to_an_account_on_its_own_page() {
     assert!(offered(&mut alice, &seen).is_empty());
     assert_eq!(offered(&mut site.tab(OLGA), &seen), ["files", "mail", "odd"]);
     let theirs = site.tab(OLGA).get(&page);
-    assert!(text(&theirs).contains("Create a link to add"));
+    assert!(text(&theirs).contains("Create link to add"));
     site.connections.revoke(&gateway::person(ALICE), id).unwrap();
     assert!(offered(&mut alice, &page).is_empty());
 }

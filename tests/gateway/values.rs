@@ -72,7 +72,7 @@ fn a_form_has_a_field_for_each_value_and_shows_what_is_wrong_beside_it() {
         "name=\"parameter.region\"",
         "<option value=\"eu\"",
         "name=\"parameter.site_url\"",
-        "For example <code>https://acme.sites.test</code>",
+        "For example: <code>https://acme.sites.test</code>",
         "pattern=\"^https://[a-z]+\\.sites\\.test$\"",
     ] {
         assert!(html.contains(part), "{part}: {html}");
@@ -97,7 +97,7 @@ fn a_form_has_a_field_for_each_value_and_shows_what_is_wrong_beside_it() {
     let wrong = alice.post("/connect", &wrong);
     assert_eq!(wrong.status(), 400);
     let html = text(&wrong);
-    assert!(html.contains("This value is not allowed here."), "{html}");
+    assert!(html.contains("This value is not valid."), "{html}");
     assert!(
         html.contains("value=\"https://acme.evil.test\""),
         "what was entered stays: {html}"

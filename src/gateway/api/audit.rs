@@ -80,7 +80,7 @@ impl Inner {
         if let Some(after) = incoming.query("after") {
             page.after = after
                 .parse()
-                .map_err(|_| Refusal::invalid("The page is not known."))?;
+                .map_err(|_| Refusal::invalid("The page is unknown."))?;
         }
         if let Some(id) = incoming.query("connection") {
             let id = connection_id(id)?;

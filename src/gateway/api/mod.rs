@@ -125,7 +125,7 @@ fn limit(incoming: &Incoming<'_>, otherwise: usize) -> Result<usize, Refusal> {
         .parse()
         .ok()
         .filter(|limit| (1..=200).contains(limit))
-        .ok_or_else(|| Refusal::invalid("The limit is a number from 1 to 200."))
+        .ok_or_else(|| Refusal::invalid("The limit must be a number from 1 to 200."))
 }
 
 /// Returns the filter that a query describes.
@@ -143,12 +143,12 @@ pub(super) fn filter(incoming: &Incoming<'_>) -> Result<ConnectionFilter, Refusa
         Some("needs_consent") => filter = filter.needs_consent(),
         Some("revoked") => filter = filter.revoked(),
         Some("all") => filter.include_revoked = true,
-        Some(_) => return Err(Refusal::invalid("There is no such status.")),
+        Some(_) => return Err(Refusal::invalid("Unknown status.")),
     }
     if let Some(after) = incoming.query("after") {
         let after = after
             .parse()
-            .map_err(|_| Refusal::invalid("The page is not known."))?;
+            .map_err(|_| Refusal::invalid("The page is unknown."))?;
         filter.after = Some(after);
     }
     Ok(filter)

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::engine::health::{Health, HealthState, Usable};
 use crate::engine::revoke::report::{AtProvider, RevocationReport};
+use crate::gateway::page::text::Language;
 use crate::gateway::page::words::{self, Words};
 use crate::gateway::time::rfc3339;
 use crate::model::{Connection, NeedsConsent, Owner, Scope, Scopes, Status, UserId};
@@ -238,7 +239,8 @@ impl RevocationJson {
             former: ended.former,
             at_provider: outcome_code(&ended.at_provider),
         });
-        let Words { detail, .. } = words::at_provider(&revocation.at_provider, "the provider");
+        let english = Language::English.texts();
+        let Words { detail, .. } = words::at_provider(english, &revocation.at_provider, "the provider");
         Self {
             connection,
             here: match revocation.here {

@@ -40,24 +40,25 @@ impl Inner {
         let sharing = self.connections.sharing(caller.principal(), connection.id)?;
         let others = self.addable(caller, &connection)?;
         let now = self.now();
+        let texts = self.texts(&incoming.head.headers);
         let health = self.connections.health_of(&connection);
         self.show(caller, incoming, StatusCode::OK, |shell| DetailPage {
             shell,
-            row: ConnectionView::new(self, caller, &connection, now),
+            row: ConnectionView::new(self, texts, caller, &connection, now),
             provider_id: connection.provider.to_string(),
-            expires: connection.expires_at.map(|at| Moment::new(at, now)),
+            expires: connection.expires_at.map(|at| Moment::new(texts, at, now)),
             last_failure: health.last_failure.map(|failure| {
-                let at = health.failed_at.map(|at| Moment::new(at, now));
-                (failure.to_string(), at)
+                let at = health.failed_at.map(|at| Moment::new(texts, at, now));
+                ((texts.failure)(failure), at)
             }),
             // An old address must not claim that a connection works if it has ended since.
-            notice: notice(incoming.query("done")).filter(|_| connection.status == Status::Active),
+            notice: notice(texts, incoming.query("done")).filter(|_| connection.status == Status::Active),
             sharing: sharing
                 .iter()
                 .map(|other| (other.id.to_string(), self.provider_name(other.provider.as_str())))
                 .collect(),
             others,
-            trail: self.trail(caller, &connection, now).ok(),
+            trail: self.trail(texts, caller, &connection, now).ok(),
         })
     }
 

@@ -78,9 +78,10 @@ impl Inner {
             .after
             .map(|_| self.path(&format!("/?{}", filter.query(None))));
         let now = self.now();
+        let texts = self.texts(&incoming.head.headers);
         let providers = self.connections.providers_for(caller.acting_user().tenant())?;
         let groups = if found.is_empty() && !filter.is_set() {
-            groups(self, caller, &filter.user)?
+            groups(self, texts, caller, &filter.user)?
         } else {
             Vec::new()
         };
@@ -88,7 +89,7 @@ impl Inner {
             shell,
             rows: found
                 .iter()
-                .map(|connection| ConnectionView::new(self, caller, connection, now))
+                .map(|connection| ConnectionView::new(self, texts, caller, connection, now))
                 .collect(),
             providers: providers
                 .iter()

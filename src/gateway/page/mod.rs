@@ -7,6 +7,7 @@ mod list;
 mod outcome;
 mod revoke;
 mod service;
+pub(super) mod text;
 mod together;
 mod trail;
 mod view;
@@ -14,7 +15,7 @@ mod waiting;
 pub(super) mod words;
 
 use askama::Template;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use super::answer::{self, Answer};
 use super::csrf::Csrf;
@@ -22,6 +23,7 @@ use super::refusal::Refusal;
 use super::request::Incoming;
 use super::{Caller, Inner};
 use crate::provider::Provider;
+use text::{Language, Texts};
 use view::Shell;
 
 pub(super) use outcome::{link_expired, link_refused};
@@ -43,11 +45,11 @@ pub(super) fn asset(name: &str) -> Answer {
 }
 
 /// Returns the text of a notice. The address carries only its name.
-pub(super) fn notice(name: Option<&str>) -> Option<&'static str> {
+fn notice(texts: &Texts, name: Option<&str>) -> Option<&'static str> {
     match name? {
-        "connected" => Some("Connected. Agents can now act with this account for its owner."),
-        "renewed" => Some("Renewed. New tokens are in the vault."),
-        "default" => Some("This connection is the default now."),
+        "connected" => Some(texts.done_connected),
+        "renewed" => Some(texts.done_refreshed),
+        "default" => Some(texts.done_default),
         _ => None,
     }
 }
@@ -62,7 +64,8 @@ impl Inner {
         page: impl FnOnce(Shell) -> T,
     ) -> Answer {
         let csrf = Csrf::of(self.cookies(), &incoming.head.headers)?;
-        let shell = Shell::new(self, Some(caller), csrf.token(caller, self.now()));
+        let texts = self.texts(&incoming.head.headers);
+        let shell = Shell::new(self, texts, Some(caller), csrf.token(caller, self.now()));
         // Rendering into a string fails only if a template does, and these do not.
         let html = page(shell).render().map_err(|_| Refusal::internal())?;
         let cookie = csrf.fresh().and_then(|secret| self.cookies().keep_csrf(secret));
@@ -70,20 +73,33 @@ impl Inner {
     }
 
     /// Renders the page for a refused request. It names the caller, if known, and contains no form.
-    pub(super) fn refusal_page(&self, refusal: &Refusal, caller: Option<&Caller>) -> Response<Vec<u8>> {
+    pub(super) fn refusal_page(
+        &self,
+        headers: &HeaderMap,
+        refusal: &Refusal,
+        caller: Option<&Caller>,
+    ) -> Response<Vec<u8>> {
+        let texts = self.texts(headers);
         let title = match refusal.status {
-            StatusCode::UNAUTHORIZED => "Sign in first",
-            StatusCode::FORBIDDEN => "Not allowed",
-            StatusCode::NOT_FOUND => "Nothing here",
-            status if status.is_server_error() => "That did not work",
-            _ => "That is not right",
+            StatusCode::UNAUTHORIZED => texts.sign_in_first,
+            StatusCode::FORBIDDEN => texts.not_allowed,
+            StatusCode::NOT_FOUND => texts.not_found,
+            status if status.is_server_error() => texts.that_failed,
+            _ => texts.not_right,
         };
         let page = outcome::RefusalPage {
-            shell: Shell::new(self, caller, String::new()),
+            shell: Shell::new(self, texts, caller, String::new()),
             title,
-            text: refusal.text.to_string(),
+            text: (texts.refusal)(&refusal.said).into_owned(),
         };
         answer::html(refusal.status, page.render().unwrap_or_default())
+    }
+
+    /// Returns the texts in the host's language, or else in the browser's.
+    fn texts(&self, headers: &HeaderMap) -> &'static Texts {
+        self.language
+            .unwrap_or_else(|| Language::preferred(headers))
+            .texts()
     }
 
     pub(super) fn provider_name(&self, id: &str) -> String {

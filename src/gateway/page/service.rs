@@ -8,11 +8,11 @@ use super::view::{Card, Shell};
 use crate::engine::consent::scopes::can_join;
 use crate::error::Error;
 use crate::gateway::answer::Answer;
-use crate::gateway::refusal::{Mistake, Refusal};
+use crate::gateway::refusal::{Mistake, Refusal, Said};
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner};
 use crate::model::{Owner, UserId};
-use crate::provider::{ParameterKind, ParameterProblem, ParameterRule, ParameterSource, Provider};
+use crate::provider::{ParameterKind, ParameterRule, ParameterSource, Provider};
 
 #[derive(Template)]
 #[template(path = "service.html")]
@@ -169,13 +169,14 @@ impl Inner {
         mistake: &Mistake,
     ) -> Answer {
         let provider = self.offered(caller, named)?;
+        let texts = self.texts(&incoming.head.headers);
         let text = |name| incoming.field(name).unwrap_or_default().to_owned();
         let form = ForWhom {
             user: text("user"),
             shared: incoming.flag("shared"),
             label: text("label"),
             label_error: match mistake {
-                Mistake::Label(error) => Some(format!("The name {}.", error.problem())),
+                Mistake::Label(error) => Some((texts.label_error)(&error.problem().to_string())),
                 Mistake::Parameter(_) => None,
             },
         };
@@ -206,6 +207,7 @@ impl Inner {
         form: ForWhom,
         mistake: Option<&Mistake>,
     ) -> Result<Response<Vec<u8>>, Refusal> {
+        let texts = self.texts(&incoming.head.headers);
         let mut fields: Vec<Field> = self
             .entered(provider)
             .map(|rule| {
@@ -216,9 +218,9 @@ impl Inner {
         if let Some(Mistake::Parameter(error)) = mistake {
             let Some(field) = fields.iter_mut().find(|field| field.name == error.name) else {
                 // This field does not exist on the page.
-                return Err(Refusal::invalid("The service has no such parameter."));
+                return Err(Refusal::bad(Said::NoParameter));
             };
-            field.error = Some(problem(error.problem));
+            field.error = Some((texts.parameter_problem)(error.problem));
         }
         let carried: Vec<_> = ["reconnect", "extends", "again", "return_to"]
             .into_iter()
@@ -266,16 +268,6 @@ impl ServicePage {
     /// Returns whether a new connection is made, whose owner and name can be chosen.
     fn is_new(&self) -> bool {
         self.carried.iter().all(|(name, _)| *name == "return_to")
-    }
-}
-
-const fn problem(problem: ParameterProblem) -> &'static str {
-    match problem {
-        ParameterProblem::Missing => "Enter a value.",
-        ParameterProblem::Malformed => "This value is not allowed here.",
-        ParameterProblem::InternalHost => "An address inside a network is not allowed here.",
-        ParameterProblem::Several => "Enter which one.",
-        ParameterProblem::Unknown => "The service has no such value.",
     }
 }
 

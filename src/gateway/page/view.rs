@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use url::form_urlencoded;
 
+use super::text::Texts;
 use super::words::{self, Words};
 use crate::engine::consent::scopes::can_join;
 use crate::error::Result;
@@ -13,6 +14,7 @@ use crate::provider::Provider;
 
 /// The frame of every page.
 pub(super) struct Shell {
+    pub(super) t: &'static Texts,
     pub(super) base: String,
     pub(super) title: String,
     pub(super) who: Option<Who>,
@@ -28,10 +30,11 @@ pub(super) struct Who {
 }
 
 impl Shell {
-    pub(super) fn new(gateway: &Inner, caller: Option<&Caller>, csrf: String) -> Self {
+    pub(super) fn new(gateway: &Inner, texts: &'static Texts, caller: Option<&Caller>, csrf: String) -> Self {
         Self {
+            t: texts,
             base: gateway.mount.base_path().to_owned(),
-            title: gateway.title.clone(),
+            title: gateway.title.clone().unwrap_or_else(|| texts.connections.into()),
             who: caller.map(|caller| Who {
                 name: caller.acting_user().user().to_string(),
                 operator: caller.is_operator(),
@@ -57,11 +60,11 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    pub(super) fn new(at: Timestamp, now: Timestamp) -> Self {
+    pub(super) fn new(texts: &Texts, at: Timestamp, now: Timestamp) -> Self {
         Self {
             iso: time::rfc3339(at),
-            ago: time::ago(at, now),
-            full: time::full(at),
+            ago: time::ago(texts, at, now),
+            full: time::full(texts, at),
         }
     }
 }
@@ -109,9 +112,15 @@ pub(super) struct ConnectionView {
 }
 
 impl ConnectionView {
-    pub(super) fn new(gateway: &Inner, caller: &Caller, connection: &Connection, now: Timestamp) -> Self {
+    pub(super) fn new(
+        gateway: &Inner,
+        texts: &Texts,
+        caller: &Caller,
+        connection: &Connection,
+        now: Timestamp,
+    ) -> Self {
         let provider = gateway.provider_name(connection.provider.as_str());
-        let (account, account_more) = account(connection);
+        let (account, account_more) = account(texts, connection);
         let who = caller.acting_user().user();
         Self {
             id: connection.id.to_string(),
@@ -123,7 +132,7 @@ impl ConnectionView {
             owner: connection
                 .owner
                 .user()
-                .map_or_else(|| "Everybody".into(), UserId::to_string),
+                .map_or_else(|| texts.everyone.into(), UserId::to_string),
             shared: connection.owner == Owner::Workspace,
             mine: connection.owner.user() == Some(who),
             managed: connection.owner.is_managed_by(&caller.principal().actor()),
@@ -132,6 +141,7 @@ impl ConnectionView {
             active: connection.status == Status::Active,
             revoked: connection.status == Status::Revoked,
             health: words::health(
+                texts,
                 &gateway.connections.health_of(connection).state,
                 connection,
                 &provider,
@@ -139,9 +149,9 @@ impl ConnectionView {
             ),
             granted: scopes(&connection.granted),
             missing: scopes(&connection.missing_scopes()),
-            created: Moment::new(connection.created_at, now),
-            refreshed: Moment::new(connection.refreshed_at, now),
-            used: connection.used_at.map(|at| Moment::new(at, now)),
+            created: Moment::new(texts, connection.created_at, now),
+            refreshed: Moment::new(texts, connection.refreshed_at, now),
+            used: connection.used_at.map(|at| Moment::new(texts, at, now)),
             provider,
         }
     }
@@ -153,9 +163,9 @@ impl ConnectionView {
 }
 
 /// Returns the name by which users know the account, and a second name if there is one.
-fn account(connection: &Connection) -> (String, Option<String>) {
+fn account(texts: &Texts, connection: &Connection) -> (String, Option<String>) {
     let Some(account) = &connection.account else {
-        return ("Account not verified".into(), None);
+        return (texts.account_not_verified.into(), None);
     };
     match (&account.email, &account.label) {
         (Some(email), Some(label)) if email != label => (email.clone(), Some(label.clone())),
@@ -201,12 +211,12 @@ impl Card {
 const ORDER: [&str; 4] = ["Google", "Microsoft", "Productivity", "Health & lifestyle"];
 
 /// Returns the services by group, to be connected for `user`, or for the caller if `user` is empty.
-pub(super) fn groups(gateway: &Inner, caller: &Caller, user: &str) -> Result<Vec<Group>> {
+pub(super) fn groups(gateway: &Inner, texts: &Texts, caller: &Caller, user: &str) -> Result<Vec<Group>> {
     let mut groups: BTreeMap<&str, Vec<Card>> = BTreeMap::new();
     let offered = gateway.connections.providers_for(caller.acting_user().tenant())?;
     for &provider in &offered {
         let group = match provider.group() {
-            "" => "Other",
+            "" => texts.other_group,
             group => group,
         };
         let mut card = Card::new(provider);
@@ -227,7 +237,7 @@ pub(super) fn groups(gateway: &Inner, caller: &Caller, user: &str) -> Result<Vec
         .map(|(name, mut cards)| {
             cards.sort_by(|one, other| one.name.cmp(&other.name));
             Group {
-                name: name.to_owned(),
+                name: (texts.group)(name).unwrap_or(name).to_owned(),
                 cards,
             }
         })
