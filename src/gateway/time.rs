@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::page::text::{Texts, Unit};
+use super::page::text::catalogue::{Texts, Unit};
 use crate::model::{Civil, Timestamp};
 
 /// Formats a point in time as [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339) in UTC.

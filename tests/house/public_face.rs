@@ -6,7 +6,7 @@ use crate::source::{Meaning, Names, Source, Target};
 
 /// The largest number of public structs, enums and traits, by the feature that shows them. The
 /// first is the default face, which every host sees.
-const MOST: [(&str, usize); 3] = [("", 110), ("gateway", 6), ("testing", 20)];
+const MOST: [(&str, usize); 3] = [("", 110), ("gateway", 7), ("testing", 20)];
 
 /// Returns the feature without which a type is not public, from the file that defines it.
 fn feature(file: &str) -> &'static str {

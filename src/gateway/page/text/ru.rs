@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Texts, Unit};
+use super::catalogue::{Texts, Unit};
 use crate::engine::revoke::report::AtProvider;
 use crate::error::{ConsentError, Misconfigured};
 use crate::gateway::outcome::Outcome;
