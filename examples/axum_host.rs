@@ -1,7 +1,7 @@
 //! An asynchronous host: the gateway and a turn loop, mounted in axum.
 //!
-//! The library blocks: where it may wait for a provider, the host calls it on a thread for that
-//! (`spawn_blocking`). `peek` never waits and may be called right in a handler.
+//! The library blocks. Where it may wait for a provider, the host calls it on a blocking thread
+//! (`spawn_blocking`). `peek` never waits for a provider and can be called directly in a handler.
 //!
 //! `cargo run --example axum_host` walks through it once and exits.
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
@@ -34,7 +34,7 @@ use valetkey::{ActingUser, Connections, ConsentOptions, Error as ValetkeyError, 
 use support::browser::{Browser, Page};
 use support::loopback::Loopback;
 
-/// Where the gateway is mounted.
+/// The path at which the gateway is mounted.
 const MOUNTED_AT: &str = "/connections";
 /// The largest body that the host reads.
 const MAX_BODY: usize = 64 * 1024;
@@ -46,13 +46,12 @@ struct Host {
     resolver: Resolver,
 }
 
-/// Stands for the host's own sessions: the cookie holds a random id, and the host knows whose it
-/// is.
+/// Stands for the host's own sessions: the cookie holds a random id, which the host maps to a user.
 #[derive(Debug, Clone, Default)]
 struct Sessions(Arc<Mutex<HashMap<String, ActingUser>>>);
 
 impl Sessions {
-    /// Begins a session for somebody who has signed in, and returns its id.
+    /// Begins a session for a user who has signed in, and returns its id.
     fn begin(&self, person: ActingUser) -> Option<String> {
         let mut bytes = [0; 32];
         SystemRandom::new().fill(&mut bytes).ok()?;
@@ -90,7 +89,7 @@ fn session(headers: &HeaderMap) -> Option<&str> {
         .find_map(|pair| pair.trim().strip_prefix("session="))
 }
 
-/// Hands a request to the gateway, on a thread where it may block.
+/// Passes a request to the gateway, on a thread where it may block.
 async fn connections_page(State(host): State<Arc<Host>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
@@ -108,8 +107,8 @@ async fn turn(State(host): State<Arc<Host>>, headers: HeaderMap) -> Response {
     let Some(person) = host.sessions.signed_in(&headers) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
-    // Microseconds and no network: fit for an asynchronous thread. Here it decides what the agent
-    // says first.
+    // `peek` takes microseconds and does not use the network, so an asynchronous thread can call
+    // it. Here it decides the agent's first message.
     let ready = matches!(host.resolver.peek(&person, "notes"), Ok(Some(_)));
     let reply = spawn_blocking(move || answer(&host, &person)).await;
     match reply {
@@ -118,7 +117,8 @@ async fn turn(State(host): State<Arc<Host>>, headers: HeaderMap) -> Response {
     }
 }
 
-/// May refresh a token, so it may wait; `send` puts the token in and keeps it.
+/// Refreshes the token if necessary, so it may wait. `send` adds the token to the request and keeps
+/// it out of the result.
 fn answer(host: &Host, person: &ActingUser) -> Result<String, ValetkeyError> {
     let request = http::Request::get("/notes").body(Vec::new()).unwrap_or_default();
     match host.resolver.send(person, "notes", request) {
@@ -135,7 +135,7 @@ fn answer(host: &Host, person: &ActingUser) -> Result<String, ValetkeyError> {
     }
 }
 
-/// Signs Ada in. A real host asks for a password here, or an identity provider.
+/// Signs Ada in. A real host would ask for a password or use an identity provider.
 async fn sign_in(State(host): State<Arc<Host>>, uri: Uri) -> Response {
     let ada = ActingUser::authenticated("acme", "ada");
     let Some(session) = ada.ok().and_then(|ada| host.sessions.begin(ada)) else {
@@ -149,7 +149,7 @@ async fn sign_in(State(host): State<Arc<Host>>, uri: Uri) -> Response {
     }
 }
 
-/// The path of this host to go back to. An address of another host is not one.
+/// Returns the path of this host to go back to. Addresses of other hosts are ignored.
 fn way_back(query: &str) -> Option<String> {
     let (_, path) = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "return_to")?;
     path.starts_with(&format!("{MOUNTED_AT}/"))
@@ -187,7 +187,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         connections: connections.clone(),
         resolver: Resolver::new(connections),
     });
-    // Not `nest`: `handle` wants the path that the browser sees. Behind `nest`, call
+    // Not `nest`: `handle` expects the path that the browser sees. Behind `nest`, call
     // `handle_stripped`.
     let app = Router::new()
         .route("/sign-in", get(sign_in))
@@ -202,7 +202,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(walked?)
 }
 
-/// A person in front of a browser.
+/// A user with a browser.
 fn walk(origin: &str) -> Result<(), Box<dyn Error>> {
     let mut ada = Browser::new();
     ada.open(&format!("{origin}/sign-in"))?;
@@ -215,14 +215,14 @@ fn walk(origin: &str) -> Result<(), Box<dyn Error>> {
         .to_owned();
     println!("1. The agent has no access to Ada's notes yet and gives her a one-time link");
 
-    // In a browser that is not signed in yet: the link survives the sign-in.
+    // This browser is not signed in yet: the link survives the sign-in.
     let mut ada = Browser::new();
     let page = ada.open(&link)?;
     let connection = allow(&mut ada, &page)?;
     if !connection.html.contains("ada@example.test") {
         return Err("the account is shown".into());
     }
-    println!("2. She opened it, signed in, said yes at the provider, and came back to her connection");
+    println!("2. She opened it, signed in, allowed access at the provider, and returned to her connection");
 
     let told = ada.open(&format!("{origin}/turn"))?;
     if !(told.html.contains("ready: true") && told.html.contains("Note G")) {

@@ -1,4 +1,4 @@
-//! A service that the catalogue does not have: its descriptor, and a consent with it.
+//! A service that the catalogue does not contain: its descriptor, and a consent with it.
 //!
 //! `cargo run --example custom_provider`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
@@ -10,8 +10,8 @@ use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::{MasterKey, SqliteVault};
 use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
-/// What is different about the service is a member of the document. `docs/descriptors.md` describes
-/// them all.
+/// The descriptor of the service. Each deviation from the defaults is a member of the document;
+/// `docs/descriptors.md` describes them all.
 const DESCRIPTORS: &str = r#"{
     "servers": [{
         "id": "example",
@@ -38,8 +38,8 @@ const DESCRIPTORS: &str = r#"{
 fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = DescriptorFile::from_json(DESCRIPTORS)?;
     let sandbox = Sandbox::new(ManualClock::default());
-    // The sandbox plays the server: it wants Basic authentication, and a refresh token can be used
-    // once.
+    // The sandbox plays the server: it requires Basic authentication, and a refresh token can be
+    // used once.
     sandbox.adjust(|it| it.behave_as(&descriptors.servers[0]));
 
     let connections = Connections::builder(SqliteVault::in_memory(MasterKey::generate()?)?)
@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let response = Resolver::new(connections).send(&ada, "notebook", request)?;
     println!("read {} bytes", response.body().len());
 
-    // A mistake is found when the connections are built, and says where it is.
+    // A mistake is reported when the connections are built, with its location.
     let plain = AuthorizationServer::from_json(
         r#"{
             "id": "plain",

@@ -2,9 +2,10 @@
 //!
 //! `cargo run --example custom_store`
 //!
-//! The crate keeps the rules, the keys and the encryption. A host implements two small traits over
-//! its database: `Store` runs transactions, `Transaction` reads and writes keys and values. The
-//! database of this example is a file that every transaction is appended to, and read from once:
+//! The crate provides the rules, the keys and the encryption. A host implements two small traits
+//! over its database: `Store` runs transactions, `Transaction` reads and writes keys and values.
+//! The database of this example is a file to which every transaction is appended. It is read once,
+//! when it is opened:
 //!
 //! ```text
 //! file   = "vkstore1" batch*                                  one batch for each transaction
@@ -27,19 +28,19 @@ use valetkey::vault::{MasterKey, SealedVault, Store, Transaction, VaultError};
 use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
 type Values = BTreeMap<Vec<u8>, Vec<u8>>;
-/// The changes of one transaction: a new value, or none where the key is deleted.
+/// The changes of one transaction: a new value, or `None` where the key is deleted.
 type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 type Work<'a> = &'a mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>;
 const MAGIC: &[u8] = b"vkstore1";
 
-/// A store in a file that only one process has open. Transactions run one after the other.
+/// A store in a file that only one process has open. Transactions run one at a time.
 #[derive(Debug)]
 struct LogStore(Mutex<Log>);
 
 #[derive(Debug)]
 struct Log {
     file: File,
-    /// Where the last whole batch ends.
+    /// The end of the last complete batch.
     end: u64,
     values: Values,
 }
@@ -62,7 +63,7 @@ fn read_or_create(path: &Path) -> io::Result<(File, Vec<u8>)> {
         // The file is new, or its creation was interrupted.
         file.write_all(MAGIC).and_then(|()| file.sync_all())?;
         bytes = MAGIC.to_vec();
-        #[cfg(unix)] // The name of a new file is on the disk once its directory is.
+        #[cfg(unix)] // A new file's name is durable once its directory is synchronized.
         File::open(path.parent().unwrap_or(path))?.sync_all()?;
     }
     Ok((file, bytes))
@@ -88,7 +89,7 @@ impl Store for LogStore {
         Ok(())
     }
 
-    /// The file keeps every value that was ever written, and the answer says so. A database that
+    /// The file keeps every value that was ever written, and the result says so. A database that
     /// can overwrite or drop former values does it here and returns `true` once none is left.
     fn erase_residue(&self) -> Result<bool, VaultError> {
         Ok(false)
@@ -96,7 +97,7 @@ impl Store for LogStore {
 }
 
 impl Log {
-    /// Appends a batch: on the disk as a whole after `Ok`, and taken back after an error.
+    /// Appends a batch. After `Ok` it is durable as a whole; after an error it is removed.
     fn append(&mut self, batch: &[u8]) -> io::Result<()> {
         // Cuts off an unfinished batch, of this process or of one that crashed.
         self.file.set_len(self.end)?;
@@ -110,7 +111,7 @@ impl Log {
     }
 }
 
-/// A transaction: the values as they were when it began, and its own changes above them.
+/// A transaction: the values at its beginning, and its own changes on top.
 struct Pending<'a> {
     values: &'a Values,
     changes: Changes,
@@ -135,7 +136,7 @@ impl Transaction for Pending<'_> {
     fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, VaultError> {
         let range = from.to_vec()..to.max(from).to_vec();
         let changes = self.changes.range(range.clone());
-        // Every change may delete one of the values, so that one more is needed.
+        // Every change may delete one of the values, so one more is read for each.
         let enough = limit.saturating_add(changes.clone().count());
         let values = self.values.range(range).take(enough);
         let mut found: BTreeMap<_, _> = values.map(|(key, value)| (key, Some(value))).collect();
@@ -169,9 +170,9 @@ fn encode(changes: &Changes) -> Result<Vec<u8>, VaultError> {
     Ok(batch)
 }
 
-/// Replays all batches. Returns the values, and where the last whole batch ends.
-/// Each batch is on the disk before the next one begins: only the last one can be unfinished.
-/// Whole batches after a broken one mean damage.
+/// Replays all batches. Returns the values, and the end of the last complete batch. Each batch is
+/// durable before the next one begins, so only the last one can be incomplete. A complete batch
+/// after a broken one indicates damage.
 fn replay(bytes: &[u8]) -> Result<(Values, u64), VaultError> {
     let mut rest = bytes.strip_prefix(MAGIC).ok_or(VaultError::NotAVault)?;
     let mut values = Values::new();
@@ -185,7 +186,7 @@ fn replay(bytes: &[u8]) -> Result<(Values, u64), VaultError> {
     Ok((values, (bytes.len() - rest.len()) as u64))
 }
 
-/// Splits off a batch whose checksum is right.
+/// Splits off a batch whose checksum is correct.
 fn whole_batch(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = bytes.split_first_chunk::<4>()?;
     let (hash, rest) = rest.split_first_chunk::<32>()?;
@@ -216,7 +217,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let store = LogStore::open(&file.keep().expect("its path").1).expect("an empty store");
         Arc::new(SealedVault::open(store, MasterKey::generate().expect("a key")).expect("an empty vault"))
     });
-    println!("the vault in an append-only file keeps the whole contract of a vault");
+    println!("the vault in an append-only file fulfils the whole contract of a vault");
     let path = directory.path().join("vault.log");
     let key = MasterKey::generate()?.to_base64();
     let sandbox = Sandbox::new(valetkey::SystemClock);
@@ -230,7 +231,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (file, secrets) = (fs::read(&path)?, sandbox.issued_secrets());
     let is_shown = |text: &str| file.windows(text.len()).any(|part| part == text.as_bytes());
     assert!(is_shown("notes") && !secrets.iter().any(|secret| is_shown(secret)));
-    println!("the file names the service, and shows none of her secrets");
+    println!("the file contains the name of the service, but none of her secrets");
     let resolver = Resolver::new(self::connections(&path, &key, &sandbox)?);
     let token = resolver.resolve(&ada, "notes")?;
     assert!(sandbox.is_live(token.access_token().expose_secret()));

@@ -1,11 +1,14 @@
-//! Checks a descriptor file, says what its apps need to be registered with, and walks a consent
-//! with it.
+//! Checks a descriptor file, prints the details to register its apps with, and walks a consent with
+//! it.
 //!
-//! `cargo run --example descriptor_check -- FILE [--walk] [--redirect URI] [--parameter name=value]...`
+//! ```text
+//! cargo run --example descriptor_check -- FILE \
+//!     [--walk] [--redirect URI] [--parameter name=value]...
+//! ```
 //!
-//! With `--walk` a sandbox plays the server of each provider, at the addresses of the descriptor,
-//! in process: consent, account, refresh and revocation. It shows that a descriptor holds together,
-//! not that the real server agrees with it.
+//! With `--walk`, an in-process sandbox plays the server of each provider, at the addresses of the
+//! descriptor: consent, account, refresh and revocation. This shows that a descriptor is
+//! consistent, not that the real server agrees with it.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -83,7 +86,9 @@ fn run() -> Result<(), Box<dyn Error>> {
             continue;
         }
         if documents.deviates() {
-            println!("  not walked: the sandbox does not play servers that rename, wrap or bring values");
+            println!(
+                "  not walked: the sandbox does not simulate servers that rename, wrap or return additional values"
+            );
         } else if let Err(error) = walk(&documents, provider, server, &redirect, &parameters) {
             println!("  walk failed: {error}");
             failed.push(provider.id().as_str());
@@ -96,7 +101,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Reads JSON, or YAML or TOML by the file's name. An error says which member cannot be read.
+/// Reads JSON, YAML or TOML, depending on the file's name. An error names the member that cannot be
+/// read.
 fn read(path: &str) -> Result<DescriptorFile, Box<dyn Error>> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
     let extension = Path::new(path)
@@ -115,12 +121,13 @@ fn read(path: &str) -> Result<DescriptorFile, Box<dyn Error>> {
     Ok(file)
 }
 
-/// The place of the mistake, and the mistake.
+/// Formats the location of a mistake, and the mistake.
 fn located<E: std::fmt::Display>(error: serde_path_to_error::Error<E>) -> String {
     format!("{}: {}", error.path(), error.inner())
 }
 
-/// A server and a provider as they are written. Every quirk is a member of one of them.
+/// A server and a provider as written in a file. Every deviation from the standards is a member of
+/// one of them.
 struct Documents {
     server: Value,
     provider: Value,
@@ -166,12 +173,12 @@ impl Documents {
         }
         if provider.api_hosts().next().is_none() && !self.has_api() {
             println!(
-                "  warning: neither api_hosts nor api_base, so the token can be sent nowhere by the library"
+                "  warning: neither api_hosts nor api_base, so the library cannot send the token anywhere"
             );
         }
         if self.provider["account"].is_null() && self.provider["account_in_answer"].is_null() {
             println!(
-                "  warning: nothing says whose account it is: two accounts of a person cannot be told apart"
+                "  warning: the server does not name the account: two accounts of a user cannot be distinguished"
             );
         }
     }
@@ -180,13 +187,14 @@ impl Documents {
         self.provider["api_base"].is_string()
     }
 
-    /// The names of the headers and parameters of every API request.
+    /// Returns the names of the headers and parameters of every API request.
     fn added(&self) -> impl Iterator<Item = &str> {
         let added = ["api_headers", "api_query"].map(|member| names(&self.provider[member]));
         added.into_iter().flatten()
     }
 
-    /// Returns whether the server leaves the standards in a way that the sandbox does not play.
+    /// Returns whether the server deviates from the standards in a way that the sandbox does not
+    /// simulate.
     fn deviates(&self) -> bool {
         let server = &self.server;
         let is_set = |member: &&str| match &server[member] {
@@ -237,7 +245,8 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// A request to the API, and whether it had what the descriptor adds.
+/// Sends a request to the API, and returns whether it had the headers and parameters of the
+/// descriptor.
 fn call(
     documents: &Documents,
     resolver: &Resolver,
@@ -271,11 +280,11 @@ fn walk(
     for endpoint in [&surface.authorization, &surface.token] {
         instances.push(url::Url::parse(endpoint)?.origin().ascii_serialization());
     }
-    // A sandbox at these addresses, as strict as the descriptor.
+    // The sandbox serves these addresses and is as strict as the descriptor.
     let mut personality = Personality::default();
     personality.behave_as(server);
     let sandbox = Sandbox::playing_as(surface, personality, clock.clone());
-    // The catalogue's server may be the provider's; here it is one more of the host's own.
+    // The provider may use a server of the catalogue. Here it is registered as the host's own.
     let is_known = |id: &str| catalog::servers().iter().any(|known| known.id().as_str() == id);
     let server = match is_known(server.id().as_str()) {
         true => server.clone().replaces_builtin(),
@@ -306,7 +315,7 @@ fn walk(
         connection
             .account
             .as_ref()
-            .map_or("nobody known", |account| &account.id)
+            .map_or("unknown", |account| &account.id)
     );
     let resolver = Resolver::new(connections.clone());
     resolver.resolve(&ada, provider.id().as_str())?;

@@ -1,4 +1,4 @@
-//! A person connects their notes, and an agent reads them.
+//! A user connects their notes, and an agent reads them.
 //!
 //! `cargo run --example hello`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
@@ -10,11 +10,11 @@ use valetkey::testing::Host;
 use valetkey::{ActingUser, AuthorizationResponse, ConsentOptions};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Connections and a resolver, over a vault in memory and with a sandbox in place of a provider.
+    // Connections and a resolver, with a vault in memory and a sandbox in place of a provider.
     let host = Host::new();
     let ada = ActingUser::authenticated("acme", "ada")?;
 
-    // Ada's browser goes to the provider, where she allows everything, and comes back with a code.
+    // Ada's browser goes to the provider, where she allows everything, and returns with a code.
     let consent = host.connections.start(&ada, "notes", ConsentOptions::default())?;
     let callback = host.sandbox.approve(consent.authorization_url(), "ada");
     let response = AuthorizationResponse::parse(&callback)?;

@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let callback = sandbox.approve(consent.authorization_url(), "ada");
     connections.complete(&ada, AuthorizationResponse::parse(&callback)?, consent.binding())?;
 
-    // An hour passes; the token is about to expire, and nobody is waiting for it.
+    // An hour passes. The token is about to expire, and no caller is waiting for it.
     clock.advance(Duration::from_secs(3_400));
 
     let (stop, stopped) = channel::<()>();
@@ -42,25 +42,25 @@ fn main() -> Result<(), Box<dyn Error>> {
                     );
                     upkeep.next
                 }
-                // The vault is busy or the disk is full: the next round finds the same work.
+                // The vault is busy or the disk is full; the next round repeats the work.
                 Err(error) => {
                     println!("upkeep failed: {error}");
                     Duration::from_secs(60)
                 }
             };
-            // Sleeps, and wakes at once when the host shuts down.
+            // Sleeps until the next round, or until the host shuts down.
             if stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
         }
     });
 
-    // The host does its own work meanwhile; here it only waits until the refresh shows.
+    // The host would do its own work here. The example waits until the refresh shows.
     while sandbox.count("/token") < 2 {
         thread::yield_now();
     }
     drop(stop);
     worker.join().map_err(|_| "the worker panicked")?;
-    println!("the token was renewed before any turn had to wait for it");
+    println!("the token was refreshed before a turn had to wait for it");
     Ok(())
 }

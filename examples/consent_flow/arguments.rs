@@ -1,4 +1,4 @@
-//! What can be said on the command line.
+//! The command-line arguments.
 
 pub const HELP: &str = "\
 consent_flow                      two people walk a consent at a sandbox on loopback; nobody is asked
@@ -71,7 +71,7 @@ impl Server {
         }
     }
 
-    /// An endpoint as a URL.
+    /// Parses an endpoint as a URL.
     pub fn url(&self, endpoint: &str) -> String {
         if endpoint.contains("://") {
             endpoint.to_owned()
@@ -86,7 +86,7 @@ impl Server {
 }
 
 impl Arguments {
-    /// `None` if only help is wanted.
+    /// Parses the arguments. Returns `None` if only help is requested.
     pub fn parse(given: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let mut arguments = Self {
             mode: Mode::Unattended,

@@ -1,4 +1,4 @@
-//! The same with a person in front of the browser: at the sandbox, a real service, or any server.
+//! The consent flow with a real user at the browser: at the sandbox, a real service, or any server.
 
 use std::env;
 use std::error::Error;
@@ -46,8 +46,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         open_in_browser(&link);
     }
 
-    // A denied consent or a stray callback is reported too; the consent stays open for the next
-    // try.
+    // A denied consent or a stray callback is reported as well. The consent stays open for the next
+    // attempt.
     let connection = loop {
         match reported.recv_timeout(Duration::from_secs(600))? {
             Ok(connection) => break connection,
@@ -91,14 +91,14 @@ fn describe(connection: &Connection) {
             "Connected the account {}",
             account.email.as_ref().unwrap_or(&account.id)
         ),
-        None => println!("Connected; the provider does not say whose account it is"),
+        None => println!("Connected; the provider does not name the account"),
     }
     println!("  granted: {}", connection.granted);
     if !connection.missing_scopes().is_empty() {
-        println!("  asked for and not granted: {}", connection.missing_scopes());
+        println!("  requested but not granted: {}", connection.missing_scopes());
     }
     println!(
-        "  renewable: {}",
+        "  refreshable: {}",
         if connection.refreshable {
             "yes"
         } else {
@@ -107,15 +107,16 @@ fn describe(connection: &Connection) {
     );
 }
 
-/// A turn: the token is resolved, renewed once by hand, and used where there is something to read.
+/// Runs a turn: resolves the token, refreshes it once manually, and uses it where the service has
+/// data to read.
 fn turn(connections: &Connections, provider: &str, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let you = acting_user("you").ok_or("a valid name")?;
     let resolver = Resolver::new(connections.clone());
     let token = resolver.resolve(&you, provider)?;
     println!("Resolved a token of generation {}", token.generation());
     match connections.refresh(&you, token.connection()) {
-        Ok(renewed) => println!("Renewed it: generation {}", renewed.generation),
-        Err(error) => println!("Not renewed: {error}"),
+        Ok(renewed) => println!("Refreshed: generation {}", renewed.generation),
+        Err(error) => println!("Not refreshed: {error}"),
     }
     let target = match &arguments.mode {
         Mode::Sandbox => Some("/notes"),
@@ -166,12 +167,12 @@ fn catalogued(provider: &str) -> Result<AuthorizationServer, Box<dyn Error>> {
     Ok(server.ok_or("the catalogue has no such server")?)
 }
 
-/// The name that the redirect URI must bear: some servers want `localhost`, some refuse it.
+/// Returns the host name of the redirect URI: some servers require `localhost`, some refuse it.
 fn loopback_host(mode: &Mode) -> Result<&'static str, Box<dyn Error>> {
     let Mode::Catalogue(provider) = mode else {
         return Ok("127.0.0.1");
     };
-    // A descriptor is a document, for whoever writes one and for whoever reads one.
+    // A descriptor is a document, which is printed in the form in which it is written.
     let server = serde_json::to_value(catalogued(provider)?)?;
     match server["redirects"]["loopback"].as_str() {
         Some("localhost") => Ok("localhost"),
@@ -252,8 +253,8 @@ fn registration(redirect_uri: &str) -> Result<ClientRegistration, Box<dyn Error>
     })
 }
 
-/// Opens the application's own link, never the server's: this process hands it to another program
-/// as one argument.
+/// Opens the application's own link, not the server's, because this process passes it to another
+/// program as an argument.
 fn open_in_browser(link: &str) {
     let opener = if cfg!(target_os = "macos") {
         "open"
@@ -261,6 +262,6 @@ fn open_in_browser(link: &str) {
         "xdg-open"
     };
     if Command::new(opener).arg(link).spawn().is_err() {
-        println!("(no browser could be opened from here)");
+        println!("(could not open a browser)");
     }
 }

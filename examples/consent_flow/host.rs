@@ -1,8 +1,7 @@
 //! The host's side in a browser: a link that begins a consent, and the callback that completes it.
 //!
-//! Who is asking comes from a session cookie, which stands for whatever login your application has.
-//! What ties the consent to the browser is in a cookie of its own. Neither is ever taken from the
-//! callback's query.
+//! A session cookie, which stands for your application's own sign-in, identifies the user. A
+//! separate cookie binds the consent to the browser. The callback's query determines neither.
 
 use std::sync::mpsc::Sender;
 
@@ -16,7 +15,7 @@ pub struct Host {
     pub connections: Connections,
     pub provider: String,
     pub options: ConsentOptions,
-    /// Where the outcome of each consent is reported.
+    /// The channel for the outcome of each consent.
     pub outcomes: Sender<Result<Connection, Error>>,
 }
 
@@ -32,7 +31,7 @@ impl Host {
         }
     }
 
-    /// Logs a person in (a real host has done that long before) and sends them to the authorization
+    /// Signs a user in (a real host has done so before) and redirects them to the authorization
     /// server.
     fn log_in_and_connect(&self, user: &str) -> HttpResponse {
         let Some(acting_user) = acting_user(user) else {
@@ -49,7 +48,7 @@ impl Host {
                     .headers
                     .insert(header::LOCATION, location.expect("a URL is a header value"));
                 set_cookie(&mut response.headers, "session", user);
-                // Over https the name would begin with `__Host-` and the cookie be `Secure`.
+                // Over https, the name would begin with `__Host-` and the cookie would be `Secure`.
                 set_cookie(
                     &mut response.headers,
                     "binding",
@@ -90,7 +89,7 @@ impl Host {
     }
 }
 
-/// A person of the demonstration's one workspace.
+/// Returns a user of the demonstration's only workspace.
 pub fn acting_user(user: &str) -> Option<ActingUser> {
     ActingUser::authenticated("acme", user).ok()
 }

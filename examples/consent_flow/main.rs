@@ -1,10 +1,10 @@
-//! The main job: a consent in a browser, the token sealed in a vault, a turn that acts with it.
+//! The main use: a consent in a browser, a token sealed in a vault, and a turn that acts with it.
 //!
 //! ```text
-//! cargo run --example consent_flow                        # two people, a sandbox on loopback, nobody asked
-//! cargo run --example consent_flow -- --browser           # you are the person; the server is the sandbox
-//! cargo run --example consent_flow -- --provider gmail    # you, and the real service (VALETKEY_CLIENT_ID, …_SECRET)
-//! cargo run --example consent_flow -- --server URL …      # you, and any server: see --help
+//! cargo run --example consent_flow                      # two users, a sandbox, no input
+//! cargo run --example consent_flow -- --browser         # you are the user, at a sandbox
+//! cargo run --example consent_flow -- --provider gmail  # you, at the real service
+//! cargo run --example consent_flow -- --server URL …    # you, at any server: see --help
 //! ```
 #![allow(
     clippy::print_stdout,

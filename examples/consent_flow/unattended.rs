@@ -1,4 +1,4 @@
-//! The whole life of two connections, with nobody asked. Fails unless every step held.
+//! The life cycle of two connections, without user input. Fails unless every step succeeds.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -23,7 +23,7 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("connections.db");
 
-    // Time is moved by hand, for the library and the sandbox alike, so that a token can expire at
+    // The example controls the clock of the library and the sandbox, so that a token can expire at
     // once.
     let clock = ManualClock::default();
     let server = Loopback::bind("127.0.0.1", 0)?;
@@ -88,7 +88,7 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     resolver.resolve(&ada, "notes")?;
     ensure(sandbox.count("/token") == 1, "and no more")?;
     println!(
-        "6. Two hours later Ada's token had expired: one request renewed it, and it is generation {after} now"
+        "6. Two hours later Ada's token had expired: one request refreshed it; it is now generation {after}"
     );
 
     let sealed = secrets_in(directory.path())?;
@@ -100,12 +100,12 @@ pub fn run() -> Result<(), Box<dyn Error>> {
 
     revoke(&connections, &resolver, &sandbox, &grace, &file)?;
     ensure(notes(&resolver, &ada)? == adas, "Ada is not touched by it")?;
-    println!("9. Ada goes on as before. Every step held.");
+    println!("9. Ada's connection still works. Every step succeeded.");
     Ok(())
 }
 
-/// Walks a consent as a browser would: the application's link, the server's page, its form, the
-/// callback.
+/// Walks through a consent as a browser would: the application's link, the server's page, its form,
+/// the callback.
 fn consent(origin: &str, person: &str, reported: &Receiver<Outcome>) -> Result<(), Box<dyn Error>> {
     let mut browser = Browser::new();
     let page = browser.open(&format!("{origin}/login/{person}"))?;
@@ -123,7 +123,7 @@ fn consent(origin: &str, person: &str, reported: &Receiver<Outcome>) -> Result<(
     ensure(account.id == person, "it is the account that was chosen")
 }
 
-/// What the protected API shows this person.
+/// Returns the response of the protected API to this user.
 fn notes(resolver: &Resolver, person: &ActingUser) -> Result<String, Box<dyn Error>> {
     let request = http::Request::get("/notes").body(Vec::new())?;
     let response = resolver.send(person, "notes", request)?;
@@ -157,15 +157,15 @@ fn revoke(
         "no piece of them is left in any file",
     )?;
     println!(
-        "8. Grace revoked hers: {:?} here, {:?} at the server, and no 16 bytes of the ciphertext are left; \
+        "8. Grace revoked hers: {:?} here, {:?} at the server, and no 16 consecutive bytes of the ciphertext remain; \
          resolving says \"{need}\"",
         revocation.here, revocation.at_provider
     );
     Ok(())
 }
 
-/// The sealed records, read from the file by plain SQL: ciphertext, as anybody with the file could
-/// take it.
+/// Reads the sealed records from the file with plain SQL: ciphertext, as anyone with the file could
+/// read it.
 fn sealed_tokens(file: &Path) -> Result<BTreeSet<Vec<u8>>, Box<dyn Error>> {
     let database = rusqlite::Connection::open_with_flags(file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut statement = database.prepare("SELECT access FROM secrets UNION ALL SELECT rest FROM secrets")?;
@@ -175,9 +175,9 @@ fn sealed_tokens(file: &Path) -> Result<BTreeSet<Vec<u8>>, Box<dyn Error>> {
     Ok(records)
 }
 
-/// Returns whether any sixteen bytes in a row of these records stand in a file of the vault.
+/// Returns whether a file of the vault contains any sixteen consecutive bytes of these records.
 fn any_piece_in(records: &[&Vec<u8>], file: &Path) -> Result<bool, Box<dyn Error>> {
-    // A record stands in its slot with zeros behind it, which are in every file.
+    // A record is padded with zeros, which occur in every file.
     let sealed = |piece: &&[u8]| piece.iter().filter(|byte| **byte != 0).count() > 8;
     let pieces: BTreeSet<&[u8]> = records
         .iter()
@@ -194,7 +194,7 @@ fn any_piece_in(records: &[&Vec<u8>], file: &Path) -> Result<bool, Box<dyn Error
     Ok(false)
 }
 
-/// Returns how often a secret of the sandbox stands in a file.
+/// Returns the number of occurrences of the sandbox's secrets in a file.
 fn secrets_in(directory: &Path) -> Result<usize, Box<dyn Error>> {
     let mut found = 0;
     for entry in fs::read_dir(directory)? {

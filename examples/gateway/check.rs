@@ -1,5 +1,4 @@
-//! The walk of a person through the demonstration, without the person. Fails unless every step
-//! held.
+//! Walks through the demonstration without a user. Fails unless every step succeeds.
 
 use std::error::Error;
 
@@ -39,7 +38,7 @@ pub fn walk(origin: &str) -> Result<(), Box<dyn Error>> {
         denied.html.contains("Access was declined"),
         "she is told what became of it",
     )?;
-    println!("2. Grace does not see it, and said no when she was asked for her own");
+    println!("2. Grace does not see it, and declined when she was asked for her own");
 
     let mut olga = sign_in(origin, "olga")?;
     let page = olga.open(&home)?;
@@ -62,7 +61,9 @@ pub fn walk(origin: &str) -> Result<(), Box<dyn Error>> {
         agent.html.contains("Give access"),
         "the agent asks Ada for access again",
     )?;
-    println!("3. Olga sees everybody's and revoked Ada's; the agent has to ask again. Every step held.");
+    println!(
+        "3. Olga sees all connections and revoked Ada's; the agent has to ask again. Every step succeeded."
+    );
     Ok(())
 }
 
@@ -73,7 +74,7 @@ fn sign_in(origin: &str, person: &str) -> Result<Browser, Box<dyn Error>> {
     Ok(browser)
 }
 
-/// Follows the page that leads to the provider, and answers there.
+/// Follows the page that leads to the provider, and grants access there.
 fn consent(browser: &mut Browser, departure: &Page, decision: &str) -> Result<Page, Box<dyn Error>> {
     let refresh = departure
         .html

@@ -1,5 +1,5 @@
-//! The host: it signs people in, runs an agent for them, and mounts the gateway. A real one has all
-//! of that already.
+//! The host: it signs users in, runs an agent for them, and mounts the gateway. A real application
+//! already has all of this.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,10 +17,10 @@ use valetkey::{ActingUser, Connections, ConsentOptions, Error, Operator, Resolve
 use crate::MOUNTED_AT;
 use crate::world::{PEOPLE, acting_user};
 
-/// The parameter in which the sign-in page takes the way back.
+/// The query parameter of the sign-in page for the way back.
 const RETURN_TO: &str = "return_to";
 
-/// Who is signed in in which browser. The gateway asks it for every request.
+/// The sessions of signed-in users. The gateway asks it for the caller of every request.
 #[derive(Debug, Clone, Default)]
 pub struct Sessions(Arc<Mutex<HashMap<String, &'static str>>>);
 
@@ -42,7 +42,7 @@ impl Sessions {
     }
 }
 
-/// The id of the session: a random one, not a name.
+/// The id of the session: random, not a name.
 fn session(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
     cookies
@@ -114,8 +114,8 @@ impl Host {
         response
     }
 
-    /// A turn of an agent that reads notes: with the person's authorization, or with a link to give
-    /// it.
+    /// Runs a turn of an agent that reads notes: with the user's authorization, or with a link to
+    /// grant it.
     fn agent(&self, person: &str) -> String {
         let Ok(person) = acting_user(person) else {
             return String::new();
@@ -145,7 +145,7 @@ impl Host {
     }
 }
 
-/// Any server's request becomes the gateway's by a few lines such as these.
+/// Converts a request of the server. Any server needs a few lines such as these.
 fn incoming(request: &HttpRequest) -> Request<Vec<u8>> {
     let mut converted = Request::new(request.body.as_bytes().to_vec());
     *converted.method_mut() = request.method.clone();
@@ -165,8 +165,8 @@ fn outgoing(response: Response<Vec<u8>>) -> HttpResponse {
     converted
 }
 
-/// Returns where a person goes after the sign-in: always to a path of this host. The form names it,
-/// and other addresses are ignored.
+/// Returns the path of this host to which a user goes after the sign-in. The form names it; other
+/// addresses are ignored.
 fn way_back(fields: Option<&str>) -> String {
     let mut fields = form_urlencoded::parse(fields.unwrap_or_default().as_bytes());
     fields

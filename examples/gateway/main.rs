@@ -1,5 +1,5 @@
-//! The whole thing in a browser, with nothing to set up: a host, its users, the gateway's page, and
-//! a provider that grants everything.
+//! A complete demonstration in a browser, without any setup: a host, its users, the gateway's page,
+//! and a provider that grants everything.
 //!
 //! ```text
 //! cargo run --example gateway              # prints an address; open it, sign in, connect, revoke
@@ -27,7 +27,7 @@ use support::loopback::Loopback;
 use valetkey::connections::Budget;
 use world::World;
 
-/// Where the host mounts the gateway.
+/// The path at which the host mounts the gateway.
 pub const MOUNTED_AT: &str = "/connections";
 
 fn main() -> ExitCode {
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
 
 fn run(check: bool) -> Result<(), Box<dyn Error>> {
     let provider = Loopback::bind("127.0.0.1", 0)?;
-    // The same address each time, where it is free: a tab that is open stays good.
+    // The same port each time, if it is free, so that an open tab keeps working.
     let port = if check { 0 } else { 8686 };
     let site = Loopback::bind("127.0.0.1", port).or_else(|_| Loopback::bind("127.0.0.1", 0))?;
     let origin = site.origin();
@@ -66,12 +66,11 @@ fn run(check: bool) -> Result<(), Box<dyn Error>> {
         return check::walk(&origin);
     }
     println!("The page is at    {origin}/");
-    println!("The provider is   a sandbox in this process; its accounts are made up.");
-    println!("Sign in as Ada or Grace to connect something, as Olga to look after everybody's.");
-    println!("Nothing is kept: Ctrl-C ends it all.");
+    println!("The provider is   a sandbox in this process; its accounts are fictitious.");
+    println!("Sign in as Ada or Grace to connect something, as Olga to manage all connections.");
+    println!("Nothing is stored on disk. Press Ctrl-C to stop.");
     loop {
-        // UpkeepReport is a call that the host makes: here every few seconds, so that "last used"
-        // is soon to be seen.
+        // The host calls `maintain`: here every few seconds, so that "last used" shows soon.
         connections.maintain(Budget::default())?;
         std::thread::sleep(Duration::from_secs(5));
     }

@@ -1,4 +1,4 @@
-//! What the demonstration is made of, and what is connected in it before anybody comes.
+//! The parts of the demonstration, and the connections that exist at its start.
 
 use std::error::Error;
 
@@ -15,7 +15,8 @@ use valetkey::{
 use crate::MOUNTED_AT;
 use crate::host::{Host, Sessions};
 
-/// The people of the demonstration: who signs in as them, and whether they look after the others.
+/// The users of the demonstration: the name with which they sign in, and whether they are
+/// operators.
 pub const PEOPLE: [(&str, &str, bool); 3] = [
     ("ada", "Ada, who works here", false),
     ("grace", "Grace, who works here too", false),
@@ -55,7 +56,7 @@ impl World {
         let sessions = Sessions::default();
         let gateway = Gateway::new(connections.clone(), mount, sessions.clone())
             .title("Acme Assistant")
-            .account_link("Switch person", "/sign-in")?;
+            .account_link("Switch user", "/sign-in")?;
         Ok(Self {
             host: Host {
                 gateway,
@@ -69,7 +70,7 @@ impl World {
     }
 }
 
-/// A shared connection that is well, and one of Grace's that is not.
+/// Makes a healthy workspace connection, and one of Grace that needs consent.
 pub struct Seeds {
     connections: Connections,
     sandbox: Sandbox,
@@ -82,7 +83,7 @@ impl Seeds {
             .connections
             .start(&grace, "mail", ConsentOptions::default())?;
         let mail = self.give(&grace, &consent, "grace")?;
-        // She removes the access at the provider; the next refresh finds it out.
+        // She revokes the access at the provider; the next refresh detects it.
         self.sandbox.revoke_at_server("grace");
         let _ = self.connections.refresh(&grace, mail.id);
 

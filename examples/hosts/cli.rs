@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Stands for `webbrowser::open` and for the person in front of the browser.
+/// Stands for `webbrowser::open` and the user's actions in the browser.
 fn open_browser(sandbox: &Sandbox, url: &str) -> Result<(), Box<dyn Error>> {
     println!("the browser opens the consent page of {}", sandbox.base_url());
     let page = Browser::new().open(&sandbox.approve(url, "ada"))?;

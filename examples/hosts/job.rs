@@ -1,4 +1,4 @@
-//! A nightly job: it acts for people who are not there, mails a link to those who must connect, and
+//! A nightly job: it acts for users who are absent, mails a link to those who must connect, and
 //! leaves upkeep to a thread.
 //!
 //! `cargo run --example host_job`
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let host = Host::new();
     let mount = Mount::new("https://agent.example")?.under("/connections")?;
     host.connect(&host.user("ada"), "notes");
-    // The token is about to expire, and nobody is waiting for it.
+    // The token is about to expire, and no caller is waiting for it.
     host.clock.advance(Duration::from_secs(3_400));
 
     let (sender, runs) = channel();
@@ -33,12 +33,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         match turn.send("notes", Request::get("/notes").body(Vec::new())?) {
             Ok(notes) => println!("{person}: {}", String::from_utf8_lossy(notes.body())),
             Err(ValetkeyError::ConsentRequired(need)) => {
-                // The link opens for this person alone, so it can be mailed.
+                // Only this user can use the link, so it can be mailed.
                 let link = mount.connect_url(turn.ask(&need)?.prepared().ticket());
                 println!("{person}: mailed a link of {} characters", link.len());
             }
             Err(error) if error.is_retryable() => println!("{person}: tomorrow"),
-            Err(error) => println!("{person}: for the operator: {error}"),
+            Err(error) => println!("{person}: ask an administrator: {error}"),
         }
     }
     drop(upkeep);

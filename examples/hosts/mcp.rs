@@ -15,8 +15,8 @@ use valetkey::resolver::mcp::{RequestStateKey, input_required};
 use valetkey::testing::Host;
 use valetkey::vault::MasterKey;
 
-/// Answers `tools/call`. The turn belongs to the person whom the server authenticated, whatever the
-/// client writes.
+/// Answers `tools/call`. The turn belongs to the user whom the server authenticated, whatever the
+/// client sends.
 fn call(turn: &Turn, states: &RequestStateKey, parameters: &Value) -> Result<Value, Box<dyn Error>> {
     if let Some(state) = parameters["requestState"].as_str() {
         states.open(turn, "tools/call", parameters, state)?;
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut parameters = json!({ "name": "read_notes", "arguments": { "limit": 10 } });
     let asked = call(&host.resolver.turn(ada.clone()), &states, &parameters)?;
     println!("the client is asked to show a link: {asked:#}");
-    // Behind the link, the gateway leads her browser to the provider and back.
+    // The link opens the gateway, which leads her browser to the provider and back.
     host.connect(&ada, "notes");
     parameters["requestState"] = asked["requestState"].clone();
     let answer = call(&host.resolver.turn(ada), &states, &parameters)?;

@@ -1,4 +1,4 @@
-//! A service for many customers, each of whom brings an OAuth app of their own.
+//! A service for many customers, each of whom brings their own OAuth app.
 //!
 //! `cargo run --example host_saas`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
 
     for tenant in ["acme", "globex"] {
-        // The same name in two workspaces is two people.
+        // The same name in two workspaces denotes two users.
         let ada = ActingUser::authenticated(tenant, "ada")?;
         let turn = Resolver::new(connections.clone()).turn(ada.clone());
         println!("{tenant}: {}", turn.resolve("notes").unwrap_err());

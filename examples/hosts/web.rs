@@ -1,5 +1,5 @@
-//! A web application on axum: the gateway under `/connections`, and an agent that acts for the user
-//! who is signed in.
+//! A web application on axum: the gateway under `/connections`, and an agent that acts for the
+//! signed-in user.
 //!
 //! `cargo run --example host_web`
 #[path = "../support/mod.rs"]
@@ -17,7 +17,7 @@ use valetkey::resolver::Turn;
 use valetkey::testing::Host;
 use valetkey::{ActingUser, Error as ValetkeyError};
 
-/// A real application looks for its session in the head of the request. Here everybody is Ada.
+/// A real application reads its session from the head of the request. Here every caller is Ada.
 fn signed_in(_: &Parts) -> Result<Caller, Refused> {
     let ada = ActingUser::authenticated("acme", "ada").map_err(|_| Refused::Forbidden)?;
     Ok(Caller::user(ada))

@@ -1,4 +1,4 @@
-//! A browser without a person: it keeps cookies, follows redirects, reads a form and sends it.
+//! A scripted browser: it keeps cookies, follows redirects, reads a form and submits it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use url::{Url, form_urlencoded};
 use valetkey::http::{HttpClient, HttpRequest, HttpResponse, UreqClient};
 
-/// One person's browser: cookies by origin, and where it stands.
+/// One user's browser: cookies by origin, and the current address.
 pub struct Browser {
     client: UreqClient,
     cookies: BTreeMap<String, BTreeMap<String, String>>,
@@ -28,12 +28,12 @@ impl Browser {
         }
     }
 
-    /// Opens an address and follows redirects until a page is shown.
+    /// Opens an address and follows redirects to a page.
     pub fn open(&mut self, url: &str) -> Result<Page, Box<dyn Error>> {
         self.follow(HttpRequest::new(Method::GET, Url::parse(url)?))
     }
 
-    /// Sends the form of a page, with these values beside its hidden ones.
+    /// Submits the form of a page, with these values in addition to its hidden ones.
     pub fn submit(&mut self, page: &Page, values: &[(&str, &str)]) -> Result<Page, Box<dyn Error>> {
         let action = attribute(&page.html, "action").ok_or("the page has no form")?;
         let mut form = form_urlencoded::Serializer::new(String::new());
@@ -95,7 +95,7 @@ impl Browser {
 }
 
 impl Page {
-    /// The values of the page's inputs of this name.
+    /// Returns the values of the page's inputs of this name.
     pub fn values(&self, name: &str) -> Vec<String> {
         tags(&self.html, "input")
             .filter(|tag| attribute(tag, "name").as_deref() == Some(name))
@@ -112,7 +112,7 @@ fn tags<'a>(html: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
         .into_iter()
 }
 
-/// The value of an attribute, good enough for pages that escape `"` and `&`.
+/// Returns the value of an attribute. Sufficient for pages that escape `"` and `&`.
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
     let (value, _) = rest.split_once('"')?;

@@ -10,7 +10,7 @@ use tiny_http::{Header, Response, Server};
 use url::Url;
 use valetkey::http::{HttpRequest, HttpResponse};
 
-/// A bound port: its address is known before anything is served.
+/// A bound port, whose address is known before it serves requests.
 pub struct Loopback {
     listener: TcpListener,
     host: &'static str,
@@ -18,7 +18,7 @@ pub struct Loopback {
 }
 
 impl Loopback {
-    /// Binds a port, any free one for 0. `host` is the name that its URL bears: `127.0.0.1` or
+    /// Binds a port, or any free one for 0. `host` is the name in its URL: `127.0.0.1` or
     /// `localhost`.
     pub fn bind(host: &'static str, port: u16) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port))?;
@@ -26,7 +26,7 @@ impl Loopback {
         Ok(Self { listener, host, port })
     }
 
-    /// The origin, such as `http://127.0.0.1:49152`.
+    /// Returns the origin, such as `http://127.0.0.1:49152`.
     pub fn origin(&self) -> String {
         format!("http://{}:{}", self.host, self.port)
     }

@@ -1,4 +1,4 @@
-//! What the examples share: a loopback HTTP server, and a browser that needs no person.
+//! Code that the examples share: a loopback HTTP server, and a scripted browser.
 #![allow(dead_code, unreachable_pub, reason = "each example uses a part of it")]
 
 pub mod browser;

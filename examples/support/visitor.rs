@@ -1,11 +1,11 @@
-//! A person in front of a browser, who follows an agent's link and allows everything.
+//! A user with a browser, who follows an agent's link and allows everything.
 
 use std::error::Error;
 
 use super::browser::Browser;
 
-/// Asks the agent for a turn, opens the link that it answers with, allows everything at the
-/// provider, and asks again. Prints what the person sees.
+/// Asks the agent for a turn, opens the link in its answer, allows everything at the provider, and
+/// asks again. Prints what the user sees.
 #[allow(clippy::print_stdout, reason = "an example talks to its reader")]
 pub fn connect_and_ask_again(turn_url: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
     let failed = |error: Box<dyn Error>| error.to_string();

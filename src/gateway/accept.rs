@@ -1,8 +1,8 @@
-//! What the headers of a request say about who makes it, and what they take for an answer.
+//! Reads from the headers of a request who makes it and which format it accepts.
 
 use http::{HeaderMap, header};
 
-/// Whom an answer is for.
+/// The format of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Json,
@@ -10,7 +10,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// By the path; where pages and programs share one, by the body.
+    /// Decided by the path, or by the body where pages and programs share a path.
     pub(super) fn of(path: &str, headers: &HeaderMap) -> Self {
         let api = path.starts_with("/v1/") || path == "/healthz";
         if api || (path == "/connect" && is_json(headers)) {
@@ -21,13 +21,13 @@ impl Format {
     }
 }
 
-/// The media type of the body, without its parameters.
+/// Returns the media type of the body, without its parameters.
 pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
 }
 
-/// Returns whether the caller speaks JSON: it sends it, or takes nothing else.
+/// Returns whether the caller speaks JSON: it sends JSON, or accepts nothing else.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let accepts = headers
         .get(header::ACCEPT)
@@ -37,7 +37,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
         || accepts.to_ascii_lowercase().starts_with("application/json")
 }
 
-/// Returns whether the browser fetches it before anybody has asked to see it.
+/// Returns whether the browser prefetches the address.
 pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
     ["sec-purpose", "purpose", "x-moz"].into_iter().any(|name| {
         headers
@@ -47,8 +47,9 @@ pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Returns whether the browser says that another site makes the request. `Origin: null` says
-/// nothing: it is what browsers write for a page with `Referrer-Policy: no-referrer`, such as ours.
+/// Returns whether the browser reports that another site makes the request. `Origin: null` is not
+/// such a report: browsers send it for a page with `Referrer-Policy: no-referrer`, such as the
+/// gateway's own.
 pub(super) fn is_foreign(headers: &HeaderMap, own: &str) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let by_site = text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));

@@ -1,4 +1,4 @@
-//! Answers, and the headers that each of them bears.
+//! Responses and the headers that each of them carries.
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
@@ -7,9 +7,9 @@ use super::refusal::Refusal;
 
 pub(super) type Answer = Result<Response<Vec<u8>>, Refusal>;
 
-/// Nothing from elsewhere, nothing inline, in nobody's frame; forms lead to the gateway alone.
-/// Browsers hold a redirect after a form against `form-action` too: so a form never redirects to a
-/// provider, a page does.
+/// The policy allows no foreign or inline resources and no frames. Forms are submitted to the
+/// gateway alone. Browsers apply `form-action` to the redirect after a form as well, so the gateway
+/// never redirects a form to a provider: it answers with a page that leads on.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -18,7 +18,7 @@ pub(super) fn html(status: StatusCode, page: String) -> Response<Vec<u8>> {
 }
 
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
-    // The shapes are ours: strings, numbers and lists, which always can be written.
+    // The shapes consist of strings, numbers and lists, which can always be serialized.
     let body = serde_json::to_vec(value).map_err(|_| Refusal::internal())?;
     Ok(with_type(status, "application/json", body))
 }
@@ -27,7 +27,7 @@ pub(super) fn json_bytes(body: Vec<u8>) -> Response<Vec<u8>> {
     with_type(StatusCode::OK, "application/json", body)
 }
 
-/// Leads a browser on by a GET, whatever it came with.
+/// Redirects a browser to a GET, whatever its own method was.
 pub(super) fn see_other(location: &str) -> Answer {
     let mut response = Response::new(Vec::new());
     *response.status_mut() = StatusCode::SEE_OTHER;
@@ -36,7 +36,7 @@ pub(super) fn see_other(location: &str) -> Answer {
     Ok(response)
 }
 
-/// A file that comes with the crate. Its address names the version, so it may be kept.
+/// Returns a file that is part of the crate. Its address names the version, so it may be cached.
 pub(super) fn asset(media_type: &'static str, body: &'static str) -> Response<Vec<u8>> {
     let mut response = with_type(StatusCode::OK, media_type, body.as_bytes().to_vec());
     response.headers_mut().insert(
@@ -62,7 +62,7 @@ fn with_type(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Res
     response
 }
 
-/// Puts the headers on that every answer bears.
+/// Adds the headers that every response carries.
 pub(super) fn secure(response: &mut Response<Vec<u8>>, https: bool) {
     let headers = response.headers_mut();
     let every: [(HeaderName, &'static str); 6] = [
@@ -83,7 +83,7 @@ pub(super) fn secure(response: &mut Response<Vec<u8>>, https: bool) {
         headers.insert(name, HeaderValue::from_static(value));
     }
     if https {
-        // Browsers ignore it, with a complaint, where the connection is not trustworthy.
+        // On an untrustworthy connection, browsers ignore this header and log a warning.
         headers.insert(
             HeaderName::from_static("cross-origin-opener-policy"),
             HeaderValue::from_static("same-origin"),

@@ -1,4 +1,4 @@
-//! The beginning of a consent: from the page, or through a one-time link.
+//! Begins consents: from the page, or through a one-time link.
 
 use http::{Response, StatusCode};
 use serde::Serialize;
@@ -13,18 +13,18 @@ use crate::model::{ActingUser, Connection, ConnectionId, Label, Owner, UserId};
 use crate::provider::UnknownProvider;
 use crate::secret::Ticket;
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Said};
 
-/// What is to be connected, and for whom.
+/// The services to connect, and their owner.
 struct Wanted {
     provider: String,
     owner: Owner,
-    /// Who is to give the consent.
+    /// The user who is asked for the consent.
     person: ActingUser,
     options: ConsentOptions,
 }
 
-/// The service and the connection that a request is about.
+/// The service and the connection that a request concerns.
 struct Aim<'r> {
     provider: String,
     owner: Owner,
@@ -32,7 +32,7 @@ struct Aim<'r> {
     also: Vec<&'r str>,
 }
 
-/// A one-time link, to be handed on.
+/// A one-time link, to be sent to its user.
 #[derive(Serialize)]
 struct LinkJson<'a> {
     link: &'a str,
@@ -43,8 +43,8 @@ struct LinkJson<'a> {
 }
 
 impl Inner {
-    /// `POST /connect`. A person who connects something of their own goes on to the provider; a
-    /// program, and an operator who asks for somebody else, get a link. A mistake in a form is
+    /// Handles `POST /connect`. Users who connect their own account continue to the provider.
+    /// Programs, and operators who connect another user, receive a link. A mistake in a form is
     /// shown beside its field.
     pub(super) fn begin(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
         let mut service = None;
@@ -79,13 +79,13 @@ impl Inner {
         self.link_page(caller, incoming, &link, &prepared, &wanted.person)
     }
 
-    /// `GET /connect/{ticket}`. Opened again while the consent is pending, the link leads to the
-    /// same authorization, in every browser in which its person is signed in. Afterwards, it leads
-    /// to where the consent stands.
+    /// Handles `GET /connect/{ticket}`. While the consent is pending, every visit leads to the same
+    /// authorization, in every browser in which the user is signed in. Afterwards, the link leads
+    /// to the current state of the consent.
     pub(super) fn open_ticket(&self, caller: &Caller, incoming: &Incoming<'_>, ticket: &str) -> Answer {
         let ticket = Ticket::new(ticket);
         let who = caller.acting_user();
-        // A person who is not an operator any more makes no shared connection.
+        // A user who is no longer an operator cannot make a workspace connection.
         let prepared = self.connections.consent_of_ticket(who, &ticket)?;
         if prepared.as_ref().is_some_and(|it| it.owner == Owner::Workspace) && !caller.is_operator() {
             return Err(page::link_refused());
@@ -102,7 +102,7 @@ impl Inner {
         }
     }
 
-    /// What a form or a program asks for. The service is named as soon as it is known.
+    /// Reads the request of a form or program. `service` is set as soon as it is known.
     fn wanted(
         &self,
         caller: &Caller,
@@ -121,7 +121,7 @@ impl Inner {
         }
         if let Some(address) = incoming.field("return_to") {
             if !self.return_to.iter().any(|allowed| allowed == address) {
-                return Err(Refusal::invalid("This address to return to is not allowed."));
+                return Err(Refusal::bad(Said::ReturnTo));
             }
             options = options.return_to(address);
         }
@@ -133,9 +133,9 @@ impl Inner {
         }
         let person = match &owner {
             Owner::Personal(user) if user == caller.acting_user().user() => caller.acting_user().clone(),
-            // The host has vouched for the operator, and the operator names a person of the same
-            // tenant. The link that comes of it is good for that person alone, whom the host
-            // authenticates when they open it.
+            // The host has authenticated the operator, and the operator names a user of the same
+            // tenant. Only that user, whom the host authenticates when they open it, can use the
+            // resulting link.
             Owner::Personal(user) if caller.is_operator() => {
                 ActingUser::of(caller.acting_user().tenant().clone(), user.clone())
             }
@@ -150,8 +150,8 @@ impl Inner {
         })
     }
 
-    /// The service and the connection that a request is about: a new one, one that is there, or
-    /// those of a consent that is to be given again.
+    /// Returns the service and the connection that a request concerns: a new connection, an
+    /// existing one, or those of a consent to be repeated.
     fn aim<'r>(&self, caller: &Caller, incoming: &'r Incoming<'_>) -> Result<Aim<'r>, Refusal> {
         let mut also: Vec<&str> = incoming.list("also").collect();
         if !also.is_empty() {
@@ -179,23 +179,20 @@ impl Inner {
             [None, None, Some(id)] => {
                 let target = self.target(caller, id)?;
                 let options = options.extending(target.id);
-                // One of those that are ticked has to be the named one. It is no other than the
-                // rest.
+                // One of the ticked services has to be the named one. It does not matter which.
                 let added = match named {
                     Some(named) => named,
-                    None if also.is_empty() => return Err(Refusal::invalid("No service is named.")),
+                    None if also.is_empty() => return Err(Refusal::bad(Said::NoProvider)),
                     None => also.remove(0),
                 };
                 (added.to_owned(), target.owner, options)
             }
             [None, None, None] => {
-                let named = named.ok_or_else(|| Refusal::invalid("No service is named."))?;
+                let named = named.ok_or_else(|| Refusal::bad(Said::NoProvider))?;
                 (named.to_owned(), owner(caller, incoming)?, options)
             }
             _ => {
-                return Err(Refusal::invalid(
-                    "A connection is renewed, or services are added to it.",
-                ));
+                return Err(Refusal::invalid("Send only one of reconnect, extends and again."));
             }
         };
         Ok(Aim {
@@ -211,7 +208,7 @@ impl Inner {
         Ok(self.connections.get(caller.principal(), id)?)
     }
 
-    /// Lets the browser keep the binding of a consent.
+    /// Stores the binding of a consent in the browser.
     fn with_binding(
         &self,
         response: Response<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! Who is calling: the host's to say.
+//! The caller of a request, as the host identifies it.
 
 use std::sync::Arc;
 
@@ -7,18 +7,18 @@ use ring::digest::{SHA256, digest};
 
 use crate::model::{ActingUser, Operator, Principal};
 
-/// Says who is calling.
+/// Identifies the caller of a request.
 ///
 /// # Contract
 ///
-/// Called once for every request but those for the style sheet, the script and `/healthz`, before
-/// anything else is done with it. It looks at the head alone: a session cookie, an `Authorization`
-/// header, what a proxy in front has established. It must not let anybody in whom it does not know:
-/// there is no default.
+/// The gateway calls it once for every request except those for the style sheet, the script and
+/// `/healthz`, before it does anything else. It sees only the head: a session cookie, an
+/// `Authorization` header, or what a proxy in front has established. It must refuse every caller
+/// that it does not know: there is no default.
 ///
 /// A browser without a session is best refused with [`Refused::SignIn`]. After the sign-in, the
-/// host sends it to the value of the return parameter, and takes no other origin there than its
-/// own:
+/// host redirects the browser to the value of the return parameter, and accepts only its own origin
+/// there:
 ///
 /// ```
 /// use valetkey::gateway::Refused;
@@ -31,7 +31,7 @@ use crate::model::{ActingUser, Operator, Principal};
 /// # assert_ne!(refused, Refused::Unauthenticated);
 /// ```
 ///
-/// A closure that takes the head and returns the caller is an authenticator too:
+/// A closure that takes the head and returns the caller implements this trait as well:
 ///
 /// ```
 /// use http::request::Parts;
@@ -52,15 +52,15 @@ use crate::model::{ActingUser, Operator, Principal};
 ///
 /// # Security
 ///
-/// Everything rests on the answer. Session cookies should be `Secure`, `HttpOnly` and
-/// `SameSite=Lax`; with `SameSite=Strict` the browser that comes back from a provider would seem to
-/// be nobody's.
+/// The gateway trusts this result completely. Session cookies should be `Secure`, `HttpOnly` and
+/// `SameSite=Lax`. With `SameSite=Strict`, a browser that returns from a provider would not send
+/// its session.
 pub trait Authenticator: Send + Sync + 'static {
-    /// Returns who is calling.
+    /// Returns the caller.
     ///
     /// # Errors
     ///
-    /// [`Refused`] if it is nobody, or somebody who may not be here.
+    /// [`Refused`] if the caller is unknown, or may not use the gateway.
     fn authenticate(&self, head: &Parts) -> Result<Caller, Refused>;
 }
 
@@ -79,40 +79,40 @@ impl<A: Authenticator + ?Sized> Authenticator for Arc<A> {
     }
 }
 
-/// Why a caller is not let in.
+/// The reason why the host refuses a caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refused {
-    /// Nobody known: 401.
+    /// The caller is unknown: 401.
     Unauthenticated,
-    /// Nobody known, and the host signs people in: a browser that asks for a page is sent there.
-    /// For everything else it is 401.
+    /// The caller is unknown, and the host has a sign-in page: a browser that requests a page is
+    /// redirected there. Every other request is answered with 401.
     SignIn {
-        /// The address that signs people in, such as `/sign-in`: a path of the host, or an `https`
+        /// The address of the sign-in page, such as `/sign-in`: a path of the host, or an `https`
         /// URL.
         address: String,
-        /// The query parameter in which that address takes the way back, such as `return_to`. The
-        /// gateway adds it, so that a one-time link or a callback that is opened without a session
-        /// is not lost: the value is the path and query of the request, or a full URL if the
-        /// address is one. The codes in a callback are given to a path of the same host alone.
+        /// The query parameter of that address for the way back, such as `return_to`. The gateway
+        /// adds it, so that a one-time link or a callback that is opened without a session is not
+        /// lost. Its value is the path and query of the request, or a full URL if the address is
+        /// one. The codes in a callback are passed only to a path of the same host.
         return_parameter: String,
     },
-    /// Somebody known who may not use this: 403.
+    /// The caller is known, but may not use the gateway: 403.
     Forbidden,
 }
 
-/// Somebody whom the host has authenticated.
+/// A user whom the host has authenticated.
 #[derive(Debug, Clone)]
 pub struct Caller {
     acting_user: ActingUser,
     operator: Option<Operator>,
     ambient: bool,
-    /// The hash of the session.
+    /// The hash of the session's id.
     session: Option<[u8; 32]>,
 }
 
 impl Caller {
-    /// A person who looks after their own connections.
+    /// Returns a caller who manages their own connections.
     #[must_use]
     pub const fn user(acting_user: ActingUser) -> Self {
         Self {
@@ -123,7 +123,7 @@ impl Caller {
         }
     }
 
-    /// A person who looks after those of their tenant.
+    /// Returns a caller who manages all connections of their tenant.
     #[must_use]
     pub fn operator(operator: Operator) -> Self {
         Self {
@@ -134,23 +134,23 @@ impl Caller {
         }
     }
 
-    /// The same, who proved it by something that a browser does not send by itself, such as an
-    /// `Authorization: Bearer` header: no other site can make such a request, and no CSRF token is
-    /// asked for.
+    /// Marks the caller as authenticated by something that a browser does not send by itself, such
+    /// as an `Authorization: Bearer` header. No other site can make such a request, so the gateway
+    /// does not require a CSRF token.
     ///
     /// # Security
     ///
-    /// Never say so of a cookie, of HTTP Basic or Negotiate, of a client certificate, or of an
-    /// address: browsers send those along with requests that other sites make.
+    /// Never call this for a cookie, HTTP Basic or Negotiate, a client certificate, or an address:
+    /// browsers send those along with requests that other sites make.
     #[must_use]
     pub const fn explicit_credentials(mut self) -> Self {
         self.ambient = false;
         self
     }
 
-    /// The same, in this session of the host: its id, or another value that a new sign-in changes.
-    /// CSRF tokens are then good in that session alone, and end with it. Without it they end after
-    /// a day. The gateway keeps its hash only.
+    /// Binds the caller to this session of the host: its id, or another value that changes with
+    /// each sign-in. CSRF tokens are then valid in that session only, and end with it. Without a
+    /// session they expire after a day. The gateway keeps only a hash of the value.
     #[must_use]
     pub fn in_session(mut self, session: impl AsRef<[u8]>) -> Self {
         let mut hash = [0; 32];
@@ -159,26 +159,26 @@ impl Caller {
         self
     }
 
-    /// The hash of the session, if the host has named one.
+    /// Returns the hash of the session, if the host has named one.
     pub(super) const fn session(&self) -> Option<&[u8; 32]> {
         self.session.as_ref()
     }
 
-    /// The person.
+    /// Returns the user.
     #[must_use]
     pub const fn acting_user(&self) -> &ActingUser {
         &self.acting_user
     }
 
-    /// Returns them as the operator, who sees and manages all of their tenant's connections and
-    /// starts some for others; `None` for a person who sees and manages their own, and sees the
-    /// shared ones.
+    /// Returns the operator, who sees and manages all connections of their tenant and can begin
+    /// consents for other users; `None` for a user who sees and manages their own connections, and
+    /// sees the workspace connections.
     #[must_use]
     pub const fn as_operator(&self) -> Option<&Operator> {
         self.operator.as_ref()
     }
 
-    /// Returns whether their browser sends the proof of who they are by itself.
+    /// Returns whether the caller's browser sends its credentials by itself.
     pub(super) const fn is_ambient(&self) -> bool {
         self.ambient
     }
@@ -187,7 +187,7 @@ impl Caller {
         self.operator.is_some()
     }
 
-    /// Returns whose reach counts.
+    /// Returns the principal that decides which connections are in reach.
     pub(super) fn principal(&self) -> &dyn Principal {
         match &self.operator {
             Some(operator) => operator,

@@ -1,5 +1,5 @@
-//! The two cookies of the gateway: what ties a consent to its browser, and what forms are checked
-//! against.
+//! The two cookies of the gateway: one binds a consent to its browser, the other holds the secret
+//! of CSRF tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,37 +9,37 @@ use std::time::Duration;
 
 use crate::secret::{Binding, State};
 
-/// The most consents that a browser keeps a cookie of. Servers refuse requests whose cookies are
-/// longer than some kilobytes; one of these has about a hundred bytes.
+/// The maximum number of consent cookies in a browser. Servers refuse requests whose cookies exceed
+/// a few kilobytes; one of these takes about a hundred bytes.
 const MOST_FLOWS: usize = 16;
 
-/// What the names of the cookies of consents begin with, after the prefix.
+/// The beginning of the name of a consent cookie, after the prefix.
 const CONSENT: &str = "valetkey-consent-";
 
-/// Names and attributes of cookies: with `__Host-` and `Secure`, or without both on plain http.
+/// The names and attributes of cookies: with `__Host-` and `Secure`, or without both on plain http.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cookies {
     pub(super) secure: bool,
 }
 
 impl Cookies {
-    /// The cookie of one consent. Each has its own, so that a person can have several under way in
-    /// one browser.
+    /// Returns the name of the cookie of one consent. Each consent has its own cookie, so that a
+    /// user can have several under way in one browser.
     fn consent(self, state: &State) -> String {
         let hash = digest(&SHA256, state.expose_secret().as_bytes());
-        // Twelve bytes tell the few consents of one browser apart; the hash keeps `state` itself
-        // out of the name.
+        // Twelve bytes suffice to distinguish the few consents of one browser. The hash keeps
+        // `state` itself out of the name.
         let short = URL_SAFE_NO_PAD.encode(&hash.as_ref()[..12]);
         format!("{}{CONSENT}{short}", self.prefix())
     }
 
-    /// The cookie that CSRF tokens are derived from.
+    /// Returns the name of the cookie from which CSRF tokens are derived.
     pub(super) fn csrf(self) -> String {
         format!("{}valetkey-csrf", self.prefix())
     }
 
-    /// What the browser keeps from the start of a consent for as long as the consent lives, so that
-    /// a callback that comes again is recognized; and what it drops for it: a browser keeps at most
+    /// Returns the cookie that the browser keeps for the lifetime of a consent, so that a repeated
+    /// callback is recognized, and the cookies that it drops for it: a browser keeps at most
     /// [`MOST_FLOWS`], the latest.
     pub(super) fn keep_binding(
         self,
@@ -87,7 +87,8 @@ impl Cookies {
     }
 }
 
-/// The value of a cookie. If it comes twice, none: one of them is not ours.
+/// Returns the value of a cookie. A cookie that occurs twice is ignored, because the gateway set
+/// only one of them.
 pub(super) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut found = pairs(headers)
         .filter(|(known, _)| *known == name)
@@ -96,7 +97,7 @@ pub(super) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     found.next().is_none().then_some(value)
 }
 
-/// The cookies of a request, in its order.
+/// Returns the cookies of a request, in their order.
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     headers
         .get_all(header::COOKIE)
@@ -162,7 +163,7 @@ mod tests {
             );
         }
         assert_eq!(jar.len(), 1 + MOST_FLOWS);
-        // The same flow again takes no other's place.
+        // Repeating a flow does not displace another.
         let mut headers = HeaderMap::new();
         headers.insert(header::COOKIE, HeaderValue::from_str(&jar.join("; ")).unwrap());
         let state = State::new("state-119");

@@ -1,9 +1,9 @@
-//! Proof that a change was asked for by a page of the gateway, not by another site.
+//! Proves that a page of the gateway requested a change, and not another site.
 //!
-//! A random secret stays in a cookie; forms carry its HMAC over who is signed in, in which session,
-//! and when the token was made. Nothing is kept here, so any process can check what another has
-//! issued; a cookie that an attacker plants is of no use to them without the `__Host-` prefix's
-//! guarantee, and a token of one person is not good for another.
+//! A random secret is kept in a cookie. Forms carry its HMAC over the signed-in user, their
+//! session, and the time when the token was made. The gateway stores nothing, so any process can
+//! check a token that another has issued. The `__Host-` prefix keeps other sites from planting the
+//! cookie, and a token of one user is not valid for another.
 
 use std::time::Duration;
 
@@ -23,21 +23,21 @@ pub(super) const HEADER: &str = "x-csrf-token";
 /// The field in which forms send it.
 pub(super) const FIELD: &str = "csrf_token";
 
-/// The time for which a token is good: for a page that stays open over a day.
+/// The lifetime of a token: more than a day, for pages that stay open.
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
-/// How much the clocks of the processes that serve one browser may differ.
+/// The tolerated difference between the clocks of the processes that serve one browser.
 const SKEW: Duration = Duration::from_secs(300);
-/// The length of the secret in the cookie. A cookie of another length is somebody else's.
+/// The length of the secret in the cookie. The gateway did not set a cookie of another length.
 const SECRET_LEN: usize = 43;
 
-/// The secret of a browser, in whose name tokens are made and checked.
+/// The secret of a browser, with which tokens are made and checked.
 pub(super) struct Csrf {
     secret: Zeroizing<String>,
     fresh: bool,
 }
 
 impl Csrf {
-    /// The secret that the browser sent, or a new one.
+    /// Returns the secret that the browser sent, or a new one.
     pub(super) fn of(cookies: Cookies, headers: &HeaderMap) -> Result<Self, RandomUnavailable> {
         match sent(cookies, headers) {
             Some(secret) => Ok(Self {
@@ -51,26 +51,26 @@ impl Csrf {
         }
     }
 
-    /// The token for the forms of one answer.
+    /// Returns the token for the forms of one response.
     pub(super) fn token(&self, caller: &Caller, now: Timestamp) -> String {
         let issued = now.as_unix_millis().to_be_bytes();
         let tag = hmac::sign(&key(&self.secret), &message(caller, b"form", &[&issued]));
         URL_SAFE_NO_PAD.encode([&issued, tag.as_ref()].concat())
     }
 
-    /// The proof that this gateway made these parts, for this person in this browser.
+    /// Returns the proof that this gateway made these parts, for this user in this browser.
     pub(super) fn proof(&self, caller: &Caller, parts: &[&[u8]]) -> String {
         URL_SAFE_NO_PAD.encode(hmac::sign(&key(&self.secret), &message(caller, b"proof", parts)))
     }
 
-    /// The secret, if the browser has to be given it.
+    /// Returns the secret if the browser does not have it yet.
     pub(super) fn fresh(&self) -> Option<&str> {
         self.fresh.then_some(self.secret.as_str())
     }
 }
 
-/// Returns whether the token is that of this browser's secret, this person and session, and not too
-/// old.
+/// Returns whether the token matches this browser's secret, this user and this session, and has not
+/// expired.
 pub(super) fn holds(
     cookies: Cookies,
     headers: &HeaderMap,
@@ -92,7 +92,7 @@ pub(super) fn holds(
     is_young && hmac::verify(&key(secret), &message(caller, b"form", &[issued]), tag).is_ok()
 }
 
-/// Returns whether the proof is one that this gateway made of these parts.
+/// Returns whether this gateway made the proof for these parts.
 pub(super) fn proves(
     cookies: Cookies,
     headers: &HeaderMap,
@@ -117,7 +117,7 @@ fn key(secret: &str) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes())
 }
 
-/// Who, in which session, and what: each part with its length before it.
+/// Encodes the user, the session and the parts, each preceded by its length.
 fn message(caller: &Caller, purpose: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let who = caller.acting_user();
     let session = caller.session().map_or(&[][..], |session| &session[..]);

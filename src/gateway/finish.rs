@@ -1,5 +1,5 @@
-//! The end of a consent: the callback, and the token endpoint for front ends that receive it
-//! themselves.
+//! Completes consents: the callback, and the token endpoint for front ends that receive the
+//! callback themselves.
 
 use std::time::Duration;
 
@@ -20,28 +20,28 @@ use crate::protocol::AuthorizationResponse;
 use crate::secret::State;
 use crate::vault::PendingConsent;
 
-/// How often a front end should ask again about a consent that is being completed.
+/// The interval at which a front end should poll a consent that is being completed.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// What became of an authorization response.
+/// The result of an authorization response.
 struct Finished {
     result: Result<Connection, Error>,
-    /// Known once the consent is found to be this person's.
+    /// Set once the consent is known to belong to this user.
     pending: Option<PendingConsent>,
 }
 
-/// Where an authorization response arrived, as far as the request says so.
+/// The place where an authorization response arrived, according to the request.
 #[derive(Debug, Clone, Copy)]
 enum Place<'a> {
-    /// At the address of this server.
+    /// The callback address of this server.
     Server(&'a str),
-    /// At this redirect URI.
+    /// This redirect URI.
     RedirectUri(&'a str),
 }
 
 impl Place<'_> {
-    /// Returns whether the consent was to come back there. An answer at another place is a mix-up
-    /// (RFC 9700 §4.4.2.2).
+    /// Returns whether the consent expects its response at this place. A response at another place
+    /// is a mix-up (RFC 9700 §4.4.2.2).
     fn is_of(self, pending: &PendingConsent) -> bool {
         match self {
             Self::Server(server) => server == pending.server.as_str(),
@@ -51,11 +51,11 @@ impl Place<'_> {
 }
 
 impl Inner {
-    /// `GET /callback/{server}`: whatever comes of it, the browser is led on, so that the code
-    /// leaves the address bar.
+    /// Handles `GET /callback/{server}`. Always redirects the browser, so that the code leaves the
+    /// address bar.
     ///
-    /// Browsers deliver callbacks twice. The second time, the person is led to where the consent
-    /// stands.
+    /// Browsers sometimes deliver a callback twice. The second time, the user is redirected to the
+    /// current state of the consent.
     pub(super) fn callback(&self, caller: &Caller, incoming: &Incoming<'_>, server: &str) -> Answer {
         let query = incoming.head.uri.query().unwrap_or_default();
         let Ok(response) = AuthorizationResponse::parse(&format!("?{query}")) else {
@@ -80,7 +80,8 @@ impl Inner {
         }
     }
 
-    /// `GET /consents/{id}`: leads to where a consent of this person stands, or waits for it.
+    /// Handles `GET /consents/{id}`: redirects to the current state of this user's consent, or
+    /// waits for it.
     pub(super) fn consent(&self, caller: &Caller, incoming: &Incoming<'_>, id: &str) -> Answer {
         let id: ConsentId = id.parse().map_err(|_| Refusal::not_found())?;
         let pending = self.stored_consent(caller, id)?.ok_or_else(Refusal::not_found)?;
@@ -93,7 +94,7 @@ impl Inner {
         }
     }
 
-    /// Leads a browser to where a consent of this person stands.
+    /// Redirects a browser to the current state of this user's consent.
     pub(super) fn lead(&self, caller: &Caller, id: ConsentId, pending: Option<&PendingConsent>) -> Answer {
         let path = match self.connections.poll(caller.acting_user(), id) {
             Ok(state) => match Lead::of(state) {
@@ -106,7 +107,7 @@ impl Inner {
         answer::see_other(&path)
     }
 
-    /// A consent that this person began, by its id.
+    /// Returns a consent that this user began, by its id.
     pub(super) fn stored_consent(
         &self,
         caller: &Caller,
@@ -116,18 +117,18 @@ impl Inner {
         Ok(self.connections.consent_of_id(who, id)?)
     }
 
-    /// `POST /v1/oauth/token`: the code is exchanged here, with a secret that never leaves; the
-    /// answer is the connection, never a token
-    /// ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
+    /// Handles `POST /v1/oauth/token`: exchanges the code with a client secret that never leaves
+    /// the gateway, and answers with the connection, never a token ([RFC 6749
+    /// §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
     ///
-    /// The redirect URI, or the id of the authorization server, says at which server's address the
-    /// front end received the code: a code of one server is never sent to another. Sent again, the
-    /// same code gives the connection again.
+    /// The redirect URI, or the id of the authorization server, identifies the server at whose
+    /// address the front end received the code. A code of one server is never sent to another. The
+    /// same code, sent again, returns the connection again.
     pub(super) fn token(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
         match incoming.field("grant_type") {
             Some("authorization_code") => {}
             Some(_) => return Err(Refusal::grant_type()),
-            None => return Err(Refusal::invalid("There is no grant_type.")),
+            None => return Err(Refusal::invalid("The grant_type is missing.")),
         }
         let places: Vec<Place<'_>> = [
             incoming.field("redirect_uri").map(Place::RedirectUri),
@@ -138,10 +139,11 @@ impl Inner {
         .collect();
         if places.is_empty() {
             return Err(Refusal::invalid(
-                "A redirect_uri or a server is needed: where the code was received.",
+                "The redirect_uri or server at which the code was received is missing.",
             ));
         }
-        // As a query, so that one reader decides for both ways what is an authorization response.
+        // Encoded as a query, so that both endpoints use the same parser of authorization
+        // responses.
         let mut query = form_urlencoded::Serializer::new(String::new());
         for name in ["code", "state", "iss"] {
             if let Some(value) = incoming.field(name) {
@@ -150,7 +152,7 @@ impl Inner {
         }
         let query = Zeroizing::new(query.finish());
         let response = AuthorizationResponse::parse(&query)
-            .map_err(|_| Refusal::invalid("A code and a state are needed."))?;
+            .map_err(|_| Refusal::invalid("A code and a state are required."))?;
         let connection = match self.finish(caller, incoming.head, response, &places).result {
             Err(Error::Consent(ConsentError::Used(id))) => self.led_to(caller, id)?,
             result => result?,
@@ -158,7 +160,7 @@ impl Inner {
         self.connection_json(StatusCode::OK, caller, &connection)
     }
 
-    /// The connection that a consent has led to.
+    /// Returns the connection that a consent created.
     fn led_to(&self, caller: &Caller, id: ConsentId) -> Result<Connection, Refusal> {
         match self.connections.poll(caller.acting_user(), id)? {
             ConsentState::Completed(connection) => {

@@ -1,18 +1,18 @@
-//! The members of a JSON body, read strictly: a name that comes twice is refused, as in a form.
+//! Reads the members of a JSON body strictly: a repeated name is refused, as in a form.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
-/// A value of a body.
+/// A value in a body.
 pub(super) enum Json {
     Null,
     Bool(bool),
     Text(Zeroizing<String>),
     List(Vec<Self>),
     Object(Vec<(String, Self)>),
-    /// A number: no field of this API is one.
+    /// A number. No field of this API is a number.
     Number,
 }
 

@@ -1,27 +1,28 @@
-//! The HTTP face of the connections: the token endpoint, the callback, the API and the admin page.
+//! The HTTP interface to the connections: token endpoint, callback, API and admin page.
 //!
-//! A pure function from [`http::Request`] to [`http::Response`]: no server, no runtime, no global.
-//! Any Rust server can mount it under a path; an asynchronous one calls [`Gateway::handle`] where
-//! blocking is allowed (`spawn_blocking`), for completing a consent talks to the provider. The
-//! client secret and the tokens never leave it.
+//! The gateway is a pure function from [`http::Request`] to [`http::Response`]: no server, no
+//! runtime, no global state. Any Rust server can mount it under a path. An asynchronous server
+//! calls [`Gateway::handle`] where blocking is allowed (`spawn_blocking`), because completing a
+//! consent sends requests to the provider. The client secret and the tokens never leave the
+//! gateway.
 //!
-//! | route | what it does |
+//! | route | effect |
 //! |---|---|
-//! | `GET /` | the page: connections, filters |
-//! | `GET /connect`, `POST /connect` | choose a service, and which others share its consent; begin a consent, or make a one-time link |
-//! | `GET /connect/{ticket}` | the one-time link: begins the consent for the person that it was made for; opened again, continues it |
-//! | `GET /callback/{server}` | completes a consent; each authorization server has its own. Delivered again, leads to the connection |
-//! | `GET /consents/{id}` | leads to where a consent stands, and waits while it is being completed |
-//! | `GET /connections/{id}` and below | one connection: renew, make default, revoke |
-//! | `POST /v1/oauth/token` | a code for a connection, for front ends that receive the callback themselves |
+//! | `GET /` | shows the list of connections with filters |
+//! | `GET /connect`, `POST /connect` | offers the services and those that can share a consent; begins a consent, or creates a one-time link |
+//! | `GET /connect/{ticket}` | the one-time link: begins the consent for its user; a later visit continues the consent |
+//! | `GET /callback/{server}` | completes a consent; each authorization server has its own. A repeated callback leads to the connection |
+//! | `GET /consents/{id}` | redirects to the state of a consent, and waits while it is being completed |
+//! | `GET /connections/{id}` and below | shows one connection; refreshes it, makes it the default, revokes it |
+//! | `POST /v1/oauth/token` | exchanges a code for a connection, for front ends that receive the callback themselves |
 //! | `/v1/connections`, `/v1/consents`, `/v1/audit`, `/v1/providers`, `/v1/session` | the API; `/v1/openapi.json` describes it |
-//! | `GET /healthz` | whether the vault answers |
+//! | `GET /healthz` | checks that the vault can be read |
 //!
-//! The host says who is calling: see [`Authenticator`]. Each change that a browser asks for needs a
-//! CSRF token; what is out of a caller's reach is 404, as if it did not exist.
+//! The host identifies the caller: see [`Authenticator`]. Each change that a browser requests needs
+//! a CSRF token. A record out of the caller's reach is answered with 404, as if it did not exist.
 //!
-//! Answers carry the headers that protect the gateway's own pages. `Strict-Transport-Security` and
-//! `Permissions-Policy` concern the whole origin, so the host or the server in front of it sets
+//! Responses carry the headers that protect the gateway's own pages. `Strict-Transport-Security`
+//! and `Permissions-Policy` concern the whole origin, so the host or the server in front of it sets
 //! them.
 
 mod accept;
@@ -54,6 +55,7 @@ use zeroize::Zeroizing;
 
 pub use caller::{Authenticator, Caller, Refused};
 pub use mount::Mount;
+pub use page::text::Language;
 
 use crate::connections::Connections;
 use crate::model::{Event, EventKind, InvalidValue, Rule};
@@ -63,14 +65,14 @@ use request::Incoming;
 use route::Route;
 use site::Inner;
 
-/// The HTTP face of the connections. Cheap to clone. A setting changes the gateway that it is
-/// called on, and no clone of it.
+/// The HTTP interface to the connections. Cheap to clone. A setting changes the gateway that it is
+/// called on, not its clones.
 #[derive(Clone)]
 pub struct Gateway {
     inner: Arc<Inner>,
 }
 
-/// Returns whether a link may lead there: a path of this origin, or an `https` URL.
+/// Returns whether a link may lead to `address`: a path of this origin, or an `https` URL.
 fn is_address(address: &str) -> bool {
     let path = address.starts_with('/') && !address.starts_with("//") && !address.starts_with("/\\");
     let plain = !address.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\');
@@ -79,7 +81,8 @@ fn is_address(address: &str) -> bool {
 }
 
 impl Gateway {
-    /// Returns a gateway to these connections, at this place, for whom this authenticator lets in.
+    /// Returns a gateway to `connections`, mounted at `mount`. `authenticator` decides who may use
+    /// it.
     #[must_use]
     pub fn new(connections: Connections, mount: Mount, authenticator: impl Authenticator) -> Self {
         let openapi = api::openapi::document(&mount);
@@ -88,7 +91,8 @@ impl Gateway {
                 connections,
                 authenticator: Arc::new(authenticator),
                 mount,
-                title: "Connections".into(),
+                title: None,
+                language: None,
                 account_link: None,
                 return_to: Vec::new(),
                 max_body: 64 * 1024,
@@ -99,14 +103,22 @@ impl Gateway {
         }
     }
 
-    /// Sets what the pages are headed with: "Connections" by default.
+    /// Sets the title of the pages: "Connections" in their language by default.
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.inner).title = title.into();
+        Arc::make_mut(&mut self.inner).title = Some(title.into());
         self
     }
 
-    /// Adds a link of the host's to the head of each page, such as "Sign out". Its address begins
+    /// Sets the language of the pages. By default, each browser chooses with `Accept-Language`; a
+    /// browser that asks for no language that exists gets English. The API answers in English.
+    #[must_use]
+    pub fn language(mut self, language: Language) -> Self {
+        Arc::make_mut(&mut self.inner).language = Some(language);
+        self
+    }
+
+    /// Adds a link of the host, such as "Sign out", to the head of each page. Its address begins
     /// with one `/`, or with `https://`.
     ///
     /// # Errors
@@ -125,17 +137,17 @@ impl Gateway {
         Ok(self)
     }
 
-    /// Lets consents name this very address as the place to go afterwards
-    /// ([`ConsentOptions::return_to`](crate::ConsentOptions)). Without it, and for every other
-    /// address, the person comes back to the page. May be called several times.
+    /// Lets consents name exactly this address as the place to go afterwards
+    /// ([`ConsentOptions::return_to`](crate::ConsentOptions)). For every other address, the user
+    /// returns to the page. May be called several times.
     #[must_use]
     pub fn allow_return_to(mut self, address: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.inner).return_to.push(address.into());
         self
     }
 
-    /// Sets the largest body that is read: 64 KiB by default. The server in front should have a
-    /// bound of its own.
+    /// Sets the largest body that is read: 64 KiB by default. The server in front should set its
+    /// own limit.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         Arc::make_mut(&mut self.inner).max_body = bytes;
@@ -149,7 +161,7 @@ impl Gateway {
         self
     }
 
-    /// Returns where it is.
+    /// Returns the place where the gateway is mounted.
     #[must_use]
     pub fn mount(&self) -> &Mount {
         &self.inner.mount
@@ -157,28 +169,28 @@ impl Gateway {
 
     /// Answers a request.
     ///
-    /// Its path is the one that the browser sees, the base path of the [`Mount`] included; where a
-    /// router or proxy has removed the base path, call [`handle_stripped`](Self::handle_stripped).
-    /// A request whose path is not below the mount is answered with 404 and the code
-    /// `outside_mount`, and until the first one that is, each sends the event
-    /// [`OutsideMount`](EventKind::OutsideMount).
+    /// `request` has the path that the browser sees, including the base path of the [`Mount`].
+    /// Where a router or proxy has removed the base path, call
+    /// [`handle_stripped`](Self::handle_stripped). A request outside the mount is answered with 404
+    /// and the code `outside_mount`. Until the first request inside the mount arrives, each of them
+    /// also sends the event [`OutsideMount`](EventKind::OutsideMount).
     ///
-    /// May block on the vault and, when it completes a consent, renews or revokes, on the provider:
-    /// always with a bound.
+    /// May block on the vault and, when it completes a consent, refreshes or revokes, on the
+    /// provider. Each wait is bounded.
     #[must_use]
     pub fn handle(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
         self.respond(request, |path| self.inner.mount.strip(path))
     }
 
-    /// Answers a request whose path has lost the base path of the [`Mount`] on its way: behind
-    /// axum's `nest`, or a proxy that strips a prefix. Links and cookies are made for the mount all
-    /// the same.
+    /// Answers a request whose path no longer has the base path of the [`Mount`], for example
+    /// behind axum's `nest` or a proxy that strips a prefix. Links and cookies are still made for
+    /// the mount.
     #[must_use]
     pub fn handle_stripped(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
         self.respond(request, |path| Some(path))
     }
 
-    /// Answers a request whose path may have lost the base path of the [`Mount`] or not.
+    /// Answers a request whose path may or may not have the base path of the [`Mount`].
     #[cfg(feature = "tower")]
     fn handle_either(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
         self.respond(request, |path| {
@@ -197,7 +209,7 @@ impl Gateway {
         strip: impl for<'p> FnOnce(&'p str) -> Option<&'p str>,
     ) -> Response<Vec<u8>> {
         let (head, body) = request.into_parts();
-        // It may hold a code.
+        // The body may hold an authorization code.
         let body = Zeroizing::new(body);
         let head_only = head.method == Method::HEAD;
         let mut response = match strip(head.uri.path()) {
@@ -238,7 +250,7 @@ impl Inner {
         self.refuse(head, path, format, &Refusal::outside_mount(), None)
     }
 
-    /// Answers a request, and says who made it as soon as that is known.
+    /// Answers a request. Stores the caller in `known` as soon as it is identified.
     fn route(
         &self,
         head: &Parts,
@@ -264,7 +276,7 @@ impl Inner {
         }
         let caller = &*known.insert(self.authenticator.authenticate(head)?);
         if route.is_once() && accept::is_prefetch(&head.headers) {
-            // A browser that looks ahead must not begin or end a consent.
+            // A prefetch must not begin or end a consent.
             return Err(Refusal::prefetch());
         }
         let incoming = Incoming::read(head, body)?;
@@ -300,8 +312,8 @@ impl Inner {
         }
     }
 
-    /// Returns whether a change was asked for by the gateway's own page, or by a caller whom no
-    /// other site can speak for.
+    /// Checks that the gateway's own page requested a change, or a caller for whom no other site
+    /// can act.
     fn check_origin(&self, head: &Parts, caller: &Caller, incoming: &Incoming<'_>) -> Result<(), Refusal> {
         if !caller.is_ambient() {
             return Ok(());

@@ -1,11 +1,11 @@
-//! Where the gateway is: the public origin and the path under which it is mounted.
+//! The place where the gateway is mounted: its public origin and path.
 
 use url::Url;
 
 use crate::model::{InvalidValue, Rule};
 use crate::secret::Ticket;
 
-/// Where the gateway is, as browsers see it.
+/// The place where the gateway is mounted, as browsers see it.
 ///
 /// ```
 /// use valetkey::gateway::Mount;
@@ -22,27 +22,28 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// At the root of this origin, such as `https://agent.example`.
+    /// Returns a mount at the root of this origin, such as `https://agent.example`.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if it is no origin, or not `https`.
+    /// [`InvalidValue`] if `origin` is not an `https` origin.
     pub fn new(origin: &str) -> Result<Self, InvalidValue> {
         Self::at(origin)
             .filter(|mount| mount.secure)
             .ok_or_else(|| Rule::Origin.into())
     }
 
-    /// At the root of a plain-http loopback origin, such as `http://127.0.0.1:8080`.
+    /// Returns a mount at the root of a plain-http loopback origin, such as
+    /// `http://127.0.0.1:8080`.
     ///
     /// # Security
     ///
-    /// For demonstrations and tests on one machine. Cookies lose `Secure` and the `__Host-` prefix:
-    /// without https browsers would not keep them.
+    /// For demonstrations and tests on one machine. Cookies lose `Secure` and the `__Host-` prefix,
+    /// because browsers would not store them without https.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if it is no origin, or neither `https` nor at a loopback address.
+    /// [`InvalidValue`] if `origin` is not an origin, or neither `https` nor at a loopback address.
     pub fn dangerous_loopback_http(origin: &str) -> Result<Self, InvalidValue> {
         Self::at(origin).ok_or_else(|| Rule::Origin.into())
     }
@@ -53,7 +54,7 @@ impl Mount {
         let loopback =
             url.scheme() == "http" && matches!(url.host_str()?, "127.0.0.1" | "[::1]" | "localhost");
         let canonical = url.origin().ascii_serialization();
-        // Compared as text: what is not a bare origin has more than one.
+        // Compared as text: anything but a bare origin is longer.
         let bare = origin.strip_suffix('/').unwrap_or(origin) == canonical;
         ((secure || loopback) && bare).then_some(Self {
             origin: canonical,
@@ -62,11 +63,11 @@ impl Mount {
         })
     }
 
-    /// The same, under this path.
+    /// Moves the mount to this path.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if it is no plain path.
+    /// [`InvalidValue`] if it is not a plain path.
     pub fn under(mut self, path: &str) -> Result<Self, InvalidValue> {
         let path = path.strip_suffix('/').unwrap_or(path);
         let plain = |segment: &str| {
@@ -86,12 +87,12 @@ impl Mount {
         Ok(self)
     }
 
-    /// The redirect URI to register for an authorization server, and to give to
-    /// [`ClientRegistration`](crate::provider::ClientRegistration): each has its own.
+    /// Returns the redirect URI to register at an authorization server and to pass to
+    /// [`ClientRegistration`](crate::provider::ClientRegistration). Each server has its own.
     #[must_use]
     pub fn callback_url(&self, server: &str) -> String {
         let encoded: String = url::form_urlencoded::byte_serialize(server.as_bytes()).collect();
-        // A form writes a space as `+`, which in a path is a plus.
+        // Form encoding writes a space as `+`, which is a literal plus in a path.
         format!(
             "{}{}/callback/{}",
             self.origin,
@@ -100,35 +101,35 @@ impl Mount {
         )
     }
 
-    /// The one-time link for a consent that was [prepared](crate::ConnectionManager::prepare): what
+    /// Returns the one-time link for a [prepared](crate::ConnectionManager::prepare) consent, which
     /// an agent shows in its chat.
     ///
     /// # Security
     ///
-    /// It is good for its person alone; show it to nobody else all the same.
+    /// Only the user it was made for can use the link. Still, do not show it to anyone else.
     #[must_use]
     pub fn connect_url(&self, ticket: &Ticket) -> String {
         format!("{}{}/connect/{}", self.origin, self.base, ticket.expose_secret())
     }
 
-    /// The origin, without a slash at its end.
+    /// Returns the origin, without a trailing slash.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The path before all others: empty, or with a slash at its beginning and none at its end.
+    /// Returns the base path: empty, or with a leading and without a trailing slash.
     #[must_use]
     pub fn base_path(&self) -> &str {
         &self.base
     }
 
-    /// Returns whether it is https.
+    /// Returns whether the origin is `https`.
     pub(super) const fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// The path within the gateway, if it is below the mount: it begins with a slash.
+    /// Returns the path within the gateway, with a leading slash, if `path` is below the mount.
     pub(super) fn strip<'a>(&self, path: &'a str) -> Option<&'a str> {
         let rest = path.strip_prefix(self.base.as_str())?;
         match rest {

@@ -1,11 +1,12 @@
-//! How a consent ended, in a word that stands in an address: nothing of the callback goes there.
+//! The outcome of a consent, as one word in an address. Nothing else of the callback enters the
+//! address.
 
 use crate::engine::consent::poll::ConsentState;
 use crate::error::{ConsentError, Error};
 use crate::model::ConnectionId;
 use crate::protocol::AuthorizationError;
 
-/// How a consent ended without a connection.
+/// The outcome of a consent that ended without a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Outcome {
     Denied,
@@ -29,11 +30,11 @@ pub(super) enum Outcome {
     Internal,
 }
 
-/// Where a consent stands, as a browser is led there.
+/// The state of a consent to which a browser is redirected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lead {
     Connection(ConnectionId),
-    /// It is still being answered: a page waits for it.
+    /// The consent is still pending: a page waits for it.
     Waiting,
     Ended(Outcome),
 }
@@ -88,8 +89,8 @@ impl Outcome {
             .map_or("internal", |(_, word)| word)
     }
 
-    /// What a person is told about an error that ended a consent. Every error is named: a new one
-    /// has to be thought of.
+    /// Returns the outcome that the page shows for an error that ended a consent. The match is
+    /// exhaustive, so that each new error has to be classified.
     pub(super) const fn of(error: &Error) -> Self {
         match error {
             Error::Consent(error) => Self::of_consent(error),
@@ -154,8 +155,7 @@ mod tests {
     use crate::provider::{InvalidParameter, ParameterProblem, UnknownProvider};
     use crate::vault::VaultError;
 
-    /// The number of each error, so that one that is added has to be given an outcome and a place
-    /// in the table.
+    /// Numbers the errors, so that a new error needs an outcome and a place in the table.
     const fn number(error: &Error) -> usize {
         match error {
             Error::ConsentRequired(_) => 0,

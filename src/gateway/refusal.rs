@@ -1,4 +1,4 @@
-//! Why a request is refused.
+//! Refusals of requests.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -6,33 +6,73 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use super::caller::Refused;
-use crate::error::{ConsentError, Error};
+use crate::error::{ConsentError, ConsentReason, Error};
 use crate::model::{FailureCode, InvalidValue};
 use crate::provider::InvalidParameter;
 use crate::random::RandomUnavailable;
 use crate::vault::VaultError;
 
-/// Why a request is refused, in closed words: never the caller's, never a server's.
+/// A refusal of a request. Its text is fixed: it never repeats input of the caller or of a server.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
-    pub(super) text: Cow<'static, str>,
+    pub(super) said: Said,
     pub(super) allow: Option<&'static [Method]>,
     pub(super) retry_after: Option<Duration>,
     pub(super) sign_in: Option<Box<SignIn>>,
-    /// What of a form can be corrected.
+    /// The mistake in a form that the user can correct.
     pub(super) mistake: Option<Box<Mistake>>,
 }
 
-/// Where a browser signs in, and how it comes back.
+/// The reason of a refusal, which each language puts into words.
+#[derive(Debug, Clone)]
+pub(super) enum Said {
+    NotFound,
+    Forbidden,
+    OutsideMount,
+    /// With the address to open.
+    ForeignOrigin(String),
+    Csrf,
+    Prefetch,
+    InvalidGrant,
+    Denied,
+    BeingCompleted,
+    Method,
+    Internal,
+    Vault,
+    SignIn,
+    NotOneGrant,
+    Misconfigured,
+    UnknownProvider,
+    NotAResponse,
+    ProviderDown,
+    LinkRefused,
+    LinkExpired,
+    NoProvider,
+    NoParameter,
+    ReturnTo,
+    Need(ConsentReason),
+    Unavailable(FailureCode),
+    Exchange(FailureCode),
+    Unchanged(ConsentError),
+    Label(InvalidValue),
+    Value(InvalidValue),
+    Parameter(InvalidParameter),
+    /// With the name of the parameter.
+    Choice(String),
+    /// A mistake that only programs make, in English.
+    Program(Cow<'static, str>),
+}
+
+/// The sign-in page for a browser, and the parameter for the way back.
 #[derive(Debug, Clone)]
 pub(super) struct SignIn {
     pub(super) address: String,
     pub(super) return_parameter: String,
 }
 
-/// A mistake in a form that its page can show beside the field.
+/// A mistake in a form, which the page shows beside the field.
 #[derive(Debug, Clone)]
 pub(super) enum Mistake {
     Label(InvalidValue),
@@ -40,11 +80,11 @@ pub(super) enum Mistake {
 }
 
 impl Refusal {
-    fn new(status: StatusCode, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+    const fn new(status: StatusCode, code: &'static str, said: Said) -> Self {
         Self {
             status,
             code,
-            text: text.into(),
+            said,
             allow: None,
             retry_after: None,
             sign_in: None,
@@ -53,83 +93,97 @@ impl Refusal {
     }
 
     pub(super) fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here.")
+        Self::new(StatusCode::NOT_FOUND, "not_found", Said::NotFound)
     }
 
     pub(super) fn forbidden() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this.")
+        Self::new(StatusCode::FORBIDDEN, "forbidden", Said::Forbidden)
     }
 
     pub(super) fn outside_mount() -> Self {
-        let text = "The address is not below the place where the gateway is mounted.";
-        Self::new(StatusCode::NOT_FOUND, "outside_mount", text)
+        Self::new(StatusCode::NOT_FOUND, "outside_mount", Said::OutsideMount)
     }
 
-    /// A page under another address than that of the mount, such as `localhost` in place of
-    /// `127.0.0.1`, or of another site.
+    /// Returns the refusal of a page at another address than that of the mount, such as `localhost`
+    /// in place of `127.0.0.1`, or of another site.
     pub(super) fn foreign_origin(origin: &str, base: &str) -> Self {
-        let text =
-            format!("The request was made from another address. Open {origin}{base}/ and try it there.");
-        Self::new(StatusCode::FORBIDDEN, "forbidden", text)
+        let said = Said::ForeignOrigin(format!("{origin}{base}/"));
+        Self::new(StatusCode::FORBIDDEN, "forbidden", said)
     }
 
     pub(super) fn csrf() -> Self {
-        let text = "The page is too old, or was made for somebody else. Load it again.";
-        Self::new(StatusCode::FORBIDDEN, "forbidden", text)
+        Self::new(StatusCode::FORBIDDEN, "forbidden", Said::Csrf)
     }
 
     pub(super) fn prefetch() -> Self {
-        let text = "This address is not fetched ahead.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "temporarily_unavailable",
+            Said::Prefetch,
+        )
     }
 
+    /// Returns the refusal of a mistake that only programs make.
     pub(super) fn invalid(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_request", text)
+        Self::bad(Said::Program(text.into()))
+    }
+
+    /// Returns the refusal of a request that is not valid.
+    pub(super) const fn bad(said: Said) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", said)
+    }
+
+    /// Returns the refusal of a one-time link.
+    pub(super) const fn link(said: Said) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", said)
     }
 
     pub(super) fn grant_type() -> Self {
-        let text = "The only grant type is authorization_code.";
-        Self::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", text)
+        let said = Said::Program("The only grant type is authorization_code.".into());
+        Self::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", said)
     }
 
-    /// A consent that is unknown, used, expired, somebody else's or another browser's: one answer
-    /// for all.
+    /// Returns the refusal of a consent that is unknown, used, expired, or belongs to another user
+    /// or browser. All cases look the same.
     pub(super) fn invalid_grant() -> Self {
-        let text = "This consent is not valid here, or not valid any more. Start again.";
-        Self::new(StatusCode::BAD_REQUEST, "invalid_grant", text)
+        Self::new(StatusCode::BAD_REQUEST, "invalid_grant", Said::InvalidGrant)
     }
 
     pub(super) fn denied() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "access_denied", "Access was declined.")
+        Self::new(StatusCode::BAD_REQUEST, "access_denied", Said::Denied)
     }
 
-    /// The same code came before, and is being exchanged.
+    /// Returns the refusal of a repeated code that is still being exchanged.
     pub(super) fn being_completed(again: Duration) -> Self {
-        let text = "This consent is being completed. Ask again.";
         Self {
             retry_after: Some(again),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text)
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "temporarily_unavailable",
+                Said::BeingCompleted,
+            )
         }
     }
 
-    /// A label that cannot be one.
+    /// Returns the refusal of an invalid label.
     pub(super) fn label(error: InvalidValue) -> Self {
         Self {
-            mistake: Some(Box::new(Mistake::Label(error))),
-            ..Self::invalid(format!("The name {}.", error.problem()))
+            mistake: Some(Box::new(Mistake::Label(error.clone()))),
+            ..Self::bad(Said::Label(error))
         }
     }
 
     pub(super) fn media_type() -> Self {
         let text = "The body must be application/x-www-form-urlencoded or application/json.";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", text)
+        let said = Said::Program(text.into());
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", said)
     }
 
     pub(super) fn body_too_large() -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "invalid_request",
-            "The body is too large.",
+            Said::Program("The body is too large.".into()),
         )
     }
 
@@ -137,31 +191,32 @@ impl Refusal {
         Self::new(
             StatusCode::URI_TOO_LONG,
             "invalid_request",
-            "The address is too long.",
+            Said::Program("The address is too long.".into()),
         )
     }
 
     pub(super) fn method(allowed: &'static [Method]) -> Self {
-        let text = "This cannot be done here.";
         Self {
             allow: Some(allowed),
-            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", text)
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", Said::Method)
         }
     }
 
     pub(super) fn internal() -> Self {
-        let text = "Something is wrong on this side. Nothing was changed.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", text)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", Said::Internal)
     }
 
     pub(super) fn vault() -> Self {
-        let text = "The connections cannot be read or written at the moment.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "temporarily_unavailable",
+            Said::Vault,
+        )
     }
 }
 
-/// What is wrong with a value, as a sentence of its own.
-fn sentence(error: &InvalidValue) -> String {
+/// Returns the error of a value as a complete sentence.
+pub(super) fn sentence(error: &InvalidValue) -> String {
     let text = error.to_string();
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());
@@ -170,7 +225,7 @@ fn sentence(error: &InvalidValue) -> String {
 
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
-        let unauthenticated = || Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "Sign in first.");
+        let unauthenticated = || Self::new(StatusCode::UNAUTHORIZED, "invalid_client", Said::SignIn);
         match refused {
             Refused::Unauthenticated => unauthenticated(),
             Refused::SignIn {
@@ -205,38 +260,32 @@ impl From<Error> for Refusal {
         match error {
             Error::NotFound => Self::not_found(),
             Error::NotPermitted | Error::Denied(_) | Error::LabelRequired(_) => Self::forbidden(),
-            Error::NotOneGrant(_) => Self::invalid("These services cannot share one consent."),
-            Error::ConsentRequired(need) => Self::new(
-                StatusCode::CONFLICT,
-                "consent_required",
-                format!("A new consent is needed: {}.", need.reason),
-            ),
+            Error::NotOneGrant(_) => Self::bad(Said::NotOneGrant),
+            Error::ConsentRequired(need) => {
+                Self::new(StatusCode::CONFLICT, "consent_required", Said::Need(need.reason))
+            }
             Error::Unavailable { failure, retry_after } => Self {
                 retry_after,
                 ..Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "temporarily_unavailable",
-                    format!("It could not be done for now: {failure}."),
+                    Said::Unavailable(failure),
                 )
             },
             Error::Misconfigured(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "server_error",
-                "This service is not configured correctly. Ask an administrator.",
+                Said::Misconfigured,
             ),
             Error::Vault(_) => Self::vault(),
-            Error::UnknownProvider { .. } => Self::invalid("There is no such service."),
-            Error::InvalidValue(error) if error.is_callback() => {
-                Self::invalid("This is not an answer of an authorization server.")
-            }
-            Error::InvalidValue(error) => Self::invalid(sentence(&error)),
+            Error::UnknownProvider { .. } => Self::bad(Said::UnknownProvider),
+            Error::InvalidValue(error) if error.is_callback() => Self::bad(Said::NotAResponse),
+            Error::InvalidValue(error) => Self::bad(Said::Value(error)),
             Error::Parameter(error) => Self {
                 mistake: Some(Box::new(Mistake::Parameter(error.clone()))),
-                ..Self::invalid(format!("The service needs more: {error}."))
+                ..Self::bad(Said::Parameter(error))
             },
-            Error::ChoiceRequired { parameter, .. } => Self::invalid(format!(
-                "The account has several sites. Start again with one of them as the parameter {parameter}."
-            )),
+            Error::ChoiceRequired { parameter, .. } => Self::bad(Said::Choice(parameter.to_string())),
             Error::Consent(error) => Self::from(error),
             Error::Ambiguous { .. }
             | Error::Request(_)
@@ -252,7 +301,7 @@ impl From<ConsentError> for Refusal {
             ConsentError::Denied(error) if error.is_retryable() => Self::new(
                 StatusCode::BAD_GATEWAY,
                 "temporarily_unavailable",
-                "The provider could not answer. Start again.",
+                Said::ProviderDown,
             ),
             ConsentError::Denied(_) => Self::denied(),
             ConsentError::ExchangeFailed(FailureCode::GrantRejected)
@@ -265,14 +314,10 @@ impl From<ConsentError> for Refusal {
             ConsentError::ExchangeFailed(failure) => Self::new(
                 StatusCode::BAD_GATEWAY,
                 "temporarily_unavailable",
-                format!("The code could not be exchanged: {failure}. Start again."),
+                Said::Exchange(failure),
             ),
             ConsentError::AccountMismatch | ConsentError::AccountUnknown | ConsentError::Conflict => {
-                Self::new(
-                    StatusCode::CONFLICT,
-                    "invalid_grant",
-                    format!("Nothing was changed: {error}."),
-                )
+                Self::new(StatusCode::CONFLICT, "invalid_grant", Said::Unchanged(error))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Refusals as answers: RFC 6749 error JSON to programs, a page to people.
+//! Renders refusals: RFC 6749 error JSON for programs, a page for browsers.
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -7,6 +7,7 @@ use url::form_urlencoded;
 
 use super::accept::Format;
 use super::answer;
+use super::page::text::Language;
 use super::refusal::{Refusal, SignIn};
 use super::{Caller, Inner};
 
@@ -35,14 +36,14 @@ impl Inner {
         let mut response = match format {
             Format::Json => {
                 // RFC 6749 allows no quotation marks in a description.
-                let text = refusal.text.replace(['"', '\\'], "'");
+                let text = (Language::English.texts().refusal)(&refusal.said).replace(['"', '\\'], "'");
                 let body = ErrorBody {
                     error: refusal.code,
                     error_description: &text,
                 };
                 answer::json(refusal.status, &body).unwrap_or_default()
             }
-            Format::Html => self.refusal_page(refusal, caller),
+            Format::Html => self.refusal_page(&head.headers, refusal, caller),
         };
         let headers = response.headers_mut();
         if let Some(allowed) = refusal.allow {
@@ -55,13 +56,14 @@ impl Inner {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
         if refusal.status == StatusCode::UNAUTHORIZED {
-            // RFC 9110 wants a challenge; how the host authenticates is not ours to name.
+            // RFC 9110 requires a challenge, but the gateway does not know how the host
+            // authenticates.
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
         }
         response
     }
 
-    /// The host's sign-in address, with the way back to this request.
+    /// Returns the host's sign-in address, with the way back to this request.
     fn sign_in_location(&self, sign_in: &SignIn, head: &Parts, path: &str) -> String {
         let address = sign_in.address.as_str();
         let is_path = address.starts_with('/') && !address.starts_with("//");
@@ -69,7 +71,7 @@ impl Inner {
             || address
                 .strip_prefix(self.mount.origin())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
-        // A callback has a code in it, which concerns nobody at another address.
+        // A callback contains a code, which must not be passed to another host.
         let back = if path.starts_with("/callback/") && !same_host {
             self.path("/")
         } else {

@@ -1,4 +1,4 @@
-//! What a request brings: the fields of its query and its body, read strictly.
+//! Reads the fields of a request's query and body strictly.
 
 use std::collections::BTreeMap;
 
@@ -11,29 +11,30 @@ use super::json::Json;
 use super::refusal::Refusal;
 use crate::model::Parameters;
 
-/// The longest path and query. Codes of several kilobytes exist.
+/// The maximum length of path and query. Codes of several kilobytes exist.
 pub(super) const MAX_TARGET: usize = 16 * 1024;
 
-/// What may have several values: boxes of one name in a form, an array of strings in JSON.
+/// The fields that may have several values: checkboxes of one name in a form, an array of strings
+/// in JSON.
 const LISTS: [&str; 1] = ["also"];
 
-/// The member that holds the values of a connection's parameters.
+/// The JSON member that holds the values of a connection's parameters.
 const PARAMETERS: &str = "parameters";
-/// What the fields of a form begin with that hold them.
+/// The prefix of the form fields that hold the values of parameters.
 const PARAMETER: &str = "parameter.";
 
 type Fields = BTreeMap<String, Zeroizing<String>>;
 
-/// The body of a request that changes something.
+/// The body of a request that makes a change.
 #[derive(Default)]
 struct Body {
     fields: Fields,
     lists: BTreeMap<String, Vec<String>>,
-    /// The values of a connection's parameters, empty ones left out.
+    /// The values of a connection's parameters, without the empty ones.
     parameters: Parameters,
 }
 
-/// A request, read.
+/// A request whose fields have been read.
 pub(super) struct Incoming<'a> {
     pub(super) head: &'a Parts,
     query: Fields,
@@ -42,10 +43,9 @@ pub(super) struct Incoming<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    /// Reads the query, and the body of a request that changes something: a form, or a JSON object.
+    /// Reads the query, and the body of a request that makes a change: a form, or a JSON object.
     pub(super) fn read(head: &'a Parts, body: &[u8]) -> Result<Self, Refusal> {
-        // Of the callback's query the protocol layer is the reader; that a name comes twice is for
-        // it to say.
+        // The protocol layer reads the query of a callback and decides about repeated names.
         let query = head.uri.query().unwrap_or_default();
         let query = pairs(query.as_bytes());
         let mut incoming = Self {
@@ -65,28 +65,28 @@ impl<'a> Incoming<'a> {
         Ok(incoming)
     }
 
-    /// A field of the query, if it is there and not empty.
+    /// Returns a field of the query, if it is present and not empty.
     pub(super) fn query(&self, name: &str) -> Option<&str> {
         filled(&self.query, name)
     }
 
-    /// A field of the body, if it is there and not empty.
+    /// Returns a field of the body, if it is present and not empty.
     pub(super) fn field(&self, name: &str) -> Option<&str> {
         filled(&self.body.fields, name)
     }
 
-    /// The values of a field that may have several; what is empty is left out.
+    /// Returns the values of a field that may have several, without the empty ones.
     pub(super) fn list(&self, name: &str) -> impl Iterator<Item = &str> {
         let values = self.body.lists.get(name);
         values.into_iter().flatten().map(String::as_str)
     }
 
-    /// The values of a connection's parameters.
+    /// Returns the values of a connection's parameters.
     pub(super) const fn parameters(&self) -> &Parameters {
         &self.body.parameters
     }
 
-    /// The values of a field of the query that may have several.
+    /// Returns the values of a query field that may have several.
     pub(super) fn query_list(&self, name: &str) -> Vec<String> {
         let query = self.head.uri.query().unwrap_or_default();
         form_urlencoded::parse(query.as_bytes())
@@ -95,12 +95,12 @@ impl<'a> Incoming<'a> {
             .collect()
     }
 
-    /// Returns whether a box was ticked, or a member is true.
+    /// Returns whether a checkbox was ticked, or a member is true.
     pub(super) fn flag(&self, name: &str) -> bool {
         matches!(self.field(name), Some("true" | "on" | "1"))
     }
 
-    /// Returns whether the answer should be JSON.
+    /// Returns whether the response should be JSON.
     pub(super) const fn wants_json(&self) -> bool {
         self.json
     }
@@ -113,7 +113,7 @@ fn filled<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
         .filter(|value| !value.is_empty())
 }
 
-/// The pairs of a query. Of a name that comes twice the first counts.
+/// Returns the pairs of a query. If a name occurs twice, the first occurrence counts.
 fn pairs(text: &[u8]) -> Fields {
     let mut fields = Fields::new();
     for (name, value) in form_urlencoded::parse(text) {
@@ -134,22 +134,22 @@ fn form(body: &[u8]) -> Result<Body, Refusal> {
                 .parameters
                 .insert(parameter.to_owned(), value.trim().to_owned());
             if known.is_some() {
-                return Err(Refusal::invalid("a field comes twice"));
+                return Err(Refusal::invalid("A field occurs twice."));
             }
         } else if read.fields.contains_key(name.as_ref()) {
-            return Err(Refusal::invalid("a field comes twice"));
+            return Err(Refusal::invalid("A field occurs twice."));
         } else {
             let value = Zeroizing::new(value.into_owned());
             read.fields.insert(name.into_owned(), value);
         }
     }
-    // A field that is left empty is not a value.
+    // A field that was left empty has no value.
     read.parameters.retain(|_, value| !value.is_empty());
     Ok(read)
 }
 
-/// The members of a JSON object: strings, booleans, arrays of strings where several are allowed,
-/// and the values of parameters.
+/// Reads the members of a JSON object: strings, booleans, arrays of strings where several are
+/// allowed, and the values of parameters.
 fn object(body: &[u8]) -> Result<Body, Refusal> {
     let Ok(Json::Object(members)) = serde_json::from_slice(body) else {
         return Err(Refusal::invalid(
@@ -164,7 +164,7 @@ fn object(body: &[u8]) -> Result<Body, Refusal> {
             Json::List(values) if is_list => {
                 for value in values {
                     let Json::Text(value) = value else {
-                        return Err(Refusal::invalid("an array has a member that is not a string"));
+                        return Err(Refusal::invalid("An array has a member that is not a string."));
                     };
                     read.add(&name, value.to_string());
                 }
@@ -172,17 +172,17 @@ fn object(body: &[u8]) -> Result<Body, Refusal> {
             Json::Object(values) if name == PARAMETERS => {
                 for (name, value) in values {
                     let Json::Text(value) = value else {
-                        return Err(Refusal::invalid("a parameter is not a string"));
+                        return Err(Refusal::invalid("A parameter is not a string."));
                     };
                     read.parameters.insert(name, value.to_string());
                 }
             }
-            _ if is_list => return Err(Refusal::invalid("a member is not an array of strings")),
-            _ if name == PARAMETERS => return Err(Refusal::invalid("the parameters are not an object")),
+            _ if is_list => return Err(Refusal::invalid("A member is not an array of strings.")),
+            _ if name == PARAMETERS => return Err(Refusal::invalid("The parameters are not an object.")),
             Json::Text(text) => drop(read.fields.insert(name, text)),
             Json::Bool(flag) => drop(read.fields.insert(name, Zeroizing::new(flag.to_string()))),
             Json::List(_) | Json::Object(_) | Json::Number => {
-                return Err(Refusal::invalid("a member is neither a string nor a boolean"));
+                return Err(Refusal::invalid("A member is neither a string nor a boolean."));
             }
         }
     }

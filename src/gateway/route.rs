@@ -1,8 +1,8 @@
-//! Which path is which, and what may be done with it.
+//! Maps paths to routes and routes to methods.
 
 use http::Method;
 
-/// Where a request goes. Ids and tickets are taken as they come: who reads them checks them.
+/// The route of a request. Ids and tickets are not checked yet; each handler checks its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
     List,
@@ -32,7 +32,7 @@ pub(super) enum Route {
 }
 
 impl Route {
-    /// The route of a path within the gateway.
+    /// Returns the route of a path within the gateway.
     pub(super) fn of(path: &str) -> Option<Self> {
         let segments: Vec<String> = path
             .strip_prefix('/')?
@@ -43,7 +43,8 @@ impl Route {
         Some(match segments[..] {
             [""] => Self::List,
             ["connect"] => Self::Connect,
-            // Hosts and chats add a slash: a code or a ticket must not be lost by it.
+            // Hosts and chats sometimes append a slash, which must not invalidate a code or a
+            // ticket.
             ["connect", ""] => Self::Connect,
             ["connect", ticket] | ["connect", ticket, ""] => Self::Ticket(ticket.into()),
             ["callback", server] | ["callback", server, ""] => Self::Callback(server.into()),
@@ -91,9 +92,8 @@ impl Route {
     }
 }
 
-/// A path segment without its percent signs. None if it is not UTF-8 then, was not well-formed, or
-/// was not in its shortest form: a proxy's rule for a path must not be walked around by another
-/// spelling of it.
+/// Decodes a path segment. Returns `None` if the result is not UTF-8 or the encoding was malformed
+/// or not the shortest: another spelling of a path must not bypass a proxy's rule for it.
 fn decode(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.bytes();

@@ -6,22 +6,25 @@ use std::sync::atomic::AtomicBool;
 use super::caller::Authenticator;
 use super::cookie::Cookies;
 use super::mount::Mount;
+use super::page::text::Language;
 use crate::connections::Connections;
 use crate::model::Timestamp;
 
-/// What a gateway is made of.
+/// The parts of a gateway.
 #[derive(Clone)]
 pub(super) struct Inner {
     pub(super) connections: Connections,
     pub(super) authenticator: Arc<dyn Authenticator>,
     pub(super) mount: Mount,
-    pub(super) title: String,
+    pub(super) title: Option<String>,
+    /// The language of every page; `None` if the browser chooses.
+    pub(super) language: Option<Language>,
     pub(super) account_link: Option<(String, String)>,
     pub(super) return_to: Vec<String>,
     pub(super) max_body: usize,
     pub(super) page_size: usize,
     pub(super) openapi: Vec<u8>,
-    /// Whether a request has arrived below the mount yet.
+    /// True once a request has arrived below the mount.
     pub(super) reached: Arc<AtomicBool>,
 }
 
@@ -36,7 +39,7 @@ impl Inner {
         self.connections.now()
     }
 
-    /// An address of the gateway's own.
+    /// Returns the address of a path within the gateway.
     pub(super) fn path(&self, path: &str) -> String {
         format!("{}{path}", self.mount.base_path())
     }

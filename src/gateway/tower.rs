@@ -36,23 +36,25 @@ use zeroize::Zeroizing;
 
 use crate::gateway::Gateway;
 
-/// What the gateway does for one request. It may block on the vault and on a provider, always with
-/// a bound.
+/// The work of the gateway for one request. It may block on the vault and on a provider, for a
+/// bounded time.
 pub type Work = Box<dyn FnOnce() -> Response<Vec<u8>> + Send>;
 
-/// Makes a service of a gateway. `spawn` runs work where blocking is allowed and returns a future
-/// of its result, as `tokio::task::spawn_blocking` does; the service needs no runtime of its own.
+/// Returns a service that wraps a gateway. `spawn` runs work where blocking is allowed and returns
+/// a future of its result, as `tokio::task::spawn_blocking` does. The service needs no runtime of
+/// its own.
 ///
-/// The service can stand where paths keep the base path of the [`Mount`](super::Mount) (axum's
-/// `route_service`, a fallback) and where a router removes it (axum's `nest_service`). A path that
-/// names a page of the gateway below the mount is taken as it is; any other is taken as one whose
-/// base path was removed. A path that is neither is answered with 404 and the code `outside_mount`,
-/// and is reported as [`EventKind::OutsideMount`](crate::model::EventKind::OutsideMount) until a
-/// request has reached the gateway. A base path that begins like one of the gateway's own, such as
-/// `/v1`, is ambiguous behind `nest_service`: call [`stripped`](GatewayService::stripped).
+/// The service works both where paths keep the base path of the [`Mount`](super::Mount) (axum's
+/// `route_service`, a fallback) and where a router removes it (axum's `nest_service`). If a path
+/// names a page of the gateway below the mount, it is used unchanged; otherwise the service assumes
+/// that the base path was removed. A path that fits neither way is answered with 404 and the code
+/// `outside_mount`, and reported as
+/// [`EventKind::OutsideMount`](crate::model::EventKind::OutsideMount) until a request has reached
+/// the gateway. A base path that begins like one of the gateway's own paths, such as `/v1`, is
+/// ambiguous behind `nest_service`: call [`stripped`](GatewayService::stripped).
 ///
-/// A body that is larger than the gateway's limit is read no further and refused with 413. Work
-/// that panics or is not run is answered with 500.
+/// The service stops reading a body that exceeds the gateway's limit and answers 413. Work that
+/// panics or is not run is answered with 500.
 pub const fn service<S>(gateway: Gateway, spawn: S) -> GatewayService<S> {
     GatewayService {
         gateway,
@@ -72,7 +74,7 @@ pub struct GatewayService<S> {
 }
 
 impl<S> GatewayService<S> {
-    /// Takes every path as one whose base path was removed, as [`Gateway::handle_stripped`] does.
+    /// Treats every path as one whose base path was removed, as [`Gateway::handle_stripped`] does.
     #[must_use]
     pub fn stripped(mut self) -> Self {
         self.handle = Gateway::handle_stripped;
@@ -113,7 +115,7 @@ where
         } = self.clone();
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            // One byte more than the limit shows the gateway that the body is too large.
+            // One byte more than the limit tells the gateway that the body is too large.
             let Some(body) = read(body, gateway.inner.max_body + 1).await else {
                 return Ok(failure(StatusCode::BAD_REQUEST, UNREADABLE));
             };
@@ -131,10 +133,11 @@ const UNREADABLE: &str =
     r#"{"error":"invalid_request","error_description":"The body of the request cannot be read."}"#;
 const NOT_DONE: &str = r#"{"error":"server_error","error_description":"The request was not completed."}"#;
 
-/// Reads a body up to the limit and no further. `None` if it breaks off.
+/// Reads a body up to the limit. Returns `None` if it breaks off.
 async fn read(body: impl Body, limit: usize) -> Option<Vec<u8>> {
     let mut body = pin!(body);
-    // It may hold a code. Room for what it announces: a buffer that grows leaves copies behind.
+    // The body may hold a code. The announced size is reserved, because a buffer that grows leaves
+    // copies behind.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
     let mut read = Zeroizing::new(Vec::with_capacity(announced.min(limit)));
     while let Some(frame) = body.frame().await {

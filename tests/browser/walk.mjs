@@ -1,4 +1,4 @@
-// A real browser walks through the example `gateway`: everything that a person does there, and what nobody may do.
+// A real browser walks through the example `gateway`: all actions of a user, and the refusals.
 // Usage: node walk.mjs GATEWAY_BINARY CHROMIUM SCREENSHOT_DIRECTORY
 
 import { spawn } from "node:child_process";
@@ -25,7 +25,7 @@ function check(held, what) {
   }
 }
 
-/** Starts the example and reads from its output where it is. */
+/** Starts the example and reads its address from its output. */
 function start() {
   const child = spawn(binary, [], { stdio: ["ignore", "pipe", "inherit"] });
   const origin = new Promise((resolve, reject) => {
@@ -39,7 +39,7 @@ function start() {
   return { child, origin };
 }
 
-/** One person's browser: cookies of its own, and a list of what its console complained of. */
+/** One user's browser, with its own cookies and a list of the messages on its console. */
 class Person {
   constructor(page, origin) {
     this.page = page;
@@ -47,8 +47,8 @@ class Person {
     this.complaints = [];
     page.on("console", (message) => {
       const text = message.text();
-      // A page that is refused on purpose is logged as a resource that failed to load. On its way to the server's page a
-      // browser may still ask for our icon, which that page's policy forbids: no complaint of ours.
+      // Browsers log a refused page as a resource that failed to load. On its way to the server's
+      // page, a browser may still request our icon, which that page's policy forbids.
       const ours = page.url().startsWith(origin);
       if (ours && ["error", "warn"].includes(message.type()) && !text.startsWith("Failed to load resource")) {
         this.complaints.push(text);
@@ -72,7 +72,7 @@ class Person {
     return this.page.goto(address.startsWith("http") ? address : `${this.origin}/connections${address}`);
   }
 
-  /** Clicks and waits until a page has come that stays. */
+  /** Clicks, and waits for the resulting page. */
   async click(selector) {
     await Promise.all([this.page.waitForNavigation(), this.page.click(selector)]);
   }
@@ -87,7 +87,7 @@ class Person {
     return this.page.$eval("body", (body) => body.innerText);
   }
 
-  /** What the list itself shows, without the filters above it. */
+  /** Returns the services in the list, without the filters above it. */
   rows() {
     return this.page.$$eval("ul.rows h2", (names) => names.map((name) => name.innerText.trim()));
   }
@@ -96,7 +96,7 @@ class Person {
     await this.page.screenshot({ path: path.join(directory, `${name}.png`), ...options });
   }
 
-  /** No finding of axe-core that is serious or worse, in light and in dark. */
+  /** Checks that axe-core reports nothing serious or worse, in light and in dark. */
   async accessible(what) {
     for (const scheme of ["light", "dark"]) {
       await this.scheme(scheme);
@@ -111,7 +111,7 @@ class Person {
     await this.scheme("light");
   }
 
-  /** Without motion: a colour that is still on its way has no contrast that could be measured. */
+  /** Sets the colour scheme, without transitions: the contrast of a changing colour cannot be measured. */
   async scheme(scheme) {
     await this.page.emulateMediaFeatures([
       { name: "prefers-color-scheme", value: scheme },
@@ -135,7 +135,7 @@ class Person {
 async function walk(browser, origin) {
   console.log("Ada connects her notes");
   const ada = await Person.signIn(browser, origin, "ada");
-  check((await ada.text()).includes("Shared with everybody"), "she sees the shared connection, marked as such");
+  check((await ada.text()).includes("Workspace connection"), "she sees the workspace connection, marked as such");
   await ada.accessible("her list");
   await ada.open("/connect");
   await ada.shot("connect");
@@ -162,7 +162,7 @@ async function walk(browser, origin) {
   await ada.desktop();
   const connection = url.pathname.replace(/^\/connections/, "");
   await ada.click("form[action$='/refresh'] button");
-  check((await ada.text()).includes("Renewed. New tokens are in the vault."), "she renews it");
+  check((await ada.text()).includes("Refreshed. The new tokens are stored."), "she refreshes it");
   await ada.open(`${origin}/agent`);
   check((await ada.text()).includes("Note G"), "an agent reads her notes");
   await ada.open("/");
@@ -173,7 +173,7 @@ async function walk(browser, origin) {
     "the keyboard reaches the way to the content first",
   );
 
-  console.log("Grace says no, and does not see what is Ada's");
+  console.log("Grace declines, and does not see Ada's connection");
   const grace = await Person.signIn(browser, origin, "grace", { script: false });
   check(!(await grace.rows()).includes("Sandbox Notes"), "Ada's notes are not in her list");
   const hidden = await grace.open(connection);
@@ -181,17 +181,17 @@ async function walk(browser, origin) {
   await grace.open("/connect");
   await grace.choose("notes");
   await grace.click("button[value=deny]");
-  check((await grace.text()).includes("Access was declined"), "she is told what became of it, without script");
+  check((await grace.text()).includes("Access was declined"), "the page shows the result, without script");
   check(!grace.page.url().includes("error="), "the provider's words have left the address bar");
   await grace.shot("denied");
 
-  console.log("Olga looks after everybody's");
-  // The example does its upkeep every few seconds; until then nobody sees when a token was used.
+  console.log("Olga manages all connections");
+  // Uses are recorded by the example's upkeep, which runs every few seconds.
   await new Promise((resolve) => setTimeout(resolve, 6_000));
   const olga = await Person.signIn(browser, origin, "olga");
   const list = await olga.text();
   check(list.includes("ada") && list.includes("grace"), "she sees both");
-  check(list.includes("Needs consent"), "and what is wrong with Grace's");
+  check(list.includes("Needs consent"), "and the problem of Grace's connection");
   check(/Used\s+just now/.test(list), "and when it was last used");
   await olga.shot("list");
   await olga.accessible("her list");
@@ -203,11 +203,11 @@ async function walk(browser, origin) {
   await olga.desktop();
   await Promise.all([olga.page.waitForNavigation(), olga.page.select("select[name=status]", "needs_consent")]);
   check((await olga.rows()).join() === "Sandbox Mail", "she filters by status");
-  await olga.open("/?q=nobody-has-this");
-  check((await olga.text()).includes("No connection matches"), "an empty search says so");
+  await olga.open("/?q=matches-nothing");
+  check((await olga.text()).includes("No connections match"), "an empty search says so");
   await olga.shot("empty");
 
-  console.log("A link for Ada is good for Ada alone");
+  console.log("Only Ada can use a link for Ada");
   await olga.open("/connect");
   await olga.page.type("input[name=user]", "ada");
   await olga.shot("connect-operator");
@@ -218,7 +218,7 @@ async function walk(browser, origin) {
   await olga.accessible("the link");
   const refused = await grace.open(link);
   check(refused.status() === 404, "Grace is refused");
-  check((await grace.text()).includes("made for somebody else"), "and told why it may be");
+  check((await grace.text()).includes("made for someone else"), "and sees the possible reasons");
   await grace.shot("refused");
   await ada.open(link);
   await ada.page.waitForSelector("button[name=decision]");
@@ -237,7 +237,7 @@ async function walk(browser, origin) {
   await olga.accessible("the question");
   await olga.click("button.danger");
   const result = await olga.text();
-  check(result.includes("Erased") && result.includes("Ended there too"), "she is told what happened in both places");
+  check(result.includes("Erased") && result.includes("has confirmed the revocation"), "the page shows the outcome in both places");
   await olga.shot("revoked");
   await olga.accessible("the answer");
   await ada.open(`${origin}/agent`);
@@ -249,7 +249,7 @@ async function walk(browser, origin) {
   await grace.click("button[name=provider]");
   await grace.page.waitForSelector("button[name=decision]");
   await grace.click("button[value=allow]");
-  check(/One consent with\s+Sandbox Steps/.test(await grace.text()), "two services came by one consent");
+  check(/Shares its consent with\s+Sandbox Steps/.test(await grace.text()), "two services came by one consent");
   await grace.page.click("input[name=also][value=tasks]");
   await grace.click("button[name=extends]");
   await grace.page.waitForSelector("button[name=decision]");

@@ -1,5 +1,4 @@
-//! Who may do what: every route, for every caller, to every connection; and who is refused without
-//! a word too much.
+//! Access control: every route, for every caller and every connection. Refusals reveal nothing.
 
 use http::{Method, Request, header};
 use serde_json::json;
@@ -14,7 +13,7 @@ const OLGA: &str = "acme.olga.operator";
 const MALLORY: &str = "evil.alice.user";
 const EVE: &str = "evil.olga.operator";
 
-/// What a caller is to a connection.
+/// The relation of a caller to a connection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Reach {
     Manages,
@@ -36,8 +35,8 @@ fn reach(caller: &str, connection: &Connection) -> Reach {
     }
 }
 
-/// Each route of one connection, whether it changes something, and what it answers to whom it
-/// serves. The last ones end the connection.
+/// Each route of one connection: whether it makes a change, and its status for callers it serves.
+/// The last routes end the connection.
 fn routes(id: &str) -> Vec<(Method, String, bool, u16)> {
     vec![
         (Method::GET, format!("/v1/connections/{id}"), false, 200),
@@ -79,14 +78,13 @@ fn every_route_for_every_caller_and_every_connection() {
                 assert_eq!(response.status(), expected, "{label}: {}", text(&response));
                 assert_eq!(absent.status(), 404, "{label}");
                 if expected == 404 {
-                    // What is somebody else's and what does not exist are told in the very same
-                    // bytes.
+                    // Other users' connections and those that do not exist get identical responses.
                     assert_eq!(response.body(), absent.body(), "{label}");
                     assert_eq!(response.headers(), absent.headers(), "{label}");
                 }
                 tried += 1;
             }
-            // A caller who may not change a connection has not changed it.
+            // A refused change has no effect.
             let user = connection.owner.user().map_or("olga", |user| user.as_str());
             let owner = ActingUser::authenticated(connection.tenant.clone(), user).unwrap();
             let now = site.connections.get(&owner, connection.id).unwrap();
@@ -233,7 +231,7 @@ fn a_change_by_a_browser_needs_the_token_of_this_browser_and_person() {
             let refused = alice.post_without_token(path, &fields);
             assert_eq!(refused.status(), 403, "{path} with {token}");
         }
-        // By a header as well, and never from the query.
+        // A header is accepted as well, the query never.
         let refused = alice.post_without_token(&format!("{path}?csrf_token={own}"), fields);
         assert_eq!(refused.status(), 403, "{path}");
     }
@@ -352,7 +350,7 @@ fn only_operators_start_for_others_and_nobody_across_tenants() {
             "{caller}"
         );
     }
-    // The link that an operator of another tenant makes is for a person of that tenant.
+    // A link that an operator of another tenant makes is for a user of that tenant.
     let link = json(&start(EVE, json!({"provider": "notes", "user": "alice"})));
     let path = link["link"].as_str().unwrap();
     assert_eq!(site.tab(ALICE).get(path).status(), 404);
@@ -418,7 +416,7 @@ fn operators_see_and_withdraw_open_links_and_people_their_own() {
     for (caller, query) in [(OLGA, "?user=alice"), (BOB, "")] {
         assert_eq!(listed(caller, query), (200, json!([])));
     }
-    // Neither the link nor the flow that it had opened leads anywhere.
+    // Neither the link nor the flow that it opened can be used.
     let consent = opened.unwrap();
     let callback = site.sandbox.approve(consent.authorization_url(), "ada");
     let response = valetkey::AuthorizationResponse::parse(&callback).unwrap();

@@ -1,5 +1,4 @@
-//! The audit over HTTP: who reads what of it, page by page, and what the page of a connection
-//! tells.
+//! The audit over HTTP: access, paging, and the history on a connection's page.
 
 use std::sync::Arc;
 
@@ -37,7 +36,7 @@ fn users(page: &Value) -> std::collections::BTreeSet<&str> {
         .collect()
 }
 
-/// That a token was handed out to somebody of acme's.
+/// Returns a record of one token use by a user of acme.
 fn handout(connection: ConnectionId, user: &str, purpose: &str, second: i64) -> TokenUse {
     TokenUse {
         tenant: TenantId::new("acme").unwrap(),
@@ -82,7 +81,7 @@ fn a_person_reads_what_concerns_them_and_an_operator_all_of_the_tenants() {
             .iter()
             .all(|entry| entry["connection"] == own.to_string())
     );
-    // A shared connection is in everybody's reach; what others did with it is not.
+    // All users can see a workspace connection, but not the uses by others.
     assert!(entries(&read(&site, ALICE, &format!("?connection={shared}"))).is_empty());
     assert!(!entries(&read(&site, OLGA, &format!("?connection={shared}"))).is_empty());
 
@@ -136,9 +135,9 @@ fn the_page_of_a_connection_tells_what_happened_newest_first() {
     };
     let trail = page(ALICE);
     let trail = trail.split("id=\"trail\"").nth(1).unwrap();
-    let renewed = trail.find("<strong>Renewed</strong>").unwrap();
+    let refreshed = trail.find("<strong>Refreshed</strong>").unwrap();
     let given = trail.find("<strong>Consent given</strong> by you").unwrap();
-    assert!(renewed < given, "{trail}");
+    assert!(refreshed < given, "{trail}");
     assert!(trail.contains("<time datetime=\""));
     assert!(page(OLGA).contains("<strong>Consent given</strong> by alice"));
     alice.post(&format!("/connections/{id}/revoke"), &[]);
@@ -171,14 +170,14 @@ fn the_trail_is_bounded_and_tells_nobody_of_others() {
         let html = page(caller);
         assert_eq!(html.matches("<strong>Used</strong>").count(), 50);
         assert!(html.contains(&format!(
-            "<strong>Used</strong> by {by} through the shared connection: use-2099."
+            "<strong>Used</strong> by {by} through the workspace connection: use-2099."
         )));
-        assert!(html.contains("<code>turn-7</code>") && html.contains("The latest 50 are shown"));
+        assert!(html.contains("<code>turn-7</code>") && html.contains("Showing the latest 50 entries"));
         let (newest, oldest) = (html.find("use-2099.").unwrap(), html.find("use-2050.").unwrap());
         assert!(newest < oldest && !html.contains("use-2049."));
     }
     let nothing = page(ALICE);
-    assert!(nothing.contains("<h3>Nothing yet</h3>") && !nothing.contains("use-"));
+    assert!(nothing.contains("<h3>No activity yet</h3>") && !nothing.contains("use-"));
 }
 
 #[test]
@@ -207,7 +206,7 @@ fn the_audit_says_who_acted_and_whose_connection_it_is() {
     };
     assert!(page(ALICE).contains("<strong>Access ended here</strong> by olga"));
     assert!(page(OLGA).contains("<strong>Access ended here</strong> by you"));
-    assert!(page(ALICE).contains("<strong>Renewed</strong> by you"));
+    assert!(page(ALICE).contains("<strong>Refreshed</strong> by you"));
 }
 
 #[cfg(feature = "sqlite")]
@@ -227,12 +226,12 @@ fn an_audit_that_cannot_be_read_is_an_error_without_detail() {
     let api = site.send(program(ALICE, Method::GET, "/v1/audit"));
     assert_eq!(api.status(), 503);
     assert_eq!(json(&api)["error"], "temporarily_unavailable", "{}", text(&api));
-    // On the page of a connection only its past is missing, and is not called empty: access can
-    // still be ended there.
+    // The page of a connection says that its history cannot be read, not that it is empty. Access
+    // can still be ended there.
     assert_eq!(page.status(), 200);
     let html = text(&page);
-    assert!(html.contains("This cannot be read right now."), "{html}");
-    assert!(!html.contains("Nothing yet") && html.contains("/revoke"));
+    assert!(html.contains("The activity cannot be read right now."), "{html}");
+    assert!(!html.contains("No activity yet") && html.contains("/revoke"));
     for body in [html, text(&api)] {
         for detail in ["tampered", "Tampered", "sqlite", "SQLite", "database", "vault.db"] {
             assert!(!body.contains(detail), "{detail} in {body}");

@@ -88,8 +88,8 @@ fn somebody_else_and_another_browser_and_another_address_are_refused_and_cost_no
     let site = Site::new();
     let mut alice = site.tab(ALICE);
     let callback = alice.agree("notes", "ada");
-    // Bob with Alice's cookies, Alice without hers, a guess, another server's address, another
-    // tenant.
+    // Bob with Alice's cookies, Alice without hers, a guessed state, another server's address,
+    // another tenant.
     let mut bob = site.tab(BOB);
     bob.steal_from(&alice);
     let mut stranger = site.tab("evil.alice.user");
@@ -111,7 +111,7 @@ fn somebody_else_and_another_browser_and_another_address_are_refused_and_cost_no
         "/at/consent/other-browser?provider=notes"
     );
     assert_eq!(site.sandbox.count("/token"), 0);
-    // None of it has closed the genuine one's door.
+    // None of these attempts invalidated the genuine callback.
     assert!(location(&alice.get(&callback)).contains("connected"));
 }
 
@@ -190,7 +190,7 @@ fn a_link_opens_for_its_person_alone_and_is_good_for_one_consent() {
     for who in [BOB, OLGA, "evil.alice.user"] {
         let refused = site.tab(who).get(&link);
         assert_eq!(refused.status(), 404, "{who}");
-        // Whether there is such a link is not told.
+        // The response does not reveal whether such a link exists.
         let unknown = site.tab(who).get("/connect/guess");
         assert_eq!(text(&refused), text(&unknown), "{who}");
         assert!(header_of(&refused, "set-cookie").is_none());
@@ -233,7 +233,7 @@ fn a_shared_connection_is_completed_by_an_operator_who_still_is_one() {
     demoted.steal_from(&olga);
     assert_eq!(location(&demoted.get(&callback)), "/at/consent/not-valid");
     assert!(location(&olga.get(&callback)).contains("connected"));
-    assert!(text(&site.tab(ALICE).get("/")).contains("Shared with everybody"));
+    assert!(text(&site.tab(ALICE).get("/")).contains("Workspace connection"));
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn the_token_endpoint_answers_with_the_connection_and_no_token() {
     }
     assert_eq!(site.sandbox.count("/token"), 1);
 
-    // A program in another place has the code and no binding.
+    // A program elsewhere has the code but not the binding.
     let mut body = json!({"grant_type": "authorization_code", "server": "sandbox"});
     for (name, value) in parameters(&alice.agree("mail", "ada")) {
         body[name] = value.into();
@@ -319,7 +319,7 @@ fn the_token_endpoint_answers_with_the_connection_and_no_token() {
 
 #[test]
 fn a_browser_keeps_its_part_wherever_the_server_wants_the_request() {
-    // Some servers read the authorization request behind a `#`.
+    // Some servers read the authorization request from the fragment, behind a `#`.
     let site = Site::with(valetkey::vault::SealedVault::in_memory(), |server| {
         server.authorization_fragment = Some("/authorize".into());
     });

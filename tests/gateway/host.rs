@@ -1,5 +1,5 @@
-//! What a host gets wrong at first: the mount, the address, the sign-in, the links; and that each
-//! mistake is told.
+//! Common mistakes of hosts with the mount, the address, the sign-in and the links: each is
+//! reported.
 
 use http::{Method, Request, Response, header};
 use valetkey::ConsentOptions;
@@ -42,7 +42,7 @@ fn a_request_outside_the_mount_says_so() {
     assert_eq!(json(&gateway.handle(with_json))["error"], "outside_mount");
     assert_eq!(kept.kinds(), [EventKind::OutsideMount; 6]);
 
-    // A gateway that is where it should be does not report each stray request.
+    // A correctly mounted gateway does not report each stray request.
     assert_eq!(gateway.handle(get("/at/v1/providers")).status(), 200);
     assert_eq!(gateway.handle(get("/v1/providers")).status(), 404);
     assert_eq!(kept.kinds().len(), 6);
@@ -98,7 +98,7 @@ fn a_link_survives_the_sign_in() {
     assert_eq!(site.tab(ALICE).get(&back).status(), 303, "and is still good");
 }
 
-/// Signs in at an address of the test's choice.
+/// An authenticator whose sign-in address the test chooses.
 #[derive(Debug)]
 struct Elsewhere(&'static str);
 
@@ -210,7 +210,7 @@ fn a_person_who_is_refused_sees_who_they_are_and_how_to_change_it() {
     let site = Site::new();
     let mount = Mount::new(ORIGIN).unwrap().under(BASE).unwrap();
     let gateway = Gateway::new(site.connections.clone(), mount, Door)
-        .account_link("Switch person", "/sign-in")
+        .account_link("Switch user", "/sign-in")
         .unwrap();
     let prepared = site
         .connections
@@ -224,7 +224,7 @@ fn a_person_who_is_refused_sees_who_they_are_and_how_to_change_it() {
     };
     let refused = of("acme.bob.user");
     assert_eq!(refused.status(), 404);
-    for part in [">bob<", "Switch person", "href=\"/sign-in\""] {
+    for part in [">bob<", "Switch user", "href=\"/sign-in\""] {
         assert!(text(&refused).contains(part), "{part}: {}", text(&refused));
     }
     site.clock.advance(std::time::Duration::from_secs(24 * 3600 + 1));
@@ -239,7 +239,7 @@ fn a_connection_that_has_ended_promises_nothing() {
     site.connect(ALICE, "ada", ConsentOptions::default());
     let second = site.connect(ALICE, "grace", ConsentOptions::default());
     let mut alice = site.tab(ALICE);
-    let promises = ["Current token ends", "Make default", "Add a service"];
+    let promises = ["Current token expires", "Make default", "Add a service"];
     let path = format!("/connections/{}", second.id);
     let page = alice.get(&path);
     for promise in promises {
@@ -266,7 +266,7 @@ fn a_service_without_scopes_does_not_ask_for_little() {
     for path in ["/connect", "/connect?provider=notes"] {
         let page = site.send(program(ALICE, Method::GET, path));
         assert!(
-            text(&page).contains("full access to what you select there"),
+            text(&page).contains("Full access to the data you select there"),
             "{path}"
         );
         assert!(!text(&page).contains("nothing but who you are"), "{path}");

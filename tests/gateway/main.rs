@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod consent;
 mod host;
+mod language;
 mod openapi;
 mod pages;
 mod repeats;

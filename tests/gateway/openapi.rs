@@ -1,4 +1,5 @@
-//! The API's description is true: every route of it exists, every answer fits it, whatever is sent.
+//! The API's description is accurate: every route exists, and every response conforms to it,
+//! whatever the request.
 
 use http::{Method, Request, Response, header};
 use jsonschema::Validator;
@@ -12,7 +13,7 @@ use crate::support::gateway::{self, Site, json, program, text, with_json};
 const ALICE: &str = "acme.alice.user";
 const OLGA: &str = "acme.olga.operator";
 
-/// Each operation of the document: method, path, and what it says.
+/// Returns each operation of the document: method, path and description.
 fn operations(document: &Value) -> Vec<(Method, String, Value)> {
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -26,7 +27,7 @@ fn operations(document: &Value) -> Vec<(Method, String, Value)> {
     all
 }
 
-/// Fails unless the document allows this answer to this operation.
+/// Fails unless the document allows this response to this operation.
 fn assert_described(document: &Value, operation: &Value, response: &Response<Vec<u8>>) {
     let status = response.status().as_str().to_owned();
     let id = operation["operationId"].as_str().unwrap();
@@ -49,7 +50,7 @@ fn assert_described(document: &Value, operation: &Value, response: &Response<Vec
     }
 }
 
-/// A schema of the document, with what it may refer to.
+/// Returns a schema of the document, with the schemas it may refer to.
 fn validator(document: &Value, schema: &Value) -> Validator {
     let mut schema = schema.clone();
     schema["components"] = document["components"].clone();
@@ -84,7 +85,7 @@ fn the_document_says_where_it_is_and_names_each_route_of_the_api() {
             Method::PATCH,
             Method::DELETE,
         ] {
-            // Of this path the page answers GET.
+            // The page answers GET at this path.
             if **path == "/connect" && method == Method::GET {
                 continue;
             }
@@ -93,7 +94,7 @@ fn the_document_says_where_it_is_and_names_each_route_of_the_api() {
             assert_eq!(exists, methods.contains(&&method), "{method} {path}");
         }
     }
-    // Every name that is referred to is there, and every shape is used.
+    // Every referenced name exists, and every schema is used.
     let text = document.to_string();
     for name in document["components"]["schemas"].as_object().unwrap().keys() {
         assert!(
@@ -207,7 +208,7 @@ proptest! {
             request = request.header(header::CONTENT_TYPE, media_type);
         }
         let Ok(request) = request.body(body) else { return Ok(()) };
-        // An id that is empty, or that ends in a lone percent sign, makes another path.
+        // An empty id, or one that ends in a lone percent sign, changes the path.
         prop_assume!(!path.contains("{id}") || (!id.is_empty() && !id.contains('%')));
         assert_described(&document, &operation, &site.send(request));
     }

@@ -1,4 +1,4 @@
-//! The pages: headers, escaping, states, length; and that nothing of what is secret stands on one.
+//! The pages: headers, escaping, states, length, and the absence of secrets.
 
 use std::sync::Arc;
 
@@ -101,7 +101,7 @@ const HOSTILE: [&str; 6] = [
     "</title><svg/onload=alert(1)>&lt;",
 ];
 
-/// The text outside tags and the attribute names of a page, as a strict reader finds them.
+/// Returns the text outside tags and the attribute names of a page, as a strict parser finds them.
 fn tags(html: &str) -> Vec<&str> {
     html.split('<')
         .skip(1)
@@ -197,7 +197,7 @@ fn what_people_and_providers_write_stays_text_everywhere() {
             for tag in tags(html) {
                 let name = tag.split([' ', '\n', '/']).next().unwrap();
                 assert!(!matches!(name, "img" | "svg/onload=alert(1)"), "{path}: {tag}");
-                // An attribute's value is quoted, and no quotation mark of theirs is in it.
+                // Attribute values are quoted, and no quotation mark of an input ends one.
                 let outside: String = tag.split('"').step_by(2).collect();
                 assert!(
                     !outside.contains("alert(1)") && !handles_events(&outside),
@@ -243,8 +243,8 @@ fn ten_thousand_connections_are_paged_through_without_gap_or_repetition() {
             .map(|after| format!("/v1/connections?limit=200&after={after}"));
     }
     assert_eq!(seen.len(), 10_000);
-    // A page by key costs the same at the end as at the beginning; by offset it would cost more and
-    // more.
+    // Paging by key costs the same at the end as at the beginning; paging by offset would cost more
+    // with each page.
     let (least, most) = (reads.iter().min().unwrap(), reads.iter().max().unwrap());
     assert!(*least > 200 && *most < 2 * *least, "{reads:?}");
 
@@ -253,7 +253,7 @@ fn ten_thousand_connections_are_paged_through_without_gap_or_repetition() {
     assert_eq!(text(&last).matches("<li class=\"row").count(), 1);
     let first = site.send(program(OLGA, Method::GET, "/"));
     assert_eq!(text(&first).matches("<li class=\"row").count(), 50);
-    assert!(text(&first).contains("Next page") && !text(&first).contains("To the beginning"));
+    assert!(text(&first).contains("Next page") && !text(&first).contains("First page"));
     let next = text(&first)
         .split("href=\"/at/?after=")
         .nth(1)
@@ -262,7 +262,7 @@ fn ten_thousand_connections_are_paged_through_without_gap_or_repetition() {
         .next()
         .unwrap();
     let second = site.send(program(OLGA, Method::GET, &format!("/?after={next}")));
-    assert!(text(&second).contains("account-50@") && text(&second).contains("To the beginning"));
+    assert!(text(&second).contains("account-50@") && text(&second).contains("First page"));
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn health_is_told_in_words() {
     let failed = alice.post(&format!("/connections/{id}/refresh"), &[]);
     assert!(
         text(&failed).contains("Needs consent")
-            && text(&failed).contains("access was removed at Sandbox notes")
+            && text(&failed).contains("access was revoked at Sandbox notes or has expired")
     );
     assert!(page(&site).contains("Reconnect"));
     let nobody = text(&site.send(program("acme.new.user", Method::GET, "/"))).to_owned();
@@ -304,9 +304,12 @@ fn revoking_says_what_will_happen_and_what_did() {
     site.connect("acme.bob.user", "grace", ConsentOptions::default());
     let mut olga = site.tab(OLGA);
     let confirm = olga.get(&format!("/connections/{id}/revoke"));
-    assert!(text(&confirm).contains("These end with it") && text(&confirm).contains("ada@example.test, bob"));
+    assert!(
+        text(&confirm).contains("These connections end as well")
+            && text(&confirm).contains("ada@example.test, bob")
+    );
     assert!(!text(&confirm).contains("grace@example.test"));
-    // A user is told of what is theirs to see.
+    // Users see the entries that concern them.
     let own = site.tab(ALICE).get(&format!("/connections/{id}/revoke"));
     assert!(!text(&own).contains("bob"));
     assert_eq!(
@@ -315,10 +318,10 @@ fn revoking_says_what_will_happen_and_what_did() {
     );
     site.http.on("/revoke").next(Fault::Timeout);
     let revoked = olga.post(&format!("/connections/{id}/revoke"), &[]);
-    assert!(text(&revoked).contains("Not confirmed there"));
-    // While they are kept for the next attempt, nobody is told that they are erased.
+    assert!(text(&revoked).contains("Not confirmed"));
+    // While tokens are kept for the next attempt, the page does not claim that they are erased.
     assert!(
-        text(&revoked).contains("Nobody can use the tokens any more") && !text(&revoked).contains("Erased")
+        text(&revoked).contains("The tokens can no longer be used") && !text(&revoked).contains("Erased")
     );
     let again = olga.get(&format!("/connections/{id}/revoke"));
     assert_eq!(again.status(), 303);
@@ -348,27 +351,23 @@ fn a_service_that_shares_its_consent_says_so_before_it_is_revoked() {
     let mut tab = site.tab(ALICE);
     let detail = tab.get(&format!("/connections/{}", notes.id));
     let link = format!("href=\"{BASE}/connections/{}\"", others[0].id);
-    assert!(text(&detail).contains("One consent with") && text(&detail).contains(&link));
+    assert!(text(&detail).contains("Shares its consent with") && text(&detail).contains(&link));
     let list = text(&tab.get("/")).to_owned();
     let grant = notes.grant.to_string();
-    assert!(!list.contains(&grant), "a grant is no connection");
+    assert!(!list.contains(&grant), "a grant is not a connection");
     assert_eq!(tab.get(&format!("/connections/{grant}")).status(), 404);
     let confirm = tab.get(&format!("/connections/{}/revoke", notes.id));
     assert!(
-        text(&confirm).contains("They keep the access"),
+        text(&confirm).contains("They keep their access"),
         "{}",
         text(&confirm)
     );
     let revoked = tab.post(&format!("/connections/{}/revoke", notes.id), &[]);
-    assert!(
-        text(&revoked).contains("Still in use there"),
-        "{}",
-        text(&revoked)
-    );
+    assert!(text(&revoked).contains("Still in use"), "{}", text(&revoked));
     let json = site.send(program(ALICE, Method::GET, "/v1/connections"));
     assert_eq!(gateway::json(&json)["connections"][0]["grant"], grant);
     let last = tab.get(&format!("/connections/{}/revoke", others[0].id));
-    assert!(!text(&last).contains("They keep the access"));
+    assert!(!text(&last).contains("They keep their access"));
 }
 
 #[test]

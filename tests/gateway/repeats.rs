@@ -1,5 +1,5 @@
 //! Callbacks, links and forms that arrive twice: in turn, at once, after Back, in another tab, with
-//! a slash more. The person is led to where the consent stands, and nothing is done twice.
+//! an extra slash. The user is led to the current state of the consent, and nothing is done twice.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Barrier};
@@ -31,8 +31,8 @@ fn promise_38_a_callback_leads_to_the_connection_as_often_as_it_arrives() {
     assert!(text(&alice.get(&first)).contains("ada@example.test"));
     assert_eq!(site.sandbox.count("/token"), 1);
 
-    // Another person with the same cookies learns nothing, and the person in another browser is not
-    // misled.
+    // Another user with the same cookies learns nothing, and the same user in another browser is
+    // not misled.
     let mut bob = site.tab("acme.bob.user");
     bob.steal_from(&alice);
     assert_eq!(location(&bob.get(&callback)), "/at/consent/not-valid");
@@ -41,7 +41,7 @@ fn promise_38_a_callback_leads_to_the_connection_as_often_as_it_arrives() {
     let page = alice.get(&elsewhere);
     assert!(!text(&page).contains("Nothing was changed"), "{}", text(&page));
 
-    // Revoked since: its page does not say that it was connected just now.
+    // Revoked since: the page does not claim that it was just connected.
     alice.post(
         &first.replace("/at", "").replace("?done=connected", "/revoke"),
         &[],
@@ -50,7 +50,7 @@ fn promise_38_a_callback_leads_to_the_connection_as_often_as_it_arrives() {
     assert!(!text(&page).contains("Connected. Agents"), "{}", text(&page));
 }
 
-/// The answer to a request of the same browser.
+/// Sends a request of the same browser.
 fn alice_again(site: &Site, alice: &Tab<'_>, path: &str) -> Response<Vec<u8>> {
     let path = path.strip_prefix(gateway::ORIGIN).unwrap_or(path);
     let request = Request::get(path).header(header::COOKIE, alice.cookie());
@@ -78,7 +78,7 @@ fn promise_38_callbacks_at_once_all_lead_to_the_connection() {
     });
     let connected = location(&alice.get(&callback));
     for led in led {
-        // A page that waits leads there as well, now that the consent has ended.
+        // A waiting page leads there as well, now that the consent has ended.
         let led = if led.starts_with("/at/consents/") {
             location(&alice.get(&led))
         } else {
@@ -143,8 +143,7 @@ fn promise_38_a_link_is_clicked_twice() {
         assert_eq!(location(&alice.get(&again)), address);
         assert_eq!(alice.cookies, cookies, "the same binding");
     }
-    // Another browser of the same person, such as the one on the telephone, goes on with the same
-    // consent.
+    // Another browser of the same user, such as the one on their phone, continues the same consent.
     let mut telephone = site.tab(ALICE);
     assert_eq!(location(&telephone.get(&link)), address);
     let head = program(
@@ -201,7 +200,7 @@ fn promise_38_a_code_that_is_exchanged_twice_gives_the_connection_twice() {
     let again = post(&mut alice, &fields);
     assert_eq!((again.status().as_u16(), json(&again)), (200, json(&first)));
     assert_eq!(site.sandbox.count("/token"), 1);
-    // Without the browser's binding it is nobody's.
+    // Without the browser's binding the response belongs to no user.
     let stolen = post(&mut site.tab(ALICE), &fields);
     assert_eq!(json(&stolen)["error"], "invalid_grant");
 
@@ -236,7 +235,7 @@ fn promise_38_a_form_that_is_sent_twice_does_nothing_twice() {
         requests.push(site.sandbox.count("/revoke"));
     }
     assert_eq!(requests[0], requests[1], "the provider is asked once");
-    // A form that begins a consent begins one each time; both can be completed, and the account is
+    // Each submission of a form begins a consent. Both can be completed, and the account is
     // connected once.
     let addresses = [0, 1].map(|_| alice.depart(&[("provider", "mail")]));
     let led = addresses.map(|address| location(&alice.get(&site.sandbox.approve(&address, "ada"))));
@@ -264,7 +263,7 @@ fn a_browser_that_begins_many_consents_keeps_few_cookies_and_the_vault_few_reque
         assert_eq!(made.status(), 201);
     }
     assert_eq!(kept(ALICE), MAX_CONSENTS);
-    // The latest still works, and nobody else has lost anything by it.
+    // The latest still works, and no other user has lost a consent.
     let mut bob = site.tab("acme.bob.user");
     let of_bob = bob.depart(&[("provider", "notes")]);
     let of_alice = alice.depart(&[("provider", "notes")]);

@@ -1,5 +1,5 @@
-//! Several services by one consent, through the gateway: what the forms offer, what comes of them,
-//! what is refused.
+//! Several services by one consent, through the gateway: the choices in forms, the results, the
+//! refusals.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +16,8 @@ const ALICE: &str = "acme.alice.user";
 const BOB: &str = "acme.bob.user";
 const OLGA: &str = "acme.olga.operator";
 
-/// Five services at the sandbox, of which one has to be connected by itself and one asks in another
-/// way; and others elsewhere.
+/// Five services at the sandbox, one of which has to be connected by itself and one of which needs
+/// a different request, and services at other servers.
 fn site() -> Site {
     Site::offering(|sandbox, builder| {
         let mut sites = sandbox.provider("sites");
@@ -40,7 +40,7 @@ fn site() -> Site {
     })
 }
 
-/// The services that a page offers as boxes to tick: each has a label, and all have a legend.
+/// Returns the services that a page offers as checkboxes. Each has a label, and all share a legend.
 fn boxes(html: &str) -> BTreeSet<&str> {
     let labelled = "<label class=\"check\"><input type=\"checkbox\" name=\"also\" value=\"";
     let offered: BTreeSet<&str> = html
@@ -101,7 +101,7 @@ fn a_form_offers_what_can_share_its_consent_and_is_not_connected() {
     let address = alice.depart(&fields);
     alice.get(&site.sandbox.approve(&address, "ada"));
     assert_eq!(offered(&mut alice, "/connect?provider=notes"), ["files", "odd"]);
-    // Whom it is for, an operator says; nobody else looks through another's eyes.
+    // Only an operator can choose the user; other callers cannot see another user's services.
     let mut bob = site.tab(BOB);
     for path in ["/connect?provider=notes", "/connect?provider=notes&user=alice"] {
         assert_eq!(offered(&mut bob, path), ["files", "mail", "odd"], "{path}");
@@ -157,7 +157,7 @@ fn a_link_is_for_several_services_too() {
     assert_eq!(services(&all), ["mail", "notes"].into());
     assert!(share_one_grant(&all));
 
-    // To what is there, services are added; without a name, those of the list.
+    // Services are added to the existing connection. Without a service name, the list decides.
     let id = all[0].id.to_string();
     for body in [
         json!({"extends": id, "provider": "files"}),
@@ -186,7 +186,7 @@ fn services_are_added_to_an_account_on_its_own_page() {
     assert!(text(&alice.get(&page)).contains("<legend>Add a service</legend>"));
     assert_eq!(offered(&mut alice, &page), ["files", "mail", "odd"]);
 
-    // Another account ends nothing and adds nothing.
+    // Another account neither ends nor adds anything.
     let extends = id.to_string();
     let fields = [("extends", extends.as_str()), ("also", "mail"), ("also", "files")];
     let callback = site.sandbox.approve(alice.depart(&fields), "grace");
@@ -201,13 +201,13 @@ fn services_are_added_to_an_account_on_its_own_page() {
     assert!(share_one_grant(&all) && all.iter().any(|it| it.id == id));
     assert_eq!(offered(&mut alice, &page), ["odd"]);
 
-    // Nobody else's to add to, and nothing is added to what was revoked.
+    // Other users cannot extend the grant, and a revoked connection cannot be extended.
     let shared = site.connect_workspace_account("grace").id;
     let seen = format!("/connections/{shared}");
     assert!(offered(&mut alice, &seen).is_empty());
     assert_eq!(offered(&mut site.tab(OLGA), &seen), ["files", "mail", "odd"]);
     let theirs = site.tab(OLGA).get(&page);
-    assert!(text(&theirs).contains("Create a link to add"));
+    assert!(text(&theirs).contains("Create link to add"));
     site.connections.revoke(&gateway::person(ALICE), id).unwrap();
     assert!(offered(&mut alice, &page).is_empty());
 }
@@ -229,7 +229,7 @@ fn what_cannot_share_a_consent_is_refused_and_begins_nothing() {
     let cases: &[(u16, &[(&str, &str)])] = &[
         (400, &[("provider", "notes"), ("also", "nothing")]),
         (400, &[("provider", "notes"), ("also", "<script>")]),
-        // Known to the library, and not set up by this host.
+        // The library knows the service, but this host has not set it up.
         (400, &[("provider", "notes"), ("also", "outlook-mail")]),
         (400, &[("provider", "notes"), ("also", "gmail")]),
         (400, &[("provider", "notes"), ("also", "mail"), ("also", "sites")]),

@@ -56,7 +56,7 @@ impl Server {
         }
     }
 
-    /// Sends the head, then the body, and returns the status and the body of the answer.
+    /// Sends the head, then the body. Returns the status and the body of the response.
     fn send(&self, line: &str, headers: &str, body: &[u8]) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).unwrap();
         let head = format!("{line} HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n{headers}\r\n");
@@ -76,7 +76,7 @@ impl Server {
     }
 }
 
-/// An answer without its CSRF tokens, which differ each time.
+/// Returns a response without its CSRF tokens, which differ each time.
 fn without_token((status, body): (u16, String)) -> (u16, String) {
     let mut parts = body.split("name=\"csrf_token\" value=\"");
     let mut rest = parts.next().unwrap().to_owned();
@@ -131,7 +131,7 @@ fn a_path_outside_the_mount_is_explained_and_reported() {
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &body["error"]), (404, &"outside_mount".into()));
     assert_eq!(host.events.kinds(), [EventKind::OutsideMount]);
-    // An address below the mount that is no page is not outside of it.
+    // An unknown page below the mount is not outside the mount.
     let (status, body) = server.get(&format!("{BASE}/v1/nothing"));
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &body["error"]), (404, &"not_found".into()));
@@ -168,7 +168,7 @@ fn a_body_is_read_up_to_the_limit_and_no_further() {
     body.resize(64 * 1024, b' ');
     let (status, answer) = post(&format!("Content-Length: {}\r\n", body.len()), &body);
     assert_eq!(status, 201, "exactly the limit: {answer}");
-    // Ten gigabytes are announced, and the answer comes after the first 64 KiB.
+    // The request announces ten gigabytes; the response arrives after the first 64 KiB.
     body.push(b' ');
     assert_eq!(post("Content-Length: 10000000000\r\n", &body).0, 413);
     let chunked = [format!("{:x}\r\n", body.len()).as_bytes(), &body, b"\r\n"].concat();

@@ -1,4 +1,4 @@
-//! Values that a service needs: fields of a form, members of a program's request, and the choice
+//! Parameters of a service: as fields of a form, as members of a program's request, and as a choice
 //! between several sites.
 
 use http::{Method, StatusCode};
@@ -15,7 +15,7 @@ use crate::support::gateway::{self, Site, json, location, program, text, with_js
 
 const ALICE: &str = "acme.alice.user";
 
-/// Makes connections of the server be for one site: `notes` needs a region, `mail` finds the site.
+/// Ties connections of the server to one site: `notes` needs a region, `mail` finds the site.
 fn with_sites(server: &mut AuthorizationServer, tickets: &mut Provider) {
     let mut region = ParameterRule::new("region", ParameterKind::OneOf(vec!["eu".into(), "us".into()]));
     region.title = Some("Region".into());
@@ -37,7 +37,7 @@ fn with_sites(server: &mut AuthorizationServer, tickets: &mut Provider) {
     });
 }
 
-/// The service answers with these sites.
+/// Makes the service answer with these sites.
 fn answering(sandbox: &Sandbox, builder: ConnectionsBuilder, sites: &'static str) -> ConnectionsBuilder {
     let inner = sandbox.clone();
     let client = move |request: HttpRequest| {
@@ -72,14 +72,14 @@ fn a_form_has_a_field_for_each_value_and_shows_what_is_wrong_beside_it() {
         "name=\"parameter.region\"",
         "<option value=\"eu\"",
         "name=\"parameter.site_url\"",
-        "For example <code>https://acme.sites.test</code>",
+        "For example: <code>https://acme.sites.test</code>",
         "pattern=\"^https://[a-z]+\\.sites\\.test$\"",
     ] {
         assert!(html.contains(part), "{part}: {html}");
     }
-    assert!(!html.contains("site_id"), "nobody enters what is found out");
+    assert!(!html.contains("site_id"), "a discovered value has no field");
 
-    // A card of the chooser sends the service alone: the value that is missing is asked for.
+    // A card of the chooser sends only the service; the page then requests the missing value.
     let missing = alice.post("/connect", &[("provider", "notes"), ("label", "work")]);
     assert_eq!(missing.status(), 400);
     let html = text(&missing);
@@ -97,7 +97,7 @@ fn a_form_has_a_field_for_each_value_and_shows_what_is_wrong_beside_it() {
     let wrong = alice.post("/connect", &wrong);
     assert_eq!(wrong.status(), 400);
     let html = text(&wrong);
-    assert!(html.contains("This value is not allowed here."), "{html}");
+    assert!(html.contains("This value is not valid."), "{html}");
     assert!(
         html.contains("value=\"https://acme.evil.test\""),
         "what was entered stays: {html}"
@@ -194,7 +194,7 @@ fn of_several_sites_the_person_chooses_one() {
         !html.contains("evil.test") && !html.contains("alert(1)"),
         "{html}"
     );
-    // Nothing is connected, and the grant was given back.
+    // Nothing is connected, and the grant was revoked.
     assert!(
         site.connections
             .list(&gateway::person(ALICE), &Default::default())
@@ -203,7 +203,7 @@ fn of_several_sites_the_person_chooses_one() {
     );
     assert!(site.sandbox.count("/revoke") > 0);
 
-    // Nobody else makes this page show something, and nobody else sees it.
+    // Other parties can neither forge nor see this page.
     for other in [
         to.replace("one.sites", "bad.sites"),
         to.replace("&choice=", "&x="),
@@ -229,7 +229,7 @@ fn of_several_sites_the_person_chooses_one() {
     assert_eq!(connection.parameters["site_id"], "s2");
     assert_eq!(connection.parameters["region"], "us");
     assert_eq!(connection.label, Some(Label::new("work").unwrap()));
-    // A consent of somebody else is not begun again.
+    // Another user's consent cannot be repeated.
     let mut bob = site.tab("acme.bob.user");
     let taken = [
         ("again", again.as_str()),

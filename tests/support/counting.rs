@@ -1,4 +1,4 @@
-//! A store that counts what is read from it and how often it is written to.
+//! A store that counts the values read and the writing transactions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use valetkey::internals::vault::MemoryStore;
 use valetkey::vault::{Store, Transaction, VaultError};
 
-/// A store in memory. Clones share it and what it has counted.
+/// A store in memory. Clones share it and its counts.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct CountingStore(Arc<Counted>);
 
@@ -18,12 +18,12 @@ struct Counted {
 }
 
 impl CountingStore {
-    /// Returns how many values it has been asked for or has given out.
+    /// Returns the number of values that were requested or returned.
     pub(crate) fn reads(&self) -> usize {
         self.0.reads.load(Ordering::Relaxed)
     }
 
-    /// Returns how many transactions were for writing.
+    /// Returns the number of writing transactions.
     pub(crate) fn writes(&self) -> usize {
         self.0.writes.load(Ordering::Relaxed)
     }

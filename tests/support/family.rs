@@ -1,4 +1,4 @@
-//! Services that share an authorization server, played by the sandbox, and a host that connects
+//! Services that share an authorization server, which the sandbox plays, and a host that connects
 //! them.
 
 use std::collections::BTreeSet;
@@ -21,13 +21,14 @@ pub(crate) const LOCAL: &str = "http://localhost:3000/callback";
 /// A family of three services at one authorization server.
 pub(crate) struct Family {
     pub(crate) server: &'static str,
-    /// The two of the first consent, and the one that comes later.
+    /// The two services of the first consent, and the one that is added later.
     pub(crate) services: [&'static str; 3],
-    /// A scope by which each is known.
+    /// A scope of each service.
     pub(crate) scopes: [&'static str; 3],
-    /// How a later consent is told to add to the grant; none where the whole is asked for again.
+    /// The parameter by which a later consent adds to the grant; `None` where the whole is
+    /// requested again.
     pub(crate) adds: Option<(&'static str, &'static str)>,
-    /// True if the provider can be asked to end the grant.
+    /// True if the provider supports revocation.
     pub(crate) ends: bool,
 }
 
@@ -95,7 +96,7 @@ impl Host {
         }
     }
 
-    /// Walks a consent; gives the URL and what came of it.
+    /// Walks through a consent. Returns the URL and the result.
     pub(crate) fn walk(
         &self,
         service: &str,
@@ -115,14 +116,14 @@ impl Host {
         self.walk(service, "ada", options).1.unwrap()
     }
 
-    /// The first two of the family, by one consent.
+    /// Connects the first two services of the family by one consent.
     pub(crate) fn two(&self, family: &Family) -> [Connection; 2] {
         let [first, second, _] = family.services;
         let named = self.connect(first, ConsentOptions::default().also(second));
         [named, self.of(second)]
     }
 
-    /// The one connection to a service that is not revoked.
+    /// Returns the only connection to a service that is not revoked.
     pub(crate) fn of(&self, service: &str) -> Connection {
         let filter = ConnectionFilter::provider(service);
         let mut found = self.connections.list(&self.alice, &filter).unwrap();

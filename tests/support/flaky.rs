@@ -1,4 +1,4 @@
-//! A vault whose writes of tokens fail as often as a test says.
+//! A vault in which writes of tokens fail as often as a test requests.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use valetkey::internals::vault::*;
 use valetkey::model::{Actor, Connection, ConnectionId, GrantId, TenantId, Timestamp, UserId};
 use valetkey::testing::ManualClock;
 
-/// A vault in memory that is out of reach for as many writes of tokens as a test says.
+/// A vault in memory that fails as many writes of tokens as a test requests.
 #[derive(Debug, Clone)]
 pub(crate) struct FlakyVault {
     inner: Arc<SealedVault>,
     failures: Arc<AtomicUsize>,
-    /// The number of writes of tokens that were tried.
+    /// The number of attempted token writes.
     attempts: Arc<AtomicUsize>,
     pub(crate) clock: ManualClock,
     pub(crate) warnings: Vec<VaultWarning>,

@@ -1,5 +1,5 @@
-//! The formats of a vault, written from their documentation with another implementation of AES-GCM
-//! and HKDF. Nothing in here is taken from the crate.
+//! The formats of a vault, implemented from their documentation with another implementation of
+//! AES-GCM and HKDF. No code here is taken from the crate.
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
@@ -13,7 +13,7 @@ pub(crate) type Nonce = [u8; 12];
 const DOMAIN_1: &[u8] = b"valetkey/1";
 const DOMAIN_2: &[u8] = b"valetkey/2";
 
-/// What a record is bound to.
+/// The values to which a record is bound.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) kind: &'a str,
@@ -39,12 +39,12 @@ pub(crate) fn check_value(master: &Key, vault: [u8; 16]) -> [u8; 32] {
     hmac(&derive(master, "fingerprint"), &vault)
 }
 
-/// The MAC of a row, under the key with version 2^32-1 of its tenant.
+/// Returns the MAC of a row, under the key with version 2^32-1 of its tenant.
 pub(crate) fn row_mac(row_key: &Key, parts: &[&[u8]]) -> [u8; 32] {
     hmac(&derive(row_key, "rows"), &join(&[&[DOMAIN_1], parts].concat()))
 }
 
-/// The MAC of an entry, of a head, of a gap or of a checkpoint, under the audit key of the vault.
+/// Returns the MAC of an entry, a head, a gap or a checkpoint, under the audit key of the vault.
 pub(crate) fn audit_mac(audit_key: &Key, parts: &[&[u8]]) -> [u8; 32] {
     hmac(&derive(audit_key, "audit"), &join(&[&[DOMAIN_1], parts].concat()))
 }
@@ -55,12 +55,12 @@ fn hmac(key: &Key, message: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// An optional value of an encoding.
+/// Encodes an optional value.
 pub(crate) fn optional<T: AsRef<[u8]>>(value: Option<T>) -> Vec<u8> {
     value.map_or_else(Vec::new, |value| [&[1], value.as_ref()].concat())
 }
 
-/// Each part as u32 length ‖ bytes: additional data and plaintexts alike.
+/// Encodes each part as u32 length ‖ bytes: additional data and plaintexts alike.
 pub(crate) fn join<T: AsRef<[u8]>>(parts: &[T]) -> Vec<u8> {
     let mut joined = Vec::new();
     for part in parts {
@@ -71,7 +71,7 @@ pub(crate) fn join<T: AsRef<[u8]>>(parts: &[T]) -> Vec<u8> {
     joined
 }
 
-/// What [`join`] has joined.
+/// Splits the result of [`join`].
 pub(crate) fn split(mut joined: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut parts = Vec::new();
     while !joined.is_empty() {
@@ -94,7 +94,7 @@ pub(crate) fn open(key: &Key, version: u32, place: &Place<'_>, record: &[u8]) ->
     open_under(key, header, &place.additional_data(&header), record)
 }
 
-/// As schemas 1 and 2 had it.
+/// Encodes as schemas 1 and 2 did.
 pub(crate) fn seal_format_1(
     key: &Key,
     version: u32,
@@ -107,7 +107,7 @@ pub(crate) fn seal_format_1(
     seal_under(key, header, nonce, &additional_data, plaintext)
 }
 
-/// The body of an audit entry.
+/// Returns the body of an audit entry.
 pub(crate) fn seal_audit(
     key: &Key,
     version: u32,

@@ -1,5 +1,5 @@
-//! What several test binaries share: hosts with a sandbox, vault files, child processes, and what
-//! is searched for secrets.
+//! Code that several test binaries share: hosts with a sandbox, vault files, child processes, and
+//! the search for secrets.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 

@@ -1,4 +1,4 @@
-//! All that is printed of the library's values, to be searched for what must not be in it.
+//! Collects the printed forms of the library's values, to search them for secrets.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -8,11 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use valetkey::testing::Sandbox;
 
 thread_local! {
-    /// Whether the panic that comes is made to be read.
+    /// True if the next panic is provoked to read its message.
     static MADE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Panics that are made to be read are not reported.
+/// Suppresses the report of panics that a test provokes to read them.
 pub(crate) fn keep_quiet_about_made_panics() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -22,12 +22,12 @@ pub(crate) fn keep_quiet_about_made_panics() {
     }));
 }
 
-/// As a host's test, or a careless host, does it.
+/// Unwraps a result, as a host's test or a careless host does.
 fn unwrapped<E: Debug>(outcome: Result<(), E>) {
     outcome.unwrap();
 }
 
-/// All that was printed.
+/// The printed text.
 #[derive(Default)]
 pub(crate) struct Transcript(pub String);
 
@@ -40,7 +40,7 @@ impl Transcript {
         writeln!(self.0, "{text}").unwrap();
     }
 
-    /// The error with all that caused it, and what a panic makes of it.
+    /// Prints the error with all its causes, and the panic it produces.
     pub(crate) fn error<E: Error + 'static>(&mut self, error: E) {
         let mut next: Option<&dyn Error> = Some(&error);
         while let Some(error) = next {
@@ -67,12 +67,12 @@ impl Transcript {
         }
     }
 
-    /// Fails if a secret, or the word `marker`, is in it.
+    /// Fails if the text contains a secret or the word `marker`.
     pub(crate) fn assert_clean(&self, secrets: &[String]) {
         assert!(secrets.len() > 3, "only {} secrets were in play", secrets.len());
         assert!(self.0.len() > 1_000, "nothing was printed");
         for secret in secrets {
-            // Not printed in the message: that would be the leak itself.
+            // The message does not contain the secret, which would leak it.
             let place = self.0.find(secret.as_str());
             assert!(
                 place.is_none(),
@@ -89,7 +89,7 @@ impl Transcript {
     }
 }
 
-/// Every secret that was in play: the sandbox's, and ours that it saw.
+/// Returns every secret of the test: the sandbox's, and the crate's that it saw.
 pub(crate) fn secrets(sandbox: &Sandbox) -> Vec<String> {
     let mut all = sandbox.issued_secrets();
     for logged in sandbox.log() {

@@ -1,6 +1,6 @@
-//! Several real processes on one vault file, before one sandbox over real HTTP.
+//! Several real processes on one vault file, with one sandbox over real HTTP.
 //!
-//! A child is this same test binary, asked by an environment variable to play a part.
+//! A child is this same test binary. An environment variable tells it which part to play.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, R
 
 use super::examples::loopback::Loopback;
 
-/// Any 32 bytes: children and parent must have the same.
+/// Any 32 bytes, equal in children and parent.
 const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const REDIRECT: &str = "https://app.test/callback";
 
-/// The full count where it is asked for, else the smaller one.
+/// Returns the full count if the environment requests it, else the smaller one.
 pub(crate) fn count(small: usize, full: usize) -> usize {
     if env::var_os("VALETKEY_FULL").is_some() {
         full
@@ -45,7 +45,8 @@ impl Scene {
         Self::behind(change, |_, answer| answer())
     }
 
-    /// The same, with a hand on each request: it may look, wait, and answer otherwise.
+    /// Starts the sandbox with a hook for each request, which may inspect it, wait, and answer in
+    /// its place.
     pub(crate) fn behind(
         change: impl FnOnce(&mut Personality),
         hand: impl Fn(&str, &mut dyn FnMut() -> HttpResponse) -> HttpResponse + Send + Sync + 'static,
@@ -82,7 +83,7 @@ impl Scene {
         self.token_requests.load(Ordering::SeqCst)
     }
 
-    /// The connections of this process.
+    /// Returns the connections of this process.
     pub(crate) fn connections(&self) -> Connections {
         self.connections_with(Settings::default())
     }
@@ -98,7 +99,7 @@ impl Scene {
         )
     }
 
-    /// The same, with a pipe to and from it.
+    /// Starts another process with a pipe to and from it.
     pub(crate) fn spawn_talking(&self, test: &str) -> Child {
         self.child(test, "")
             .stdin(Stdio::piped())
@@ -107,7 +108,8 @@ impl Scene {
             .unwrap()
     }
 
-    /// Another process: plays the part `part` of the test named `test`, with this argument.
+    /// Starts another process, which plays the part `part` of the test named `test`, with this
+    /// argument.
     pub(crate) fn spawn(&self, test: &str, argument: &str) -> Child {
         self.child(test, argument).stdout(Stdio::null()).spawn().unwrap()
     }
@@ -129,7 +131,7 @@ impl Scene {
     }
 }
 
-/// What a child was told; `None` in the parent.
+/// The part of a child.
 pub(crate) struct Part {
     pub(crate) file: PathBuf,
     pub(crate) origin: String,
@@ -175,7 +177,7 @@ fn connections(
     settings: Settings,
     client: impl HttpClient,
 ) -> Connections {
-    // Only its descriptors: the server that answers is in the parent.
+    // Only its descriptors are used: the server that answers is in the parent.
     let described = Sandbox::at(origin, SystemClock);
     described.adjust(|personality| *personality = like.clone());
     Connections::builder(SqliteVault::open(file, key()).unwrap())
@@ -193,7 +195,7 @@ pub(crate) fn alice() -> ActingUser {
     super::world::person("alice")
 }
 
-/// Alice gives her consent, again if she has to.
+/// Grants Alice's consent, again if necessary.
 pub(crate) fn consent(scene: &Scene, connections: &Connections) -> valetkey::model::Connection {
     let consent = connections
         .start(&alice(), "notes", ConsentOptions::default())
@@ -208,7 +210,8 @@ pub(crate) fn consent(scene: &Scene, connections: &Connections) -> valetkey::mod
         .unwrap()
 }
 
-/// Resolves a token that must be good for longer than any is: each call is a refresh.
+/// Resolves a token with a longer remaining lifetime than any token has, so that each call is a
+/// refresh.
 pub(crate) fn renew(resolver: &Resolver) -> valetkey::Result<u64> {
     let options = valetkey::resolver::ResolveOptions::new("notes").min_ttl(Duration::from_secs(2 * 3600));
     resolver

@@ -1,5 +1,5 @@
-//! A substitute for connections, as a host writes one for its own tests: it forwards everything,
-//! and lets the test step in before `start`, `complete` and `maintain`.
+//! A substitute for connections, as a host writes one for its own tests: it forwards all calls, and
+//! lets the test intervene before `start`, `complete` and `maintain`.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ impl Substitute {
     }
 }
 
-/// Methods that go to the connections as they are.
+/// Forwards methods to the connections unchanged.
 macro_rules! forward {
     ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
         $(fn $name(&self, $($argument: $type),*) -> $result {

@@ -1,4 +1,4 @@
-//! A host with one service that most tests use, and the people of its workspace.
+//! A host with one service that most tests use, and the users of its workspace.
 
 use std::ops::{Deref, DerefMut};
 
@@ -33,7 +33,7 @@ impl DerefMut for World {
 }
 
 impl World {
-    /// A host over a vault in memory, with the services `notes` and `mail` at the sandbox.
+    /// Returns a host over a vault in memory, with the services `notes` and `mail` at the sandbox.
     pub(crate) fn new() -> Self {
         Self(Host::new())
     }
@@ -42,7 +42,7 @@ impl World {
         Self::with(vault, |_| {})
     }
 
-    /// The same with a sandbox that behaves in this way.
+    /// Returns a host with a sandbox that behaves in this way.
     pub(crate) fn like(change: impl FnOnce(&mut Personality)) -> Self {
         Self::with(SealedVault::in_memory(), change)
     }
@@ -51,7 +51,7 @@ impl World {
         Self::described(vault, change, |_, _| {})
     }
 
-    /// The same with other descriptors of the server and of both services.
+    /// Returns a host with modified descriptors of the server and of both services.
     pub(crate) fn described(
         vault: impl Vault,
         change: impl FnOnce(&mut Personality),
@@ -61,15 +61,14 @@ impl World {
         Self(builder.describe(describe).build().unwrap())
     }
 
-    /// A host where Alice has connected an account, with her and the connection.
+    /// Returns a host where Alice has connected an account, with her and the connection.
     pub(crate) fn connected() -> (Self, ActingUser, Connection) {
         let (world, alice) = (Self::new(), person("alice"));
         let connection = world.connect(&alice, "ada");
         (world, alice, connection)
     }
 
-    /// A consent that this person has given at the server, with the callback that their browser
-    /// brings.
+    /// Grants a consent at the server. Returns it with the callback of the user's browser.
     pub(crate) fn approved(&self, person: &ActingUser) -> (Consent, String) {
         let consent = self.start(person, ConsentOptions::default());
         let callback = self.sandbox.approve(consent.authorization_url(), "ada");
@@ -80,13 +79,13 @@ impl World {
         self.connections.start(person, "notes", options).unwrap()
     }
 
-    /// A browser comes back with this callback, and with what the consent left in it.
+    /// Completes a consent with this callback and the binding in the browser.
     pub(crate) fn complete(&self, by: &ActingUser, callback: &str, consent: &Consent) -> Result<Connection> {
         self.connections
             .complete(by, response(callback), consent.binding())
     }
 
-    /// A person gives their consent with an account of theirs.
+    /// Connects an account of a user.
     pub(crate) fn connect(&self, person: &ActingUser, account: &str) -> Connection {
         self.try_connect(person, account, ConsentOptions::default())
             .unwrap()
@@ -101,13 +100,13 @@ impl World {
         self.connect_with(person, "notes", account, options)
     }
 
-    /// An operator connects an account for the whole workspace.
+    /// Connects an account for the whole workspace, as an operator.
     pub(crate) fn connect_workspace_account(&self, account: &str) -> Connection {
         self.connect_workspace_with(&operator(), "notes", account, ConsentOptions::default())
             .unwrap()
     }
 
-    /// Requests to the token endpoint so far.
+    /// Returns the number of requests to the token endpoint so far.
     pub(crate) fn token_requests(&self) -> usize {
         self.http.requests_to("/token")
     }

@@ -1,4 +1,4 @@
-//! `GET /v1/audit`: what happened, as JSON.
+//! The audit as JSON: `GET /v1/audit`.
 
 use http::StatusCode;
 use serde::Serialize;
@@ -73,23 +73,23 @@ impl AuditEntryJson {
 }
 
 impl Inner {
-    /// `GET /v1/audit`.
+    /// Handles `GET /v1/audit`.
     pub(in crate::gateway) fn api_audit(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
         let limit = limit(incoming, self.page_size)?;
         let mut page = AuditPage::default().limit(limit + 1);
         if let Some(after) = incoming.query("after") {
             page.after = after
                 .parse()
-                .map_err(|_| Refusal::invalid("The page is not known."))?;
+                .map_err(|_| Refusal::invalid("The page is unknown."))?;
         }
         if let Some(id) = incoming.query("connection") {
             let id = connection_id(id)?;
-            // An empty list would tell what is out of reach from what is quiet.
+            // An empty list would reveal whether a connection exists.
             self.connections.get(caller.principal(), id)?;
             page.connection = Some(id);
         }
         let mut entries = self.connections.audit(caller.principal(), &page)?;
-        // One more than asked for says that there is another page.
+        // One entry more than requested indicates another page.
         let more = entries.len() > limit;
         entries.truncate(limit);
         let next_after = more.then(|| entries.last().map(|entry| entry.number));

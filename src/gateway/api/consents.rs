@@ -1,4 +1,4 @@
-//! Consents that are still open, of a person: the links and the flows that can be withdrawn.
+//! The open consents of a user: links and flows that can be withdrawn.
 
 use http::StatusCode;
 use serde::Serialize;
@@ -51,7 +51,8 @@ impl ConsentJson {
 }
 
 impl Inner {
-    /// `GET /v1/consents`: those of the caller, or of the person that an operator names.
+    /// Handles `GET /v1/consents`: lists the open consents of the caller, or of the user that an
+    /// operator names.
     pub(in crate::gateway) fn api_consents(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
         let user = whose(caller, incoming)?;
         let open = self
@@ -61,7 +62,7 @@ impl Inner {
         answer::json(StatusCode::OK, &Consents { consents })
     }
 
-    /// `DELETE /v1/consents/{id}`: withdraws one of them.
+    /// Handles `DELETE /v1/consents/{id}`: withdraws a consent.
     pub(in crate::gateway) fn api_withdraw(
         &self,
         caller: &Caller,

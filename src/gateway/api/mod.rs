@@ -1,4 +1,4 @@
-//! The API for programs: the same connections as on the page, as JSON.
+//! The API for programs: the connections of the page, as JSON.
 
 mod audit;
 mod consents;
@@ -19,14 +19,16 @@ use crate::model::{Connection, ConnectionId, TenantId, UserId};
 use shape::{ConnectionJson, Page, ProviderJson, Providers, RevocationJson, Session};
 
 impl Inner {
-    /// `GET /healthz`: whether the vault can be read. Nobody's data is looked at.
+    /// Handles `GET /healthz`: checks that the vault can be read, without reading the data of any
+    /// tenant.
     pub(super) fn health(&self) -> Answer {
         let nobody = TenantId::new("healthz").map_err(Error::from)?;
         self.connections.check_vault(&nobody)?;
         answer::json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
     }
 
-    /// `GET /v1/session`: who is calling, and the token for scripts that make changes.
+    /// Handles `GET /v1/session`: returns the caller and the CSRF token for scripts that make
+    /// changes.
     pub(super) fn session(&self, caller: &Caller, head: &Parts) -> Answer {
         let who = caller.acting_user();
         let csrf = Csrf::of(self.cookies(), &head.headers)?;
@@ -42,7 +44,7 @@ impl Inner {
         Ok(answer::with_cookie(response, cookie))
     }
 
-    /// `GET /v1/providers`.
+    /// Handles `GET /v1/providers`.
     pub(super) fn providers(&self, caller: &Caller) -> Answer {
         let providers = self.connections.providers_for(caller.acting_user().tenant())?;
         let providers = providers
@@ -52,12 +54,12 @@ impl Inner {
         answer::json(StatusCode::OK, &Providers { providers })
     }
 
-    /// `GET /v1/connections`.
+    /// Handles `GET /v1/connections`.
     pub(super) fn api_list(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
         let limit = limit(incoming, self.page_size)?;
         let filter = filter(incoming)?.limit(limit + 1);
         let mut connections = self.connections.list(caller.principal(), &filter)?;
-        // One more than asked for says that there is another page.
+        // One connection more than requested indicates another page.
         let more = connections.len() > limit;
         connections.truncate(limit);
         let next_after = more.then(|| connections.last().map(|it| it.id.to_string()));
@@ -68,7 +70,7 @@ impl Inner {
         answer::json(StatusCode::OK, &body)
     }
 
-    /// `GET` and `DELETE /v1/connections/{id}`.
+    /// Handles `GET` and `DELETE /v1/connections/{id}`.
     pub(super) fn api_one(&self, caller: &Caller, id: &str, method: &Method) -> Answer {
         let id = connection_id(id)?;
         if *method == Method::DELETE {
@@ -80,13 +82,13 @@ impl Inner {
         self.connection_json(StatusCode::OK, caller, &connection)
     }
 
-    /// `POST /v1/connections/{id}/refresh`.
+    /// Handles `POST /v1/connections/{id}/refresh`.
     pub(super) fn api_refresh(&self, caller: &Caller, id: &str) -> Answer {
         let connection = self.connections.refresh(caller.principal(), connection_id(id)?)?;
         self.connection_json(StatusCode::OK, caller, &connection)
     }
 
-    /// `POST /v1/connections/{id}/default`.
+    /// Handles `POST /v1/connections/{id}/default`.
     pub(super) fn api_default(&self, caller: &Caller, id: &str) -> Answer {
         let id = connection_id(id)?;
         self.connections.set_default(caller.principal(), id)?;
@@ -109,13 +111,12 @@ impl Inner {
     }
 }
 
-/// An id as it stands in a path. One that is no id is as little there as one that is somebody
-/// else's.
+/// Parses an id in a path. A malformed id is not found, like one of another user.
 pub(super) fn connection_id(text: &str) -> Result<ConnectionId, Refusal> {
     text.parse().map_err(|_| Refusal::not_found())
 }
 
-/// Returns how many a page holds: what the query says, or else this many.
+/// Returns the page size that the query requests, or else the default.
 fn limit(incoming: &Incoming<'_>, otherwise: usize) -> Result<usize, Refusal> {
     let Some(limit) = incoming.query("limit") else {
         return Ok(otherwise);
@@ -124,10 +125,10 @@ fn limit(incoming: &Incoming<'_>, otherwise: usize) -> Result<usize, Refusal> {
         .parse()
         .ok()
         .filter(|limit| (1..=200).contains(limit))
-        .ok_or_else(|| Refusal::invalid("The limit is a number from 1 to 200."))
+        .ok_or_else(|| Refusal::invalid("The limit must be a number from 1 to 200."))
 }
 
-/// The filter that a query names.
+/// Returns the filter that a query describes.
 pub(super) fn filter(incoming: &Incoming<'_>) -> Result<ConnectionFilter, Refusal> {
     let mut filter = ConnectionFilter::default();
     if let Some(user) = incoming.query("user") {
@@ -142,12 +143,12 @@ pub(super) fn filter(incoming: &Incoming<'_>) -> Result<ConnectionFilter, Refusa
         Some("needs_consent") => filter = filter.needs_consent(),
         Some("revoked") => filter = filter.revoked(),
         Some("all") => filter.include_revoked = true,
-        Some(_) => return Err(Refusal::invalid("There is no such status.")),
+        Some(_) => return Err(Refusal::invalid("Unknown status.")),
     }
     if let Some(after) = incoming.query("after") {
         let after = after
             .parse()
-            .map_err(|_| Refusal::invalid("The page is not known."))?;
+            .map_err(|_| Refusal::invalid("The page is unknown."))?;
         filter.after = Some(after);
     }
     Ok(filter)

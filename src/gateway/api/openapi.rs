@@ -1,4 +1,4 @@
-//! The description of the API, for programs and for those who write them.
+//! The OpenAPI description of the API.
 
 use serde_json::{Value, json};
 
@@ -6,9 +6,9 @@ use crate::gateway::Mount;
 
 const DOCUMENT: &str = include_str!("openapi.json");
 
-/// The document, with the gateway's own address in it.
+/// Returns the document with the gateway's own address.
 pub(in crate::gateway) fn document(mount: &Mount) -> Vec<u8> {
-    // Valid as it stands: a test reads it.
+    // A test checks that the document is valid JSON.
     let Ok(mut document) = serde_json::from_str::<Value>(DOCUMENT) else {
         return DOCUMENT.into();
     };

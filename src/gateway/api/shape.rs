@@ -1,9 +1,11 @@
-//! The JSON shapes. What is not named here is not told: no token, no endpoint, no client.
+//! The JSON shapes. Fields that are not listed here, such as tokens, endpoints and clients, never
+//! leave the gateway.
 
 use serde::Serialize;
 
 use crate::engine::health::{Health, HealthState, Usable};
 use crate::engine::revoke::report::{AtProvider, RevocationReport};
+use crate::gateway::page::text::Language;
 use crate::gateway::page::words::{self, Words};
 use crate::gateway::time::rfc3339;
 use crate::model::{Connection, NeedsConsent, Owner, Scope, Scopes, Status, UserId};
@@ -94,7 +96,7 @@ pub(super) struct ConnectionJson {
     account_verified: bool,
     granted_scopes: Vec<String>,
     missing_scopes: Vec<String>,
-    /// Equal for those that use one grant.
+    /// Equal for connections that share one grant.
     grant: String,
     health: HealthJson,
     refreshable: bool,
@@ -237,7 +239,8 @@ impl RevocationJson {
             former: ended.former,
             at_provider: outcome_code(&ended.at_provider),
         });
-        let Words { detail, .. } = words::at_provider(&revocation.at_provider, "the provider");
+        let english = Language::English.texts();
+        let Words { detail, .. } = words::at_provider(english, &revocation.at_provider, "the provider");
         Self {
             connection,
             here: match revocation.here {

@@ -13,8 +13,9 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   button.addEventListener("click", async () => {
     field.select();
     await navigator.clipboard.writeText(field.value);
-    button.textContent = "Copied";
-    document.querySelector("[data-copied]").textContent = "The link was copied.";
+    button.textContent = button.dataset.done;
+    const status = document.querySelector("[data-copied]");
+    status.textContent = status.dataset.copied;
   });
 }
 

@@ -1,4 +1,4 @@
-//! `GET /consent/choose`: the account has several sites, and the person chooses one.
+//! The page `GET /consent/choose`: the account has several sites, and the user chooses one.
 
 use askama::Template;
 use http::StatusCode;
@@ -17,14 +17,14 @@ use crate::model::{ConsentId, ProviderId};
 struct ChoicePage {
     shell: Shell,
     name: String,
-    /// The field that takes the choice.
+    /// The name of the form field for the choice.
     field: String,
     choices: Vec<String>,
-    /// The consent to be given again.
+    /// The consent to be repeated.
     again: String,
 }
 
-/// What the page shows, as it stands in its address.
+/// The contents of the page, as given in its address.
 struct Choice {
     consent: String,
     provider: String,
@@ -53,9 +53,9 @@ impl Choice {
 }
 
 impl Inner {
-    /// Leads to the page. What it lists comes from a provider and is kept in the address, with a
-    /// proof that this gateway put it there for this person in this browser: nobody else can make
-    /// the page show something.
+    /// Redirects to the page. Its choices come from a provider and are kept in the address, with a
+    /// proof that this gateway put them there for this user in this browser. Other parties cannot
+    /// make the page show anything.
     pub(in crate::gateway) fn choice_location(
         &self,
         caller: &Caller,

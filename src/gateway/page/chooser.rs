@@ -1,4 +1,4 @@
-//! `GET /connect`: which service, for whom; and what follows.
+//! The page `GET /connect`, where a service and its owner are chosen, and the pages that follow it.
 
 use askama::Template;
 use http::{Response, StatusCode};
@@ -21,8 +21,8 @@ struct ChooserPage {
     form: ForWhom,
 }
 
-/// The page between a form and the provider: a form may lead to the gateway alone, a page may lead
-/// on.
+/// The page between a form and the provider. The content security policy lets a form lead to the
+/// gateway alone, but a page may lead on.
 #[derive(Template)]
 #[template(path = "departure.html")]
 struct DeparturePage {
@@ -36,11 +36,9 @@ struct DeparturePage {
 #[template(path = "link.html")]
 struct LinkPage {
     shell: Shell,
-    provider: String,
     user: String,
     link: String,
-    expires: Moment,
-    lasts: String,
+    text: String,
 }
 
 impl Inner {
@@ -49,7 +47,7 @@ impl Inner {
             return self.service_page(caller, incoming, named);
         }
         let user = incoming.query("user").unwrap_or_default();
-        let groups = groups(self, caller, user)?;
+        let groups = groups(self, self.texts(&incoming.head.headers), caller, user)?;
         self.show(caller, incoming, StatusCode::OK, |shell| ChooserPage {
             shell,
             groups,
@@ -82,13 +80,15 @@ impl Inner {
         person: &ActingUser,
     ) -> Answer {
         let now = self.now();
+        let texts = self.texts(&incoming.head.headers);
+        let expires = Moment::new(texts, prepared.expires_at(), now);
+        let lasts = time::span(texts, prepared.expires_at().saturating_since(now));
+        let provider = self.provider_name(prepared.provider().as_str());
         self.show(caller, incoming, StatusCode::CREATED, |shell| LinkPage {
             shell,
-            provider: self.provider_name(prepared.provider().as_str()),
+            text: (texts.link_text)(person.user().as_str(), &provider, &lasts, &expires.full),
             user: person.user().to_string(),
             link: link.to_owned(),
-            expires: Moment::new(prepared.expires_at(), now),
-            lasts: time::span(prepared.expires_at().saturating_since(now)),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /connections/{id}`: one connection, and what can be done with it.
+//! The page `GET /connections/{id}`: one connection and its actions.
 
 use askama::Template;
 use http::StatusCode;
@@ -21,11 +21,11 @@ struct DetailPage {
     expires: Option<Moment>,
     last_failure: Option<(String, Option<Moment>)>,
     notice: Option<&'static str>,
-    /// The other services that came with the same consent.
+    /// The other services of the same consent.
     sharing: Vec<(String, String)>,
-    /// The services that could come in addition.
+    /// The services that can be added.
     others: Vec<Card>,
-    /// None: it could not be read. The connection can be revoked all the same.
+    /// `None` if it could not be read. The connection can be revoked nevertheless.
     trail: Option<Trail>,
 }
 
@@ -40,28 +40,29 @@ impl Inner {
         let sharing = self.connections.sharing(caller.principal(), connection.id)?;
         let others = self.addable(caller, &connection)?;
         let now = self.now();
+        let texts = self.texts(&incoming.head.headers);
         let health = self.connections.health_of(&connection);
         self.show(caller, incoming, StatusCode::OK, |shell| DetailPage {
             shell,
-            row: ConnectionView::new(self, caller, &connection, now),
+            row: ConnectionView::new(self, texts, caller, &connection, now),
             provider_id: connection.provider.to_string(),
-            expires: connection.expires_at.map(|at| Moment::new(at, now)),
+            expires: connection.expires_at.map(|at| Moment::new(texts, at, now)),
             last_failure: health.last_failure.map(|failure| {
-                let at = health.failed_at.map(|at| Moment::new(at, now));
-                (failure.to_string(), at)
+                let at = health.failed_at.map(|at| Moment::new(texts, at, now));
+                ((texts.failure)(failure), at)
             }),
-            // An old address must not say of a connection that has ended since that it works.
-            notice: notice(incoming.query("done")).filter(|_| connection.status == Status::Active),
+            // An old address must not claim that a connection works if it has ended since.
+            notice: notice(texts, incoming.query("done")).filter(|_| connection.status == Status::Active),
             sharing: sharing
                 .iter()
                 .map(|other| (other.id.to_string(), self.provider_name(other.provider.as_str())))
                 .collect(),
             others,
-            trail: self.trail(caller, &connection, now).ok(),
+            trail: self.trail(texts, caller, &connection, now).ok(),
         })
     }
 
-    /// `POST /connections/{id}/refresh`.
+    /// Handles `POST /connections/{id}/refresh`.
     pub(in crate::gateway) fn refresh_by_form(
         &self,
         caller: &Caller,
@@ -71,7 +72,7 @@ impl Inner {
         let id = connection_id(id)?;
         match self.connections.refresh(caller.principal(), id) {
             Ok(_) => answer::see_other(&self.path(&format!("/connections/{id}?done=renewed"))),
-            // What stands in the way is written on the connection's own page.
+            // The connection's own page names the obstacle.
             Err(error) if error.consent_required().is_some() || error.is_retryable() => {
                 self.detail_page(caller, incoming, &id.to_string())
             }
@@ -79,7 +80,7 @@ impl Inner {
         }
     }
 
-    /// `POST /connections/{id}/default`.
+    /// Handles `POST /connections/{id}/default`.
     pub(in crate::gateway) fn default_by_form(&self, caller: &Caller, id: &str) -> Answer {
         let id = connection_id(id)?;
         self.connections.set_default(caller.principal(), id)?;

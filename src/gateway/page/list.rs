@@ -1,4 +1,4 @@
-//! `GET /`: the connections in reach, filtered and paged by key.
+//! The page `GET /`: the connections in reach, filtered and paged by key.
 
 use askama::Template;
 use http::StatusCode;
@@ -24,7 +24,7 @@ struct ListPage {
     first: Option<String>,
 }
 
-/// What the list is filtered by, as the form shows it.
+/// The filter of the list, as the form shows it.
 struct Filter {
     text: String,
     user: String,
@@ -49,7 +49,7 @@ impl Filter {
             .any(|field| !field.is_empty())
     }
 
-    /// The query of the same list, after this connection.
+    /// Returns the query of the same list, after this connection.
     fn query(&self, after: Option<&str>) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let fields = [
@@ -69,7 +69,7 @@ impl Inner {
         let wanted = api::filter(incoming)?;
         let filter = Filter::of(incoming);
         let mut found = self.search(caller, wanted.clone(), &filter.text, self.page_size + 1)?;
-        // One more than fits says that there is another page.
+        // One connection more than fits indicates another page.
         let more = found.len() > self.page_size;
         found.truncate(self.page_size);
         let last = found.last().map(|connection| connection.id.to_string());
@@ -78,9 +78,10 @@ impl Inner {
             .after
             .map(|_| self.path(&format!("/?{}", filter.query(None))));
         let now = self.now();
+        let texts = self.texts(&incoming.head.headers);
         let providers = self.connections.providers_for(caller.acting_user().tenant())?;
         let groups = if found.is_empty() && !filter.is_set() {
-            groups(self, caller, &filter.user)?
+            groups(self, texts, caller, &filter.user)?
         } else {
             Vec::new()
         };
@@ -88,7 +89,7 @@ impl Inner {
             shell,
             rows: found
                 .iter()
-                .map(|connection| ConnectionView::new(self, caller, connection, now))
+                .map(|connection| ConnectionView::new(self, texts, caller, connection, now))
                 .collect(),
             providers: providers
                 .iter()
@@ -101,7 +102,7 @@ impl Inner {
         })
     }
 
-    /// The connections that bear the text, read page by page until there are enough.
+    /// Returns the connections that contain the text, reading page by page until there are enough.
     fn search(
         &self,
         caller: &Caller,
@@ -128,7 +129,7 @@ impl Inner {
         }
     }
 
-    /// Returns whether the text stands in what a row shows.
+    /// Returns whether a row of the list contains the text.
     fn bears(&self, connection: &Connection, text: &str) -> bool {
         let account = connection.account.as_ref();
         let name = self.provider_name(connection.provider.as_str());

@@ -1,8 +1,9 @@
-//! Revoking: first what will happen, then what did.
+//! The pages of a revocation: the confirmation, then the result.
 
 use askama::Template;
 use http::StatusCode;
 
+use super::text::Texts;
 use super::view::{ConnectionView, Shell};
 use super::words::{self, Words};
 use crate::engine::lists::ConnectionFilter;
@@ -53,26 +54,28 @@ impl Inner {
         }
         let sharing = self.connections.sharing(caller.principal(), connection.id)?;
         let name = self.provider_name(connection.provider.as_str());
+        let texts = self.texts(&incoming.head.headers);
         let (siblings, (there, page)) = if sharing.is_empty() {
             (
                 self.siblings(caller, &connection)?,
-                self.expectation(&connection, &name),
+                self.expectation(texts, &connection, &name),
             )
         } else {
-            (Vec::new(), (self.goes_on(&sharing, &name), None))
+            (Vec::new(), (self.goes_on(texts, &sharing, &name), None))
         };
         let now = self.now();
         self.show(caller, incoming, StatusCode::OK, |shell| ConfirmPage {
             shell,
-            row: ConnectionView::new(self, caller, &connection, now),
+            row: ConnectionView::new(self, texts, caller, &connection, now),
             there,
             page,
-            siblings: self.views(caller, &siblings),
+            siblings: self.views(texts, caller, &siblings),
         })
     }
 
-    /// Answers at once instead of leading on: what the provider said is kept nowhere, and is not to
-    /// be faked by an address. Loading the page again revokes what is revoked, which does nothing.
+    /// Renders the result at once instead of redirecting: the provider's answer is not stored, and
+    /// an address must not be able to forge it. Loading the page again repeats the revocation,
+    /// which has no effect.
     pub(in crate::gateway) fn revoke_by_form(
         &self,
         caller: &Caller,
@@ -84,6 +87,7 @@ impl Inner {
         let siblings = self.siblings(caller, &before)?;
         let revocation = self.connections.revoke(caller.principal(), id)?;
         let name = self.provider_name(before.provider.as_str());
+        let texts = self.texts(&incoming.head.headers);
         let ended = revocation.at_provider == AtProvider::Revoked;
         let page = match &revocation.at_provider {
             AtProvider::ByUser { url } | AtProvider::Attempted { url: Some(url) } => link(url),
@@ -92,71 +96,52 @@ impl Inner {
         let now = self.now();
         self.show(caller, incoming, StatusCode::OK, |shell| RevokedPage {
             shell,
-            row: ConnectionView::new(self, caller, &revocation.connection, now),
+            row: ConnectionView::new(self, texts, caller, &revocation.connection, now),
             cleared: revocation.here == Erasure::Cleared,
-            there: words::at_provider(&revocation.at_provider, &name),
+            there: words::at_provider(texts, &revocation.at_provider, &name),
             page,
             siblings: if ended {
-                self.views(caller, &siblings)
+                self.views(texts, caller, &siblings)
             } else {
                 Vec::new()
             },
         })
     }
 
-    fn views(&self, caller: &Caller, connections: &[Connection]) -> Vec<ConnectionView> {
+    fn views(&self, texts: &Texts, caller: &Caller, connections: &[Connection]) -> Vec<ConnectionView> {
         let now = self.now();
-        let view = |connection| ConnectionView::new(self, caller, connection, now);
+        let view = |connection| ConnectionView::new(self, texts, caller, connection, now);
         connections.iter().map(view).collect()
     }
 
-    /// What it means that others live by the same grant.
-    fn goes_on(&self, sharing: &[Connection], name: &str) -> String {
+    /// Explains the consequence if other connections use the same grant.
+    fn goes_on(&self, texts: &Texts, sharing: &[Connection], name: &str) -> String {
         let names: Vec<_> = sharing
             .iter()
             .map(|other| self.provider_name(other.provider.as_str()))
             .collect();
-        format!(
-            "{name} came with one consent that serves {} too. They keep the access, so it is not ended there; it ends with \
-             the last of them.",
-            names.join(", ")
-        )
+        (texts.goes_on)(name, &names.join(", "))
     }
 
-    /// What revoking will do at the provider.
-    fn expectation(&self, connection: &Connection, name: &str) -> (String, Option<String>) {
+    /// Describes the effect of a revocation at the provider.
+    fn expectation(&self, texts: &Texts, connection: &Connection, name: &str) -> (String, Option<String>) {
         let registry = self.connections.registry();
         let server = registry
             .provider(connection.provider.as_str())
             .map(|service| service.server);
         match server.map(|server| &server.revocation) {
-            Some(Revocation::Endpoint { .. }) => {
-                let text = format!(
-                    "{name} is asked to end the access. If it does not answer, the access may still exist there; \
-                     you are told, and nothing here can use it."
-                );
-                (text, None)
-            }
+            Some(Revocation::Endpoint { .. }) => ((texts.expect_endpoint)(name), None),
             Some(Revocation::ByUser { .. }) => {
                 let page = server.and_then(|server| server.revocation_page(&connection.parameters));
-                let text = format!(
-                    "{name} cannot be told: it lets only its own users end an access, on a page of theirs. \
-                     You are led there afterwards."
-                );
-                (text, page.and_then(|page| link(page.as_str())))
+                let page = page.and_then(|page| link(page.as_str()));
+                ((texts.expect_by_user)(name), page)
             }
-            _ => {
-                let text = format!(
-                    "{name} has no way to end an access. What is left of it there runs out by itself; nothing here \
-                     can use it."
-                );
-                (text, None)
-            }
+            _ => ((texts.expect_none)(name), None),
         }
     }
 
-    /// The other connections in reach that end with this one, at servers where one grant stands
-    /// behind all connections of an account.
+    /// Returns the other connections in reach that end with this one, at servers where all
+    /// connections of an account share one grant.
     fn siblings(&self, caller: &Caller, connection: &Connection) -> Result<Vec<Connection>> {
         let registry = self.connections.registry();
         let wide = registry
@@ -180,7 +165,7 @@ impl Inner {
     }
 }
 
-/// A page of the provider's, if it can stand in a link.
+/// Returns a page of the provider, if it can be linked.
 fn link(url: &str) -> Option<String> {
     url.starts_with("https://").then(|| url.to_owned())
 }

@@ -1,5 +1,5 @@
-//! `GET /connect?provider=…`: one service, the values that it needs, and the services that can
-//! share its consent.
+//! The page `GET /connect?provider=…`: one service, its parameters, and the services that can share
+//! its consent.
 
 use askama::Template;
 use http::{Response, StatusCode};
@@ -8,26 +8,26 @@ use super::view::{Card, Shell};
 use crate::engine::consent::scopes::can_join;
 use crate::error::Error;
 use crate::gateway::answer::Answer;
-use crate::gateway::refusal::{Mistake, Refusal};
+use crate::gateway::refusal::{Mistake, Refusal, Said};
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner};
 use crate::model::{Owner, UserId};
-use crate::provider::{ParameterKind, ParameterProblem, ParameterRule, ParameterSource, Provider};
+use crate::provider::{ParameterKind, ParameterRule, ParameterSource, Provider};
 
 #[derive(Template)]
 #[template(path = "service.html")]
 struct ServicePage {
     shell: Shell,
     named: Card,
-    /// The services that may come along.
+    /// The services that can share the consent.
     others: Vec<Card>,
     fields: Vec<Field>,
     form: ForWhom,
-    /// What the form was sent with and is not asked again: which connection or consent it is about.
+    /// The hidden fields: the connection or consent that the form concerns.
     carried: Vec<(&'static str, String)>,
 }
 
-/// For whom a service is connected, and by which name.
+/// The owner and the name of a new connection.
 #[derive(Default)]
 pub(super) struct ForWhom {
     pub(super) user: String,
@@ -45,12 +45,12 @@ impl ForWhom {
     }
 }
 
-/// A value that the service needs.
+/// A parameter of the service.
 struct Field {
     name: String,
     title: String,
     value: String,
-    /// The value that counts if none is entered.
+    /// The value if none is entered.
     default: Option<String>,
     example: Option<String>,
     required: bool,
@@ -77,7 +77,7 @@ impl Field {
 }
 
 impl ParameterRule {
-    /// The values to choose from, if the rule lists them.
+    /// Returns the values to choose from, if the rule lists them.
     fn choices(&self) -> Vec<String> {
         match &self.kind {
             ParameterKind::OneOf(values) => values.clone(),
@@ -85,8 +85,8 @@ impl ParameterRule {
         }
     }
 
-    /// The pattern for a browser to check. What people write around a value, and values that are
-    /// brought into a form of their own, are for the rule itself to judge.
+    /// Returns the pattern for a browser to check. The rule itself judges surrounding white space,
+    /// and values that it normalizes.
     fn html_pattern(&self) -> Option<String> {
         let plain = matches!(
             self.kind,
@@ -100,9 +100,9 @@ impl ParameterRule {
     }
 }
 
-/// Returns whether browsers read a pattern as this crate does. They read sets of characters in
-/// another way (the flag `v`), in which many characters have to be escaped, and complain about a
-/// pattern that they cannot read.
+/// Returns whether browsers read a pattern as this crate does. Browsers compile it with the flag
+/// `v`, under which many characters in a set have to be escaped, and log an error for a pattern
+/// that they cannot compile.
 fn is_portable(pattern: &str) -> bool {
     if pattern.contains("(?") {
         return false;
@@ -124,7 +124,7 @@ fn is_portable(pattern: &str) -> bool {
                 in_set = false;
                 true
             }
-            // Between two others it is a range.
+            // Between two characters, a hyphen denotes a range.
             (true, '-') => last != '[' && rest.peek().is_some_and(char::is_ascii_alphanumeric),
             (true, _) => c.is_ascii_alphanumeric() || matches!(c, '_' | '.'),
         };
@@ -137,7 +137,7 @@ fn is_portable(pattern: &str) -> bool {
 }
 
 impl Inner {
-    /// The rules of the values that a person can enter for a service.
+    /// Returns the rules of the parameters that a user can enter for a service.
     pub(in crate::gateway) fn entered(&self, provider: &Provider) -> impl Iterator<Item = &ParameterRule> {
         let service = self.connections.registry().provider(provider.id().as_str());
         service
@@ -146,12 +146,12 @@ impl Inner {
             .filter(|rule| rule.source == ParameterSource::Host)
     }
 
-    /// Returns whether a person can enter values for a service.
+    /// Returns whether a user can enter parameters for a service.
     pub(super) fn takes_values(&self, provider: &Provider) -> bool {
         self.entered(provider).next().is_some()
     }
 
-    /// `GET /connect?provider=…`.
+    /// Handles `GET /connect?provider=…`.
     pub(super) fn service_page(&self, caller: &Caller, incoming: &Incoming<'_>, named: &str) -> Answer {
         let provider = self.offered(caller, named)?;
         let user = incoming.query("user").filter(|_| caller.is_operator());
@@ -159,8 +159,8 @@ impl Inner {
         self.render_service(caller, incoming, StatusCode::OK, provider, form, None)
     }
 
-    /// The same page for a form that has a mistake: the mistake stands beside its field, and what
-    /// was entered stays.
+    /// Renders the page for a form that has a mistake, with the error beside its field and the
+    /// input preserved.
     pub(in crate::gateway) fn corrected_page(
         &self,
         caller: &Caller,
@@ -169,13 +169,14 @@ impl Inner {
         mistake: &Mistake,
     ) -> Answer {
         let provider = self.offered(caller, named)?;
+        let texts = self.texts(&incoming.head.headers);
         let text = |name| incoming.field(name).unwrap_or_default().to_owned();
         let form = ForWhom {
             user: text("user"),
             shared: incoming.flag("shared"),
             label: text("label"),
             label_error: match mistake {
-                Mistake::Label(error) => Some(format!("The name {}.", error.problem())),
+                Mistake::Label(error) => Some((texts.label_error)(&error.problem().to_string())),
                 Mistake::Parameter(_) => None,
             },
         };
@@ -206,6 +207,7 @@ impl Inner {
         form: ForWhom,
         mistake: Option<&Mistake>,
     ) -> Result<Response<Vec<u8>>, Refusal> {
+        let texts = self.texts(&incoming.head.headers);
         let mut fields: Vec<Field> = self
             .entered(provider)
             .map(|rule| {
@@ -215,10 +217,10 @@ impl Inner {
             .collect();
         if let Some(Mistake::Parameter(error)) = mistake {
             let Some(field) = fields.iter_mut().find(|field| field.name == error.name) else {
-                // Nobody can enter it here.
-                return Err(Refusal::invalid("The service has no such parameter."));
+                // This field does not exist on the page.
+                return Err(Refusal::bad(Said::NoParameter));
             };
-            field.error = Some(problem(error.problem));
+            field.error = Some((texts.parameter_problem)(error.problem));
         }
         let carried: Vec<_> = ["reconnect", "extends", "again", "return_to"]
             .into_iter()
@@ -240,7 +242,7 @@ impl Inner {
         })
     }
 
-    /// The services that can come along, with the boxes as they were sent.
+    /// Returns the services that can share the consent, with their checkboxes as they were sent.
     fn others(
         &self,
         caller: &Caller,
@@ -266,16 +268,6 @@ impl ServicePage {
     /// Returns whether a new connection is made, whose owner and name can be chosen.
     fn is_new(&self) -> bool {
         self.carried.iter().all(|(name, _)| *name == "return_to")
-    }
-}
-
-const fn problem(problem: ParameterProblem) -> &'static str {
-    match problem {
-        ParameterProblem::Missing => "Enter a value.",
-        ParameterProblem::Malformed => "This value is not allowed here.",
-        ParameterProblem::InternalHost => "An address inside a network is not allowed here.",
-        ParameterProblem::Several => "Enter which one.",
-        ParameterProblem::Unknown => "The service has no such value.",
     }
 }
 

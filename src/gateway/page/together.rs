@@ -1,5 +1,4 @@
-//! Services that share one consent: those that go with a service, and those that can be added to a
-//! connection.
+//! Services that can share one consent: with a service, or with an existing connection.
 
 use super::view::Card;
 use crate::gateway::refusal::Refusal;
@@ -8,7 +7,7 @@ use crate::model::{Connection, Owner};
 use crate::provider::Provider;
 
 impl Inner {
-    /// The services that the grant of this connection could serve as well.
+    /// Returns the services that the grant of this connection could cover as well.
     pub(super) fn addable(&self, caller: &Caller, connection: &Connection) -> Result<Vec<Card>, Refusal> {
         if !connection.owner.is_managed_by(&caller.principal().actor()) {
             return Ok(Vec::new());
@@ -17,7 +16,7 @@ impl Inner {
         self.unconnected(caller, &connection.owner, others)
     }
 
-    /// Those of these that the owner is not connected to, by name.
+    /// Returns the services among these that the owner has not connected, by name.
     pub(super) fn unconnected<'a>(
         &self,
         caller: &Caller,

@@ -1,9 +1,10 @@
-//! What the templates are given.
+//! The values that the templates render.
 
 use std::collections::BTreeMap;
 
 use url::form_urlencoded;
 
+use super::text::Texts;
 use super::words::{self, Words};
 use crate::engine::consent::scopes::can_join;
 use crate::error::Result;
@@ -11,8 +12,9 @@ use crate::gateway::{Caller, Inner, time};
 use crate::model::{Connection, Owner, Scopes, Status, Timestamp, UserId};
 use crate::provider::Provider;
 
-/// What is around every page.
+/// The frame of every page.
 pub(super) struct Shell {
+    pub(super) t: &'static Texts,
     pub(super) base: String,
     pub(super) title: String,
     pub(super) who: Option<Who>,
@@ -21,17 +23,18 @@ pub(super) struct Shell {
     pub(super) version: &'static str,
 }
 
-/// Who is signed in.
+/// The signed-in user.
 pub(super) struct Who {
     pub(super) name: String,
     pub(super) operator: bool,
 }
 
 impl Shell {
-    pub(super) fn new(gateway: &Inner, caller: Option<&Caller>, csrf: String) -> Self {
+    pub(super) fn new(gateway: &Inner, texts: &'static Texts, caller: Option<&Caller>, csrf: String) -> Self {
         Self {
+            t: texts,
             base: gateway.mount.base_path().to_owned(),
-            title: gateway.title.clone(),
+            title: gateway.title.clone().unwrap_or_else(|| texts.connections.into()),
             who: caller.map(|caller| Who {
                 name: caller.acting_user().user().to_string(),
                 operator: caller.is_operator(),
@@ -49,7 +52,7 @@ impl Shell {
     }
 }
 
-/// A point in time: for machines, in a few words, and in full.
+/// A point in time: for machines, relative, and in full.
 pub(super) struct Moment {
     pub(super) iso: String,
     pub(super) ago: String,
@@ -57,16 +60,16 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    pub(super) fn new(at: Timestamp, now: Timestamp) -> Self {
+    pub(super) fn new(texts: &Texts, at: Timestamp, now: Timestamp) -> Self {
         Self {
             iso: time::rfc3339(at),
-            ago: time::ago(at, now),
-            full: time::full(at),
+            ago: time::ago(texts, at, now),
+            full: time::full(texts, at),
         }
     }
 }
 
-/// A scope: for people, and as the provider spells it.
+/// A scope: shortened, and as the provider spells it.
 pub(super) struct ScopeView {
     pub(super) short: String,
     pub(super) full: String,
@@ -89,7 +92,7 @@ pub(super) struct ConnectionView {
     pub(super) initial: String,
     pub(super) hue: u8,
     pub(super) account: String,
-    /// The account in more words, where there are more.
+    /// The account's second name, if it has one.
     pub(super) account_more: Option<String>,
     pub(super) account_verified: bool,
     pub(super) owner: String,
@@ -109,9 +112,15 @@ pub(super) struct ConnectionView {
 }
 
 impl ConnectionView {
-    pub(super) fn new(gateway: &Inner, caller: &Caller, connection: &Connection, now: Timestamp) -> Self {
+    pub(super) fn new(
+        gateway: &Inner,
+        texts: &Texts,
+        caller: &Caller,
+        connection: &Connection,
+        now: Timestamp,
+    ) -> Self {
         let provider = gateway.provider_name(connection.provider.as_str());
-        let (account, account_more) = account(connection);
+        let (account, account_more) = account(texts, connection);
         let who = caller.acting_user().user();
         Self {
             id: connection.id.to_string(),
@@ -123,7 +132,7 @@ impl ConnectionView {
             owner: connection
                 .owner
                 .user()
-                .map_or_else(|| "Everybody".into(), UserId::to_string),
+                .map_or_else(|| texts.everyone.into(), UserId::to_string),
             shared: connection.owner == Owner::Workspace,
             mine: connection.owner.user() == Some(who),
             managed: connection.owner.is_managed_by(&caller.principal().actor()),
@@ -132,6 +141,7 @@ impl ConnectionView {
             active: connection.status == Status::Active,
             revoked: connection.status == Status::Revoked,
             health: words::health(
+                texts,
                 &gateway.connections.health_of(connection).state,
                 connection,
                 &provider,
@@ -139,23 +149,23 @@ impl ConnectionView {
             ),
             granted: scopes(&connection.granted),
             missing: scopes(&connection.missing_scopes()),
-            created: Moment::new(connection.created_at, now),
-            refreshed: Moment::new(connection.refreshed_at, now),
-            used: connection.used_at.map(|at| Moment::new(at, now)),
+            created: Moment::new(texts, connection.created_at, now),
+            refreshed: Moment::new(texts, connection.refreshed_at, now),
+            used: connection.used_at.map(|at| Moment::new(texts, at, now)),
             provider,
         }
     }
 
-    /// Returns whether reconnecting is what helps.
+    /// Returns whether reconnecting solves the connection's problem.
     pub(super) fn wants_consent(&self) -> bool {
         !self.revoked && (self.health.tone == "bad" || !self.missing.is_empty())
     }
 }
 
-/// The account, by what people know it by, and what else is known of it.
-fn account(connection: &Connection) -> (String, Option<String>) {
+/// Returns the name by which users know the account, and a second name if there is one.
+fn account(texts: &Texts, connection: &Connection) -> (String, Option<String>) {
     let Some(account) = &connection.account else {
-        return ("Account not verified".into(), None);
+        return (texts.account_not_verified.into(), None);
     };
     match (&account.email, &account.label) {
         (Some(email), Some(label)) if email != label => (email.clone(), Some(label.clone())),
@@ -177,10 +187,9 @@ pub(super) struct Card {
     pub(super) initial: String,
     pub(super) hue: u8,
     pub(super) scopes: Vec<ScopeView>,
-    /// Where it is connected with values of its own, or together with others, if there is something
-    /// to choose.
+    /// The address of the service's own page, if there are parameters or other services to choose.
     pub(super) options: Option<String>,
-    /// True if its box is ticked.
+    /// True if the checkbox is ticked.
     pub(super) ticked: bool,
 }
 
@@ -198,16 +207,16 @@ impl Card {
     }
 }
 
-/// The catalogue's groups come first, in this order; the host's own follow by name.
+/// The order of the catalogue's groups. The host's own groups follow by name.
 const ORDER: [&str; 4] = ["Google", "Microsoft", "Productivity", "Health & lifestyle"];
 
-/// Services by group, to be connected for this person: the caller, if it is empty.
-pub(super) fn groups(gateway: &Inner, caller: &Caller, user: &str) -> Result<Vec<Group>> {
+/// Returns the services by group, to be connected for `user`, or for the caller if `user` is empty.
+pub(super) fn groups(gateway: &Inner, texts: &Texts, caller: &Caller, user: &str) -> Result<Vec<Group>> {
     let mut groups: BTreeMap<&str, Vec<Card>> = BTreeMap::new();
     let offered = gateway.connections.providers_for(caller.acting_user().tenant())?;
     for &provider in &offered {
         let group = match provider.group() {
-            "" => "Other",
+            "" => texts.other_group,
             group => group,
         };
         let mut card = Card::new(provider);
@@ -228,7 +237,7 @@ pub(super) fn groups(gateway: &Inner, caller: &Caller, user: &str) -> Result<Vec
         .map(|(name, mut cards)| {
             cards.sort_by(|one, other| one.name.cmp(&other.name));
             Group {
-                name: name.to_owned(),
+                name: (texts.group)(name).unwrap_or(name).to_owned(),
                 cards,
             }
         })
@@ -237,7 +246,8 @@ pub(super) fn groups(gateway: &Inner, caller: &Caller, user: &str) -> Result<Vec
 }
 
 impl Inner {
-    /// The page of one service, to be connected for this person: the caller, if it is empty.
+    /// Returns the address of one service's page, to be connected for `user`, or for the caller if
+    /// `user` is empty.
     pub(super) fn service_path(&self, provider: &str, user: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("provider", provider);
@@ -253,7 +263,7 @@ fn initial(name: &str) -> String {
     first.map_or_else(|| "?".into(), |c| c.to_uppercase().to_string())
 }
 
-/// One of eight colours, always the same for a service.
+/// Returns one of eight colours, always the same for a service.
 fn hue(id: &str) -> u8 {
     id.bytes()
         .fold(7_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte))

@@ -1,4 +1,4 @@
-//! `GET /consents/{id}` while a consent is being completed.
+//! The page `GET /consents/{id}` while a consent is being completed.
 
 use askama::Template;
 use http::StatusCode;
@@ -18,7 +18,7 @@ struct WaitingPage {
 }
 
 impl Inner {
-    /// The page that asks again by itself until the consent has ended.
+    /// Renders a page that reloads itself until the consent has ended.
     pub(in crate::gateway) fn waiting_page(
         &self,
         caller: &Caller,

@@ -1,15 +1,16 @@
-//! How a connection fares, and what revoking did, in words for people.
+//! The words for the health of a connection and the result of a revocation.
 
+use super::text::Texts;
 use crate::engine::health::HealthState;
 use crate::engine::revoke::report::AtProvider;
-use crate::error::Misconfigured;
 use crate::gateway::time;
-use crate::model::{Connection, NeedsConsent, Timestamp};
+use crate::model::{Connection, Timestamp};
 
-/// A state in a word or two, what it means, and which colour goes with it.
+/// A state in a word or two, an explanation, and a colour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::gateway) struct Words {
-    /// `good`, `busy`, `warn`, `bad` or `off`. Never the only sign: the words say it too.
+    /// `good`, `busy`, `warn`, `bad` or `off`. The colour is never the only sign: the words say it
+    /// too.
     pub(in crate::gateway) tone: &'static str,
     pub(in crate::gateway) short: String,
     pub(in crate::gateway) detail: String,
@@ -25,187 +26,59 @@ impl Words {
     }
 }
 
-/// Returns how a connection fares.
-pub(super) fn health(state: &HealthState, connection: &Connection, provider: &str, now: Timestamp) -> Words {
+/// Returns the health of a connection in words.
+pub(super) fn health(
+    texts: &Texts,
+    state: &HealthState,
+    connection: &Connection,
+    provider: &str,
+    now: Timestamp,
+) -> Words {
+    let t = texts;
     match *state {
-        HealthState::Healthy { expires_in: None } => {
-            Words::new("good", "Healthy", "the access has no known end")
-        }
+        HealthState::Healthy { expires_in: None } => Words::new("good", t.healthy, t.no_known_end),
         HealthState::Healthy {
             expires_in: Some(left),
-        } if connection.refreshable => Words::new(
-            "good",
-            "Healthy",
-            format!("renews by itself, next in about {}", time::span(left)),
-        ),
+        } if connection.refreshable => Words::new("good", t.healthy, (t.refreshes_in)(&time::span(t, left))),
         HealthState::Healthy {
             expires_in: Some(left),
         } => Words::new(
             "warn",
-            format!("Expires in {}", time::span(left)),
-            format!("{provider} gave nothing to renew it with"),
+            (t.expires_in)(&time::span(t, left)),
+            (t.no_refresh)(provider),
         ),
-        HealthState::Expiring => Words::new("good", "Healthy", "is renewed when it is next used"),
-        HealthState::Refreshing { .. } => Words::new("busy", "Renewing", "new tokens are on their way"),
+        HealthState::Expiring => Words::new("good", t.healthy, t.refreshes_on_use),
+        HealthState::Refreshing { .. } => Words::new("busy", t.refreshing, t.refreshing_text),
         HealthState::BackingOff { until, failure } => Words::new(
             "warn",
-            format!("Backing off until {}", time::clock(until, now)),
-            failure.to_string(),
+            (t.backing_off)(&time::clock(t, until, now)),
+            (t.failure)(failure),
         ),
         HealthState::RefusedByApi { since } => Words::new(
             "warn",
-            "Refused by the service",
-            format!(
-                "{provider} refused a request with it at {}, even after a renewal; if nothing works with it, connect again",
-                time::clock(since, now)
-            ),
+            t.refused_by_api,
+            (t.refused_by_api_text)(provider, &time::clock(t, since, now)),
         ),
         HealthState::Misconfigured(ref problem) => {
-            Words::new("bad", "Needs the operator", remedy(problem, provider))
+            Words::new("bad", t.needs_operator, (t.remedy)(problem, provider))
         }
-        HealthState::NeedsConsent(reason) => Words::new("bad", "Needs consent", need(reason, provider)),
-        HealthState::Revoked => Words::new("off", "Revoked", "nothing here can use it any more"),
+        HealthState::NeedsConsent(reason) => Words::new("bad", t.needs_consent, (t.need)(reason, provider)),
+        HealthState::Revoked => Words::new("off", t.revoked, t.revoked_text),
     }
 }
 
-/// What the operator has to correct.
-fn remedy(problem: &Misconfigured, provider: &str) -> String {
-    match problem {
-        Misconfigured::UnknownProvider(_) => {
-            "this service is not set up any more; set it up again, or disconnect it".into()
-        }
-        Misconfigured::UnknownServer(_) => {
-            format!(
-                "the sign-in server of {provider} is not set up any more; set it up again, or disconnect it"
-            )
-        }
-        Misconfigured::NoClient(_) => {
-            format!(
-                "this application is not registered at {provider} any more; register it again, or disconnect it"
-            )
-        }
-        Misconfigured::Client(_) => {
-            format!("the registration of this application does not fit {provider}; correct the registration")
-        }
-        Misconfigured::ClientChanged(_) => {
-            format!(
-                "this application has another registration at {provider} now; put the former one back, or connect again"
-            )
-        }
-        Misconfigured::IssuerChanged(_) => {
-            format!(
-                "the sign-in address of {provider} has changed here; put the former one back, or connect again"
-            )
-        }
-        Misconfigured::StoredParameter { .. } | Misconfigured::Descriptor(_) => {
-            format!("the addresses of {provider} do not fit this connection any more; connect again")
-        }
-        Misconfigured::InstanceNotRegistered(_) => {
-            format!(
-                "this application is not registered at this instance of {provider}; register it there, or disconnect it"
-            )
-        }
-        Misconfigured::ClientRejected(_) => {
-            format!("{provider} refuses this application's id or secret; correct the registration")
-        }
-        Misconfigured::RequestRejected { .. }
-        | Misconfigured::NoUploads
-        | Misconfigured::NoLoopbackRedirect(_)
-        | Misconfigured::NoHttpClient => {
-            format!("{provider} refuses the way in which this application asks; correct its settings")
-        }
-    }
+/// Returns the outcome of a revocation at the provider in words.
+pub(in crate::gateway) fn at_provider(texts: &Texts, outcome: &AtProvider, provider: &str) -> Words {
+    let tone = match outcome {
+        AtProvider::Revoked => "good",
+        AtProvider::NothingLeft => "off",
+        _ => "warn",
+    };
+    let (short, detail) = (texts.at_provider)(outcome, provider);
+    Words::new(tone, short, detail)
 }
 
-fn need(reason: NeedsConsent, provider: &str) -> String {
-    match reason {
-        NeedsConsent::Rejected => format!("access was removed at {provider}, or grew too old there"),
-        NeedsConsent::Expired => "the access expired and cannot be renewed".into(),
-        NeedsConsent::LostInFlight => "a renewal was cut off and its token was lost".into(),
-        NeedsConsent::Unexplained => format!("{provider} refuses to renew the access and does not say why"),
-        NeedsConsent::ClientChanged => format!("this application has a new registration at {provider}"),
-    }
-}
-
-/// Returns why a consent became necessary, told afterwards.
-pub(super) const fn past_need(reason: NeedsConsent) -> &'static str {
-    match reason {
-        NeedsConsent::Rejected => "the access was removed there, or had grown too old",
-        NeedsConsent::Expired => "the access had expired and could not be renewed",
-        NeedsConsent::LostInFlight => "a renewal was cut off and its token was lost",
-        NeedsConsent::Unexplained => "the renewal was refused without a reason",
-        NeedsConsent::ClientChanged => "the application has a new registration there",
-    }
-}
-
-/// What became of the grant at the provider.
-pub(in crate::gateway) fn at_provider(outcome: &AtProvider, provider: &str) -> Words {
-    match outcome {
-        AtProvider::Revoked => Words::new("good", "Ended there too", format!("{provider} has confirmed it.")),
-        AtProvider::Attempted { .. } => Words::new(
-            "warn",
-            "Said to be ended there",
-            format!("{provider} said yes, without a promise that the access ends by it. Its own page shows."),
-        ),
-        AtProvider::Unconfirmed { retry_after } => {
-            let wait = match retry_after {
-                Some(wait) => format!(" It asks to wait {}.", time::span(*wait)),
-                None => String::new(),
-            };
-            Words::new(
-                "warn",
-                "Not confirmed there",
-                format!(
-                    "{provider} did not confirm it, so the access may still exist there. Nothing here can use it.{wait}"
-                ),
-            )
-        }
-        AtProvider::Refused => Words::new(
-            "warn",
-            "Refused there",
-            format!(
-                "{provider} refused to end the access, so it may still exist there. Nothing here can use it."
-            ),
-        ),
-        AtProvider::NotAttempted(problem) => Words::new(
-            "warn",
-            "Not ended there",
-            format!(
-                "Nothing was sent to {provider}, so the access may still exist there. Nothing here can use it. It is tried again when the settings fit: {}.",
-                remedy(problem, provider)
-            ),
-        ),
-        AtProvider::ByUser { .. } => Words::new(
-            "warn",
-            "One step is left",
-            format!("{provider} lets only its own users end an access, on a page of theirs."),
-        ),
-        AtProvider::Unsupported => Words::new(
-            "warn",
-            "Not possible there",
-            format!("{provider} has no way to end an access. What is left of it runs out by itself."),
-        ),
-        AtProvider::StillUsedBy(others) => Words::new(
-            "warn",
-            "Still in use there",
-            format!(
-                "{} at {provider} came with the same consent and is still connected, so the access itself goes on. It ends \
-                 with the last one.",
-                match others.len() {
-                    1 => "One other service".to_owned(),
-                    number => format!("{number} other services"),
-                }
-            ),
-        ),
-        AtProvider::NothingLeft => Words::new(
-            "off",
-            "Nothing to end there",
-            "There was no token left that could have been revoked.",
-        ),
-    }
-}
-
-/// A scope as people read it: of a URL its last part.
+/// Returns the short form of a scope: the last part of a URL.
 pub(super) fn scope(scope: &str) -> &str {
     let Some(rest) = scope.strip_prefix("https://") else {
         return scope;

@@ -18,7 +18,7 @@ use valetkey::{ActingUser, ConsentOptions, Operator};
 pub(crate) const ORIGIN: &str = "https://app.test";
 pub(crate) const BASE: &str = "/at";
 
-/// Tells callers by a cookie `session=tenant.name.role`, or by the same words as a bearer
+/// Identifies callers by a cookie `session=tenant.name.role`, or by the same words as a bearer
 /// credential.
 #[derive(Debug)]
 pub(crate) struct Door;
@@ -74,17 +74,17 @@ impl Site {
         Self::with(vault, |_| {})
     }
 
-    /// The same, with a server whose descriptor is changed.
+    /// Returns a host whose server has a modified descriptor.
     pub(crate) fn with(vault: impl Vault, change: impl FnOnce(&mut AuthorizationServer)) -> Self {
         Self::build(vault, |server, _| change(server), |_, builder| builder)
     }
 
-    /// The same, with more services.
+    /// Returns a host with more services.
     pub(crate) fn offering(more: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder) -> Self {
         Self::build(SealedVault::in_memory(), |_, _| {}, more)
     }
 
-    /// The same, with other descriptors of the server and of `mail`.
+    /// Returns a host with modified descriptors of the server and of `mail`.
     pub(crate) fn described(
         change: impl FnOnce(&mut AuthorizationServer, &mut Provider),
         more: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder,
@@ -126,7 +126,7 @@ impl Site {
             .unwrap()
     }
 
-    /// Makes a link for a consent to `notes`, and gives the id of the consent as well.
+    /// Creates a link for a consent to `notes`. Returns the id of the consent as well.
     pub(crate) fn link(&self, who: &str, options: ConsentOptions) -> (ConsentId, String) {
         let prepared = self.connections.prepare(&person(who), "notes", options).unwrap();
         let link = self.gateway.mount().connect_url(prepared.ticket());
@@ -145,7 +145,7 @@ impl Site {
     }
 }
 
-/// The person of a credential such as `acme.alice.user`.
+/// Parses a credential such as `acme.alice.user`.
 pub(crate) fn person(who: &str) -> ActingUser {
     let words: Vec<&str> = who.split('.').collect();
     ActingUser::authenticated(words[0], words[1]).unwrap()
@@ -181,13 +181,13 @@ pub(crate) fn header_of<'r>(response: &'r Response<Vec<u8>>, name: &str) -> Opti
     response.headers().get(name).map(|value| value.to_str().unwrap())
 }
 
-/// Returns where an answer leads.
+/// Returns the redirect target of a response.
 pub(crate) fn location(response: &Response<Vec<u8>>) -> String {
     assert_eq!(response.status(), 303, "{}", text(response));
     header_of(response, "location").unwrap().to_owned()
 }
 
-/// The parameters of a callback.
+/// Returns the parameters of a callback.
 pub(crate) fn parameters(callback: &str) -> BTreeMap<String, String> {
     let url = url::Url::parse(callback).unwrap();
     url.query_pairs().into_owned().collect()
@@ -211,7 +211,7 @@ impl Tab<'_> {
         self.exchange(request.body(Vec::new()).unwrap())
     }
 
-    /// Sends a form, with the token of a page that was opened before.
+    /// Submits a form, with the token of a page that was opened before.
     pub(crate) fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Response<Vec<u8>> {
         let token = self.token();
         let mut fields = fields.to_vec();
@@ -236,7 +236,7 @@ impl Tab<'_> {
             .to_owned()
     }
 
-    /// Begins a consent, and gives the address of the provider that the browser is led to.
+    /// Begins a consent. Returns the address of the provider to which the browser is led.
     pub(crate) fn depart(&mut self, fields: &[(&str, &str)]) -> String {
         let page = self.post("/connect", fields);
         assert_eq!(page.status(), 200, "{}", text(&page));
@@ -251,19 +251,19 @@ impl Tab<'_> {
         address.replace("&#38;", "&")
     }
 
-    /// Begins a consent to this service, and gives the callback after the person has agreed.
+    /// Begins a consent to this service. Returns the callback after the user has agreed.
     pub(crate) fn agree(&mut self, provider: &str, account: &str) -> String {
         let address = self.depart(&[("provider", provider)]);
         self.site.sandbox.approve(address, account)
     }
 
-    /// Takes the cookies of another browser, but for who is signed in.
+    /// Copies the cookies of another browser, except for the session.
     pub(crate) fn steal_from(&mut self, other: &Tab<'_>) {
         let cookies = other.cookies.clone().into_iter();
         self.cookies.extend(cookies.filter(|(name, _)| name != "session"));
     }
 
-    /// The number of consents that this browser has a part of.
+    /// Returns the number of consents for which this browser has a cookie.
     pub(crate) fn flows(&self) -> usize {
         let is_flow = |name: &&String| name.starts_with("__Host-valetkey-consent-");
         self.cookies.keys().filter(is_flow).count()

@@ -1,4 +1,4 @@
-//! Connections that are in a vault before the host has it.
+//! Connections that are in a vault before the host opens it.
 
 use valetkey::internals::model::{Grant, IssuedBy, new_connection};
 use valetkey::internals::random::uuid_v7;

@@ -1,4 +1,4 @@
-//! Reads SQLite's write-ahead log: how much each transaction wrote.
+//! Reads SQLite's write-ahead log and measures each transaction.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use rusqlite::Connection;
 const HEADER: usize = 32;
 const FRAME: usize = 24;
 
-/// Keeps the log of a vault from being begun again, and counts what is written meanwhile.
+/// Prevents the log of a vault from being restarted, and counts the pages written meanwhile.
 pub(crate) struct Watch {
     log: PathBuf,
-    /// Its open snapshot is what keeps the log.
+    /// Its open snapshot keeps the log.
     _reader: Connection,
     begun_at: usize,
 }
@@ -32,7 +32,7 @@ impl Watch {
         }
     }
 
-    /// Returns the number of pages that each transaction has written, oldest first.
+    /// Returns the number of pages that each transaction wrote, oldest first.
     pub(crate) fn pages(&self) -> Vec<usize> {
         let frames = frames(&self.log);
         let mut pages = Vec::new();
@@ -47,14 +47,14 @@ impl Watch {
     }
 }
 
-/// Tells of each frame of the log whether it is the last of its transaction.
+/// Returns, for each frame of the log, whether it is the last of its transaction.
 fn frames(log: &Path) -> Vec<bool> {
     let bytes = fs::read(log).unwrap_or_default();
     let Some((header, frames)) = bytes.split_at_checked(HEADER) else {
         return Vec::new();
     };
     let page = u32::from_be_bytes(header[8..12].try_into().unwrap());
-    // What an earlier log left behind has other salts.
+    // Frames of an earlier log have other salts.
     frames
         .chunks_exact(FRAME + usize::try_from(page).unwrap())
         .take_while(|frame| frame[8..16] == header[16..24])

@@ -1,4 +1,4 @@
-//! What the tests of the vault's file have in common.
+//! Helpers for the tests of the vault's file.
 
 pub(crate) mod log;
 mod residue;
@@ -52,7 +52,7 @@ pub(crate) fn user() -> UserId {
     UserId::new("alice").unwrap()
 }
 
-/// The owner of a connection: alice, except for number 99.
+/// Returns the owner of a connection: alice, except for number 99.
 pub(crate) fn user_of(number: u8) -> UserId {
     UserId::new(if number == 99 { "stranger" } else { "alice" }).unwrap()
 }
@@ -73,7 +73,7 @@ fn issued_by() -> IssuedBy {
     )
 }
 
-/// The grant of this generation that a consent for this connection makes, with an id of its own.
+/// Returns a grant with its own id and this generation, as a consent for this connection makes it.
 pub(crate) fn grant_for(connection: &Connection, generation: u64) -> Grant {
     let mut bytes = *connection.id.as_bytes();
     bytes[8..].copy_from_slice(&(generation | 1 << 63).to_be_bytes());
@@ -90,7 +90,7 @@ pub(crate) fn grant_for(connection: &Connection, generation: u64) -> Grant {
     grant
 }
 
-/// A connection that is not stored yet.
+/// Returns a connection that is not stored yet.
 pub(crate) fn connection(number: u8) -> Connection {
     let grant = Grant::new(
         GrantId::from_bytes([number; 16]),
@@ -163,7 +163,7 @@ pub(crate) fn try_grant(
     })
 }
 
-/// When the tokens of former grants are dead at the server.
+/// The time when the tokens of former grants expire at the server.
 pub(crate) const FORMER_DEAD_AT: i64 = 5_000;
 
 /// Stores the tokens of a consent for this connection alone. Returns the grants that it replaced.
@@ -171,7 +171,7 @@ pub(crate) fn grant(vault: &SqliteVault, connection: &Connection, tokens: &Token
     grant_all(vault, std::slice::from_ref(connection), tokens)
 }
 
-/// The same for several connections that use one grant from then on.
+/// Stores the tokens of a consent for several connections, which share one grant from then on.
 pub(crate) fn grant_all(vault: &SqliteVault, connections: &[Connection], tokens: &Tokens) -> Vec<GrantId> {
     match try_grant(vault, connections, tokens).unwrap() {
         StoreOutcome::Stored { former } => former,
@@ -183,7 +183,7 @@ pub(crate) fn stored(vault: &SqliteVault, number: u8) -> Connection {
     vault.connection(&tenant(), id(number)).unwrap().unwrap()
 }
 
-/// The token of a connection of this tenant, found by its id.
+/// Returns the token of a connection of this tenant, found by its id.
 pub(crate) fn find(
     vault: &SqliteVault,
     tenant: &TenantId,
@@ -201,7 +201,7 @@ pub(crate) fn find(
     }
 }
 
-/// The access token of a connection, if it can be resolved.
+/// Returns the access token of a connection, if it can be resolved.
 pub(crate) fn access(vault: &SqliteVault, tenant: &TenantId, number: u8) -> Option<String> {
     let token = find(vault, tenant, id(number)).unwrap()?.access_token?;
     Some(token.expose_secret().to_owned())
@@ -222,7 +222,7 @@ pub(crate) fn claim(vault: &SqliteVault, number: u8, attempt: Attempt, now: i64)
         .unwrap()
 }
 
-/// A claim that must be granted.
+/// Requests a claim, which must be granted.
 pub(crate) fn claimed(vault: &SqliteVault, number: u8) -> Box<valetkey::internals::vault::Claimed> {
     match claim(vault, number, Attempt::Forced, 1) {
         ClaimOutcome::Granted(claimed) => claimed,
@@ -230,7 +230,7 @@ pub(crate) fn claimed(vault: &SqliteVault, number: u8) -> Box<valetkey::internal
     }
 }
 
-/// Tokens as a refresh brings them.
+/// Returns tokens as a refresh response contains them.
 pub(crate) fn refreshed(tokens: &Tokens) -> Refreshed<'_> {
     Refreshed {
         tokens,
@@ -249,7 +249,7 @@ pub(crate) fn refresh(vault: &SqliteVault, number: u8, tokens: &Tokens) {
     assert_eq!(outcome.unwrap(), CommitOutcome::Stored);
 }
 
-/// A request to revoke a connection of "acme". The tokens are kept for the provider until
+/// Returns a request to revoke a connection of "acme". The tokens are kept for the provider until
 /// `keep_until`.
 pub(crate) fn try_revoke(
     vault: &SqliteVault,
@@ -281,7 +281,7 @@ pub(crate) fn take(vault: &SqliteVault, name: &str, now: i64) -> Taken {
     vault.take_consent(&tenant(), &state(name), at(now)).unwrap()
 }
 
-/// Deletes what has had its time by then, entries of the audit excepted.
+/// Deletes the records whose time has expired by then, except entries of the audit.
 pub(crate) fn sweep(vault: &SqliteVault, now: i64) -> Swept {
     vault.sweep(&sweep_limits(now)).unwrap()
 }
@@ -322,7 +322,7 @@ pub(crate) fn reseal(vault: &SqliteVault, limit: usize) -> Rotated {
     vault.reseal_tokens(limit, at(6)).unwrap()
 }
 
-/// Every chain of the vault.
+/// Returns every chain of the vault.
 pub(crate) fn chains(vault: &SqliteVault) -> Vec<AuditChain> {
     let heads = vault.audit_heads(None).unwrap();
     heads.iter().map(chain_of).collect()
@@ -340,12 +340,12 @@ pub(crate) fn assert_intact(vault: &SqliteVault) {
     }
 }
 
-/// The files that older versions wrote.
+/// The directory of files that older versions wrote.
 pub(crate) fn vector(version: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/vectors/schema-{version}.db"))
 }
 
-/// A place with a file of this schema, or with none for the newest.
+/// Returns a directory with a file of this schema, or an empty one for the newest.
 pub(crate) fn place_of(schema: u32) -> (tempfile::TempDir, PathBuf) {
     let (directory, path) = place();
     if schema < NEWEST {
@@ -356,7 +356,7 @@ pub(crate) fn place_of(schema: u32) -> (tempfile::TempDir, PathBuf) {
 
 /// The newest schema.
 pub(crate) const NEWEST: u32 = 3;
-/// Every schema whose files can be opened. What a test promises of a vault holds for files of each.
+/// Every schema whose files can be opened. Tests of the vault's guarantees run with files of each.
 pub(crate) const SCHEMAS: [u32; 3] = [NEWEST, 1, 2];
 
 pub(crate) fn place() -> (tempfile::TempDir, PathBuf) {
@@ -365,8 +365,8 @@ pub(crate) fn place() -> (tempfile::TempDir, PathBuf) {
     (directory, path)
 }
 
-/// The content of a file, read by another process: when this one closes a file that SQLite has
-/// open, the locks on it are gone.
+/// Returns the content of a file, read by another process: closing a file that SQLite has open
+/// would release its locks.
 #[cfg(unix)]
 pub(crate) fn content(file: &Path) -> Vec<u8> {
     let read = std::process::Command::new("cat").arg(file).output().unwrap();
@@ -379,7 +379,7 @@ pub(crate) fn content(file: &Path) -> Vec<u8> {
     fs::read(file).unwrap()
 }
 
-/// Every file in the directory with what is in it.
+/// Returns every file in the directory with its content.
 pub(crate) fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     fs::read_dir(path.parent().unwrap())
         .unwrap()
@@ -388,12 +388,12 @@ pub(crate) fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         .collect()
 }
 
-/// The sealed tokens of all grants, former grants included.
+/// Returns the sealed tokens of all grants, former grants included.
 pub(crate) fn ciphertexts(path: &Path) -> Vec<Vec<u8>> {
     records(path, "slot IN (SELECT slot FROM grants)")
 }
 
-/// Every record that lies in these slots now: tokens, verifiers, wrapped keys.
+/// Returns every record in these slots: tokens, verifiers, wrapped keys.
 pub(crate) fn records(path: &Path, of: &str) -> Vec<Vec<u8>> {
     let db = rusqlite::Connection::open(path).unwrap();
     let sql = format!("SELECT access FROM secrets WHERE {of} UNION ALL SELECT rest FROM secrets WHERE {of}");
@@ -410,7 +410,7 @@ pub(crate) fn records(path: &Path, of: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// A small generator that gives the same numbers in every run.
+/// A small generator that returns the same numbers in every run.
 pub(crate) struct Random(u64);
 
 impl Random {

@@ -1,26 +1,25 @@
-//! Looks for what is left of erased records in files.
+//! Searches files for residues of erased records.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use super::files;
 
-/// The header and the nonce of a sealed record, or the header of a wrapped key: what follows is
-/// like no other bytes.
+/// The length of the header and the nonce of a sealed record, or of the header of a wrapped key.
+/// The bytes that follow are unique.
 const HEADER: usize = 17;
-/// As many bytes in a row are a find.
+/// The number of consecutive equal bytes that counts as a residue.
 const ENOUGH: usize = 16;
 const BLOCK: usize = 8;
 
-/// Blocks of the records that are looked for, by their bytes.
+/// The blocks of the sought records, by their bytes.
 ///
-/// Any 16 bytes in a row of a record hold one whole block of eight that begins at a multiple of
-/// eight. So every eighth place of the records is remembered, every place of the files is looked
-/// up, and the bytes around a match are compared.
+/// Any 16 consecutive bytes of a record contain one whole block of eight that begins at a multiple
+/// of eight. So the search indexes every eighth position of the records, looks up every position of
+/// the files, and compares the bytes around a match.
 pub(crate) struct Searched<'a> {
     blocks: HashMap<u64, (&'a [u8], usize)>,
-    /// One bit for what may be among the blocks: most places of a file need no more than a look at
-    /// it.
+    /// A bit filter of the blocks: most positions of a file need only one lookup in it.
     filter: Vec<u64>,
 }
 
@@ -49,7 +48,7 @@ impl<'a> Searched<'a> {
         (usize::try_from(hash >> 6).unwrap(), 1 << (hash & 63))
     }
 
-    /// Returns where any of the records shows itself.
+    /// Returns the positions at which any of the records appears.
     pub(crate) fn find(&self, content: &[u8]) -> Option<usize> {
         let mut key = 0_u64;
         for (end, byte) in content.iter().enumerate() {
@@ -68,7 +67,7 @@ impl<'a> Searched<'a> {
         None
     }
 
-    /// Returns how many bytes around a block are the same in both.
+    /// Returns the number of equal bytes around a block.
     fn in_a_row(body: &[u8], offset: usize, content: &[u8], start: usize) -> usize {
         let same = |(one, other): &(&u8, &u8)| one == other;
         let before = body[..offset].iter().rev().zip(content[..start].iter().rev());
@@ -77,7 +76,7 @@ impl<'a> Searched<'a> {
     }
 }
 
-/// Returns whether any 16 bytes in a row of a record are in any file.
+/// Returns whether any file contains any 16 consecutive bytes of a record.
 pub(crate) fn residue<'a>(path: &Path, dead: impl IntoIterator<Item = &'a Vec<u8>>) -> Option<String> {
     let searched = Searched::new(dead);
     files(path).into_iter().find_map(|(file, content)| {

@@ -1,0 +1,446 @@
+//! The texts in Russian.
+
+use std::borrow::Cow;
+
+use super::catalogue::{Texts, Unit};
+use crate::engine::revoke::report::AtProvider;
+use crate::error::{ConsentError, Misconfigured};
+use crate::gateway::outcome::Outcome;
+use crate::gateway::refusal::Said;
+use crate::gateway::time;
+use crate::model::{FailureCode, NeedsConsent};
+use crate::provider::ParameterProblem;
+use crate::vault::AuditKind;
+
+pub(super) static TEXTS: Texts = Texts {
+    lang: "ru",
+    skip: "Перейти к содержанию",
+    operator: "Оператор",
+    connections: "Подключения",
+    to_connections: "К подключениям",
+    back_to_connections: "Назад к подключениям",
+    service: "Сервис",
+    status: "Состояние",
+    account: "Учётная запись",
+    you: "вы",
+    never: "никогда",
+    optional: "необязательно",
+    shared_tag: "Общее подключение",
+    default_tag: "По умолчанию",
+    other_group: "Другие",
+    everyone: "Все",
+    group: |name| match name {
+        "Productivity" => Some("Работа"),
+        "Health & lifestyle" => Some("Здоровье и образ жизни"),
+        _ => None,
+    },
+
+    all_connections: "Все подключения",
+    your_connections: "Ваши подключения",
+    connect_service: "Подключить сервис",
+    search: "Поиск",
+    search_hint: "Учётная запись, сервис или название",
+    search_hint_operator: "Учётная запись, сервис, пользователь или название",
+    all: "Все",
+    current: "Текущие",
+    active: "Активные",
+    needs_consent: "Нужно согласие",
+    revoked: "Отозванные",
+    filter: "Применить",
+    show_all_users: "Показать всех пользователей",
+    no_match: "Ничего не найдено",
+    no_match_text: "Сократите запрос или снимите фильтры.",
+    show_all: "Показать все",
+    nothing_to_connect: "Пока нет доступных сервисов",
+    nothing_to_connect_text: "Администратор может добавить сервисы в это приложение.",
+    nothing_connected: "Пока ничего не подключено",
+    nothing_connected_text: "Выберите сервис. На его стороне вы решите, что агенты смогут делать от вашего имени, а здесь в любой момент сможете отозвать доступ.",
+    used: "Использовано",
+    refreshed: "Обновлено",
+    reconnect: "Подключить заново",
+    create_link: "Создать ссылку",
+    pages: "Страницы",
+    first_page: "Первая страница",
+    next_page: "Следующая страница",
+    only_of: |user| format!("Только подключения пользователя {user}."),
+    of_owner: |provider, owner| format!("{provider}, владелец: {owner}"),
+    more_scopes: |number| format!("ещё {}", count(number, "право", "права", "прав")),
+    not_granted_count: |number| format!("{} не предоставлено", count(number, "право", "права", "прав")),
+
+    health: "Состояние подключения",
+    not_granted: "Не предоставлено",
+    not_granted_hint: "Если агентам нужен этот доступ, подключите сервис заново и оставьте его отмеченным.",
+    create_reconnect_link: "Создать ссылку для повторного подключения",
+    refresh_now: "Обновить сейчас",
+    make_default: "Сделать основным",
+    revoke_dots: "Отозвать …",
+    operator_only: "Изменить общее подключение может только оператор.",
+    add_service: "Добавить сервис",
+    add_service_hint: "Согласие той же учётной записи будет расширено. Имеющиеся подключения продолжат работать.",
+    add: "Добавить",
+    create_add_link: "Создать ссылку для добавления",
+    belongs_to: "Владелец",
+    workspace_owner: "рабочее пространство: подключение доступно всем, у кого нет собственного",
+    account_not_verified: "Учётная запись не подтверждена",
+    granted: "Предоставлено",
+    nothing_known: "неизвестно",
+    one_consent_with: "Общее согласие с",
+    connected: "Подключено",
+    last_refreshed: "Последнее обновление",
+    last_used: "Последнее использование",
+    token_expires: "Текущий токен истекает",
+    last_failure: "Последняя ошибка",
+    id: "Идентификатор",
+    activity: "События",
+    no_activity: "Событий пока нет",
+    no_activity_managed: "Здесь появятся согласия, обновления и использования этого подключения.",
+    no_activity_shared: "Здесь появятся действия ваших агентов с этим подключением. Действия других пользователей вам не видны.",
+    through_workspace: "через общее подключение",
+    turn: "ход",
+    trail_unreadable: "События сейчас недоступны. Остальные данные на странице актуальны.",
+    done_connected: "Подключено. Агенты могут работать с этой учётной записью от имени владельца.",
+    done_refreshed: "Обновлено. Новые токены сохранены.",
+    done_default: "Теперь это основное подключение.",
+    to_provider: |provider| format!("к {provider}"),
+    account_unverified: |provider| format!("не подтверждена: {provider} не сообщает учётную запись, поэтому подключение другой учётной записи останется незамеченным."),
+    by: |user| format!("({user})"),
+    trail_more: |number| {
+        format!(
+            "Показано: {}. Более ранние события есть в журнале аудита.",
+            count(
+                number,
+                "последнее событие",
+                "последних события",
+                "последних событий"
+            )
+        )
+    },
+
+    connect_lead: "Вы войдёте в сервис и выберете, что разрешить. Без вашего согласия ничего не будет подключено.",
+    choose_below: "Выберите сервис ниже",
+    for_whom: "Для кого",
+    for_whom_hint: "Чтобы подключить сервис для другого пользователя, создайте ссылку. Воспользоваться ею сможет только он.",
+    share_label: "Общее подключение: им пользуются все, у кого нет собственного",
+    name: "Название",
+    name_hint: "например, «работа»",
+    asks_for: "Запрашиваемый доступ",
+    full_access: "Полный доступ к данным, которые вы там выберете",
+    more_options: "Другие настройки",
+    connect_together: "Подключить сразу несколько",
+    together_lead: "На всё выбранное здесь вы даёте одно согласие. Каждый сервис становится отдельным подключением, которое можно отозвать отдельно.",
+    connect: "Подключить",
+    example: "Например",
+    none: "нет",
+    connect_named: |name| format!("Подключить {name}"),
+    for_whom_you: |user| format!("{user} (вы)"),
+    label_error: |_| NAME.into(),
+    parameter_problem: |problem| match problem {
+        ParameterProblem::Missing => "Введите значение.",
+        ParameterProblem::Malformed => "Недопустимое значение. Сверьте его с примером.",
+        ParameterProblem::InternalHost => "Адреса внутренней сети не допускаются.",
+        ParameterProblem::Several => "Укажите один из ваших сайтов.",
+        ParameterProblem::Unknown => "У сервиса нет такого значения.",
+    },
+
+    choice_heading: "Какой сайт подключить?",
+    continue_: "Продолжить",
+    one_time_link: "Одноразовая ссылка",
+    copy: "Скопировать",
+    copied: "Скопировано",
+    link_copied: "Ссылка скопирована.",
+    waiting_text: "Ваш ответ обрабатывается. Страница обновится автоматически.",
+    look_again: "Проверить снова",
+    other_values: "Ввести другие значения",
+    the_service: "Сервис",
+    choice_title: |name| format!("Выбор сайта: {name}"),
+    choice_text: |name| format!("У вашей учётной записи в {name} несколько сайтов, а подключение действует для одного из них. Пока ничего не подключено. {name} ещё раз запросит ваше согласие."),
+    departure_heading: |name| format!("Переход к {name}"),
+    departure_text: |host| format!("Вы переходите на {host}, где выберете, что разрешить."),
+    link_heading: |user| format!("Ссылка для пользователя {user}"),
+    waiting_heading: |name| format!("Подключаем {name} …"),
+    try_again: |name| format!("Подключить {name} ещё раз"),
+    link_text: |user, provider, lasts, time| format!("Отправьте эту ссылку пользователю {user}. По ней можно один раз подключить {provider}, и воспользоваться ею может только {user}. Срок действия: {lasts} (до {time}). Больше эта ссылка показана не будет."),
+    outcome,
+
+    sign_in_first: "Сначала войдите",
+    not_allowed: "Доступ запрещён",
+    not_found: "Не найдено",
+    that_failed: "Произошла ошибка",
+    not_right: "Недопустимый запрос",
+    refusal,
+
+    here: "Здесь",
+    at_service: "На стороне сервиса",
+    these_end: "Эти подключения тоже будут отозваны",
+    these_end_text: "В этом сервисе все подключения одной учётной записи используют одно согласие. Когда оно прекратится, эти подключения тоже перестанут работать и потребуют нового согласия:",
+    revoke: "Отозвать",
+    keep: "Оставить",
+    erased: "Стёрто",
+    erased_text: "Все токены стёрты из хранилища и его файлов.",
+    ended: "Отозвано",
+    ended_text: "Токены больше нельзя использовать. Зашифрованная копия хранится, пока сервис не подтвердит отзыв, или до ближайшего обслуживания.",
+    these_ended: "Эти подключения тоже отозваны",
+    these_ended_text: "Чтобы агенты снова могли их использовать, нужно новое согласие:",
+    for_everyone: "все в рабочем пространстве",
+    revoke_title: |name| format!("Отозвать {name}?"),
+    revoked_title: |name| format!("Доступ к {name} отозван"),
+    end_at: |name| format!("Прекратить доступ в {name}"),
+    here_text: |owner| format!("Токены сразу стираются из хранилища, и агенты больше не могут работать с этой учётной записью для пользователя {owner}. Начатый ход может завершить текущий запрос. Запись остаётся в истории без токенов."),
+    expect_endpoint: |name| format!("{name} получит запрос на отзыв доступа. Если ответа не будет, доступ там может сохраниться, но здесь им нельзя будет воспользоваться. Вы увидите результат."),
+    expect_by_user: |name| format!("Прекратить доступ в {name} можете только вы, на странице этого сервиса. После отзыва вы получите ссылку на неё."),
+    expect_none: |name| format!("{name} не позволяет отозвать доступ. Оставшийся доступ истечёт сам, и здесь им нельзя воспользоваться."),
+    here_text_shared: "Токены сразу стираются из хранилища, и агенты больше не могут работать с этой учётной записью; пользователей с собственным подключением это не касается. Начатый ход может завершить текущий запрос. Запись остаётся в истории без токенов.",
+    account_of: |account, owner| format!("{account}, владелец: {owner}"),
+    goes_on: |name, others| format!("У {name} общее согласие с {others}. Их доступ сохраняется, поэтому на стороне сервиса он не прекращается; он закончится вместе с последним из них."),
+    at_provider,
+
+    healthy: "Работает",
+    no_known_end: "срок доступа неизвестен",
+    refreshes_on_use: "обновится при следующем использовании",
+    refreshing: "Обновляется",
+    refreshing_text: "запрашиваются новые токены",
+    refused_by_api: "Сервис отказывает",
+    needs_operator: "Нужен администратор",
+    revoked_text: "подключение больше нельзя использовать",
+    refreshes_in: |span| format!("обновляется автоматически, следующее обновление примерно через {span}"),
+    expires_in: |span| format!("Истекает через {span}"),
+    no_refresh: |provider| format!("{provider} не разрешает автоматическое обновление"),
+    backing_off: |time| format!("Пауза до {time}"),
+    refused_by_api_text: |provider, time| format!("{provider} отклонил запрос ({time}) даже после обновления; если ничего не работает, подключите сервис заново"),
+    failure: |failure| self::failure(failure).into(),
+    need,
+    past_need: |reason| match reason {
+        NeedsConsent::Rejected => "доступ был отозван на стороне сервиса или истёк",
+        NeedsConsent::Expired => "доступ истёк, и его нельзя было обновить",
+        NeedsConsent::LostInFlight => "обновление прервалось, и токен был утерян",
+        NeedsConsent::Unexplained => "в обновлении отказано без объяснения",
+        NeedsConsent::ClientChanged => "приложение зарегистрировано там заново",
+    },
+    remedy,
+    audit,
+
+    just_now: "только что",
+    less_than_a_minute: "меньше минуты",
+    span: |number, unit| match unit {
+        Unit::Minutes => format!("{number} мин"),
+        Unit::Hours => format!("{number} ч"),
+        Unit::Days => count(number, "день", "дня", "дней"),
+        Unit::Months => count(number, "месяц", "месяца", "месяцев"),
+        Unit::Years => count(number, "год", "года", "лет"),
+    },
+    ago: |span| format!("{span} назад"),
+    months: [
+        "января", "февраля", "марта", "апреля", "мая", "июня", "июля", "августа", "сентября", "октября", "ноября", "декабря",
+    ],
+};
+
+const NAME: &str = "Недопустимое название: до 512 байт, без управляющих и невидимых символов.";
+
+/// Returns a number with its noun: the form for 1, for 2 to 4, and for all others.
+fn count<N: TryInto<u64>>(number: N, one: &str, few: &str, many: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    let noun = match (number % 10, number % 100) {
+        (_, 11..=14) => many,
+        (1, _) => one,
+        (2..=4, _) => few,
+        _ => many,
+    };
+    format!("{number} {noun}")
+}
+
+const fn failure(failure: FailureCode) -> &'static str {
+    match failure {
+        FailureCode::Unreachable => "сервис недоступен",
+        FailureCode::Untrusted => "сертификат сервиса не является доверенным",
+        FailureCode::NotSent => "HTTP-клиент не отправляет такие запросы",
+        FailureCode::TimedOut => "сервис не ответил вовремя",
+        FailureCode::Interrupted => "соединение с сервисом прервалось",
+        FailureCode::ServerError => "ошибка на стороне сервиса",
+        FailureCode::RateLimited => "сервис просит отправлять меньше запросов",
+        FailureCode::UnreadableAnswer => "ответ сервиса не удалось прочитать",
+        FailureCode::AnswerTooLarge => "ответ сервиса слишком велик",
+        FailureCode::ClientRejected => "сервис не принимает учётные данные приложения",
+        FailureCode::RequestRejected => "сервис отклоняет запрос",
+        FailureCode::GrantRejected => "сервис отклоняет выданное разрешение",
+        FailureCode::Redirected => "сервис ответил перенаправлением",
+        FailureCode::Unexplained => "сервис отклоняет запрос без объяснения",
+        FailureCode::Misconfigured => "настройки не соответствуют подключению",
+        FailureCode::ClientSourceFailed => "не удалось получить регистрацию приложения",
+    }
+}
+
+fn need(reason: NeedsConsent, provider: &str) -> String {
+    match reason {
+        NeedsConsent::Rejected => format!("доступ отозван в {provider} или истёк"),
+        NeedsConsent::Expired => "доступ истёк, и его нельзя обновить".into(),
+        NeedsConsent::LostInFlight => "обновление прервалось, и токен утерян".into(),
+        NeedsConsent::Unexplained => format!("{provider} отказывается обновить доступ и не объясняет причину"),
+        NeedsConsent::ClientChanged => format!("приложение заново зарегистрировано в {provider}"),
+    }
+}
+
+fn remedy(problem: &Misconfigured, provider: &str) -> String {
+    match problem {
+        Misconfigured::UnknownProvider(_) => {
+            "сервис больше не настроен; настройте его снова или отзовите подключение".into()
+        }
+        Misconfigured::UnknownServer(_) => format!("сервер входа для {provider} больше не настроен; настройте его снова или отзовите подключение"),
+        Misconfigured::NoClient(_) => format!("приложение больше не зарегистрировано в {provider}; зарегистрируйте его снова или отзовите подключение"),
+        Misconfigured::Client(_) => format!("регистрация приложения не подходит для {provider}; исправьте её"),
+        Misconfigured::ClientChanged(_) => format!("у приложения теперь другая регистрация в {provider}; верните прежнюю или подключите сервис заново"),
+        Misconfigured::IssuerChanged(_) => format!("адрес входа для {provider} изменён; верните прежний или подключите сервис заново"),
+        Misconfigured::StoredParameter { .. } | Misconfigured::Descriptor(_) => format!("адреса {provider} больше не соответствуют этому подключению; подключите сервис заново"),
+        Misconfigured::InstanceNotRegistered(_) => format!("приложение не зарегистрировано на этом сервере {provider}; зарегистрируйте его там или отзовите подключение"),
+        Misconfigured::ClientRejected(_) => format!("{provider} не принимает идентификатор или секрет приложения; исправьте регистрацию"),
+        Misconfigured::RequestRejected { .. }
+        | Misconfigured::NoUploads
+        | Misconfigured::NoLoopbackRedirect(_)
+        | Misconfigured::NoHttpClient => format!("{provider} не принимает запросы приложения; исправьте его настройки"),
+    }
+}
+
+fn at_provider(outcome: &AtProvider, provider: &str) -> (&'static str, String) {
+    match outcome {
+        AtProvider::Revoked => ("Отозвано", format!("{provider} подтвердил отзыв.")),
+        AtProvider::Attempted { .. } => (
+            "Отзыв запрошен",
+            format!("{provider} принял запрос, но не гарантирует прекращение доступа. Проверьте на странице сервиса."),
+        ),
+        AtProvider::Unconfirmed { retry_after } => {
+            let wait = retry_after.map_or_else(String::new, |wait| format!(" Сервис просит подождать: {}.", time::span(&TEXTS, wait)),);
+            (
+                "Не подтверждено",
+                format!("{provider} не подтвердил отзыв, поэтому доступ там может сохраниться. Здесь им нельзя воспользоваться.{wait}"),
+            )
+        }
+        AtProvider::Refused => (
+            "Отказано",
+            format!("{provider} отказался отозвать доступ, поэтому он может сохраниться. Здесь им нельзя воспользоваться."),
+        ),
+        AtProvider::NotAttempted(problem) => (
+            "Не запрошено",
+            format!("Запрос в {provider} не отправлен, поэтому доступ там может сохраниться. Здесь им нельзя воспользоваться. Отзыв повторится, когда настройки будут исправлены: {}.", remedy(problem, provider)),
+        ),
+        AtProvider::ByUser { .. } => ("Остался один шаг", format!("Прекратить доступ в {provider} может только пользователь, на странице этого сервиса.")),
+        AtProvider::Unsupported => ("Не поддерживается", format!("{provider} не позволяет отозвать доступ. Оставшийся доступ истечёт сам.")),
+        AtProvider::StillUsedBy(others) => (
+            "Ещё используется",
+            format!("Это согласие в {provider} используют ещё {}, поэтому сам доступ сохраняется. Он закончится вместе с последним подключением.", count(others.len(), "сервис", "сервиса", "сервисов")),
+        ),
+        AtProvider::NothingLeft => ("Отзывать нечего", "Не осталось токенов, которые можно отозвать.".into()),
+    }
+}
+
+fn audit(kind: AuditKind, detail: Option<&str>, provider: &str) -> (String, Option<&'static str>) {
+    let plain = |text: &str| (text.to_owned(), None);
+    match kind {
+        AuditKind::ConsentStarted => plain("Запрошено согласие"),
+        AuditKind::ConsentCompleted => plain("Согласие получено"),
+        AuditKind::ConsentDenied => plain("В согласии отказано"),
+        AuditKind::ConsentFailed => (
+            "Ошибка согласия".into(),
+            Some("код не удалось обменять, или ответ оказался непригодным"),
+        ),
+        AuditKind::Refreshed => plain("Обновлено"),
+        AuditKind::RefreshRejected => plain(&format!("{provider} отказал в обновлении")),
+        AuditKind::ConsentNeeded => plain("Нужно новое согласие"),
+        AuditKind::QuarantineErased => plain("Отклонённый токен стёрт"),
+        AuditKind::Revoked => plain("Доступ здесь прекращён"),
+        AuditKind::RevocationEnded => match detail {
+            Some("confirmed") => plain(&format!("Отозвано в {provider}")),
+            Some("refused") => (
+                format!("{provider} отказался отозвать доступ"),
+                Some("доступ там может сохраниться"),
+            ),
+            _ => (
+                format!("{provider} не подтвердил отзыв"),
+                Some("новых попыток не будет; доступ там может сохраниться"),
+            ),
+        },
+        AuditKind::DefaultSet => plain("Выбрано основным"),
+        AuditKind::TokenUsed => plain("Использовано"),
+        AuditKind::UserForgotten => plain("Все данные пользователя удалены"),
+        AuditKind::TenantForgotten => plain("Все данные рабочего пространства удалены"),
+        AuditKind::DataKeyRotated => plain("У рабочего пространства новый ключ"),
+        AuditKind::MasterKeyRotated => plain("Ключи зашифрованы новым главным ключом"),
+    }
+}
+
+fn outcome(outcome: Outcome, name: &str) -> (&'static str, String) {
+    match outcome {
+        Outcome::Denied => ("В доступе отказано", format!("{name} сообщает, что в доступе отказано. Ничего не подключено и не изменено.")),
+        Outcome::Refused => ("Доступ не предоставлен", format!("{name} не предоставил доступ по неизвестной причине. Ничего не подключено.")),
+        Outcome::Interaction => ("Сервису нужно больше данных", format!("{name} должен задать вам вопрос, прежде чем предоставить доступ, но не смог этого сделать. Ничего не подключено.")),
+        Outcome::TryLater => ("Сервис сейчас недоступен", format!("У {name} временные неполадки. Ничего не подключено. Повторите попытку позже.")),
+        Outcome::NotValid => ("Это согласие больше не действует", "Его срок истёк, или его начал другой пользователь. Если вы его завершили, учётная запись есть среди ваших подключений. Иначе начните заново.".into()),
+        Outcome::OtherBrowser => ("Согласие начато в другом браузере", "Продолжите в том браузере, в котором начали, или начните заново здесь. Если вы завершили его там, учётная запись есть среди ваших подключений.".into()),
+        Outcome::OtherServer => ("Ответ пришёл с другого сервера", format!("Этот ответ отправил не {name}, поэтому он не использован. Ничего не подключено. Если это повторится, обратитесь к администратору.")),
+        Outcome::Withdrawn => ("Этот запрос отменён", "Его отменили до вашего ответа. Ничего не подключено.".into()),
+        Outcome::Failed => ("Не удалось завершить подключение", format!("{name} не вернул вовремя ожидаемый ответ. Подключение не сохранено. Начните заново.")),
+        Outcome::Conflict => ("Подключение одновременно изменено", "То же подключение изменил другой запрос. Проверьте подключения и начните заново, если учётной записи там нет.".into()),
+        Outcome::OtherAccount => ("Это другая учётная запись", "Выбрана не та учётная запись, которая подключена. Ничего не изменено. Начните заново с той же учётной записью или подключите другую как новое подключение.".into()),
+        Outcome::UnknownAccount => ("Учётная запись неизвестна", format!("{name} не сообщил выбранную учётную запись, поэтому её нельзя сравнить с подключённой. Ничего не изменено.")),
+        Outcome::Parameter => ("Значения не подходят этой учётной записи", format!("Для {name} нужны другие значения, или у учётной записи нет там доступа. Ничего не подключено. Проверьте значения или выберите другую учётную запись.")),
+        Outcome::NotOffered => ("Этот сервис недоступен", "Сервис удалён из этого приложения. Ничего не подключено.".into()),
+        Outcome::NotOneGrant => ("У этих сервисов не может быть одного согласия", "Подключите каждый из них отдельно. Ничего не подключено.".into()),
+        Outcome::NotPermitted => ("Доступ запрещён", "Вам нельзя подключить этот сервис. Ничего не подключено. Обратитесь к администратору.".into()),
+        Outcome::Misconfigured => ("Сервис настроен неправильно", format!("{name} не принимает запросы этого приложения. Ничего не подключено. Попросите администратора проверить регистрацию.")),
+        Outcome::Unavailable => ("Не удалось сохранить подключение", "Хранилище подключений недоступно. Проверьте подключения позже и начните заново, если учётной записи там нет.".into()),
+        Outcome::Internal => ("Здесь произошла ошибка", "Запрос не удалось обработать. Проверьте подключения и обратитесь к администратору, если это повторится.".into()),
+    }
+}
+
+fn refusal(said: &Said) -> Cow<'static, str> {
+    let text = match said {
+        Said::NotFound => "Этой страницы нет, или у вас нет к ней доступа.",
+        Said::Forbidden => "Вам нельзя это делать.",
+        Said::OutsideMount => "По этому адресу ничего нет.",
+        Said::Csrf => "Страница устарела или открыта для другого пользователя. Загрузите её снова.",
+        Said::Prefetch => "Этот адрес нельзя загружать заранее.",
+        Said::InvalidGrant => "Это согласие здесь не действует или больше не действует. Начните заново.",
+        Said::Denied => "В доступе отказано.",
+        Said::BeingCompleted => "Согласие обрабатывается. Повторите попытку.",
+        Said::Method => "Это действие здесь недоступно.",
+        Said::Internal => "Внутренняя ошибка. Ничего не изменено.",
+        Said::Vault => "Подключения сейчас нельзя прочитать или изменить.",
+        Said::SignIn => "Сначала войдите.",
+        Said::NotOneGrant => "У этих сервисов не может быть одного согласия.",
+        Said::Misconfigured => "Сервис настроен неправильно. Обратитесь к администратору.",
+        Said::UnknownProvider => "Такого сервиса нет.",
+        Said::NotAResponse => "Это не ответ сервера авторизации.",
+        Said::ProviderDown => "Сервис не смог ответить. Начните заново.",
+        Said::LinkRefused => {
+            "Эта ссылка для вас не действует: возможно, она создана для другого пользователя или отменена. Попросите новую ссылку или войдите как пользователь, для которого она создана."
+        }
+        Said::LinkExpired => {
+            "Срок действия ссылки истёк. Попросите новую или подключите сервис на странице подключений."
+        }
+        Said::NoProvider => "Сервис не указан.",
+        Said::NoParameter => "У сервиса нет такого параметра.",
+        Said::ReturnTo => "Этот адрес возврата не разрешён.",
+        Said::Need(_) => "Нужно новое согласие.",
+        Said::Unchanged(ConsentError::AccountMismatch) => {
+            "Ничего не изменено: выбрана не та учётная запись, которая подключена."
+        }
+        Said::Unchanged(ConsentError::AccountUnknown) => {
+            "Ничего не изменено: сервис не сообщил выбранную учётную запись."
+        }
+        Said::Unchanged(_) => {
+            "Ничего не изменено: подключение одновременно изменил другой запрос. Начните заново."
+        }
+        Said::Label(_) => NAME,
+        Said::Value(_) | Said::Program(_) => "Запрос содержит недопустимое значение.",
+        Said::ForeignOrigin(address) => {
+            return format!("Запрос отправлен с другого адреса. Откройте {address} и повторите там.").into();
+        }
+        Said::Unavailable(code) => return format!("Временно недоступно: {}.", failure(*code)).into(),
+        Said::Exchange(code) => {
+            return format!("Не удалось обменять код: {}. Начните заново.", failure(*code)).into();
+        }
+        Said::Parameter(error) => return format!("Проверьте параметр сервиса: {}.", error.name).into(),
+        Said::Choice(parameter) => {
+            return format!("У учётной записи несколько сайтов. Начните заново и укажите один из них в параметре {parameter}.").into();
+        }
+    };
+    text.into()
+}
