@@ -3,15 +3,15 @@
 //! Let each user of your application connect their own Gmail, Outlook or Jira account, and let your
 //! agent act with that account and no other. `valetkey` runs the consent flow, stores tokens in an
 //! encrypted vault, refreshes them, and gives each agent turn the access token of the user it works
-//! for. It is a synchronous library: no server, no async runtime, and no thread unless the host asks
-//! for one ([`UpkeepGuard`], [`loopback`], parallel upkeep).
+//! for. It is a synchronous library: no server, no async runtime, and no thread unless the host
+//! asks for one ([`UpkeepGuard`], [`loopback`], parallel upkeep).
 //!
 //! ```
 //! use valetkey::testing::Host;
 //! use valetkey::{AuthorizationResponse, ConsentOptions};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // In place of `Connections::open("agent.db", key)?.client(catalog::GOOGLE, registration).build()?`.
+//! // In place of `Connections::open(path, key)?.client(catalog::GOOGLE, registration).build()?`.
 //! let host = Host::new();
 //! let alice = host.user("alice");
 //!
@@ -39,9 +39,9 @@
 //!
 //! [`Connections`] holds the vault, the providers and the client registrations, and has the
 //! operations: start and complete a consent, list, revoke, maintain. A [`Resolver`] makes a
-//! [`Turn`](resolver::Turn) for an [`ActingUser`]; the turn resolves tokens, sends requests and masks
-//! the tokens in what it returns. An [`Error`] says what the host does next; most important is
-//! [`ConsentRequired`](error::ConsentRequired), which becomes a link for the user.
+//! [`Turn`](resolver::Turn) for an [`ActingUser`]; the turn resolves tokens, sends requests and
+//! masks the tokens in what it returns. An [`Error`] says what the host does next; most important
+//! is [`ConsentRequired`](error::ConsentRequired), which becomes a link for the user.
 //!
 //! # Modules
 //!
@@ -77,8 +77,8 @@
 //! # Security
 //!
 //! The library cannot check who a user is: everything rests on [`ActingUser::authenticated`]. Take
-//! both names from your authenticated session. `SECURITY.md` says what is promised to whom, and what
-//! is not.
+//! both names from your authenticated session. `SECURITY.md` says what is promised to whom, and
+//! what is not.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The parts that the feature `_internals` shows to this crate's own tests are `pub` where they are

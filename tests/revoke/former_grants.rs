@@ -141,7 +141,7 @@ fn promise_32_where_a_browser_shares_one_grant_connecting_again_ends_nothing() {
 }
 
 #[test]
-fn promise_32_what_is_not_confirmed_is_counted_and_tried_again() {
+fn promise_32_what_is_not_confirmed_is_listed_and_tried_again() {
     let (world, alice, connection) = World::connected();
     let old = token(&world, &alice);
     reconnect(&world, &alice, &connection);
@@ -151,7 +151,10 @@ fn promise_32_what_is_not_confirmed_is_counted_and_tried_again() {
     let revocation = revoke(&world, &alice, &connection);
     assert!(matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }));
     assert_eq!(revocation.here, Erasure::Pending);
-    assert_eq!((ended(&revocation).len(), revocation.unconfirmed()), (2, 1));
+    let open: Vec<_> = revocation.unconfirmed().collect();
+    assert_eq!((ended(&revocation).len(), open.len()), (2, 1));
+    assert!(open[0].0 != connection.grant, "the former grant is listed");
+    assert!(matches!(open[0].1, AtProvider::Unconfirmed { .. }));
     assert_eq!(world.sandbox.live_grants().len(), 1);
 
     // The second call retries the pending revocations, and the report contains the result.

@@ -25,15 +25,15 @@ pub struct RevocationReport {
 }
 
 impl RevocationReport {
-    /// Returns the number of token sets that the provider has not confirmed to be dead. A
-    /// connection has several sets if later consents replaced its grant, or if an earlier
-    /// revocation was not confirmed.
-    #[must_use]
-    pub fn unconfirmed(&self) -> usize {
-        let is_open = |ended: &&EndedTokens| {
-            !matches!(ended.at_provider, AtProvider::Revoked | AtProvider::NothingLeft)
-        };
-        self.ended.iter().filter(is_open).count()
+    /// Returns the token sets that the provider has not confirmed to be dead: the grant of each,
+    /// and what the provider said. A connection has several sets if later consents replaced its
+    /// grant, or if an earlier revocation was not confirmed.
+    pub fn unconfirmed(&self) -> impl Iterator<Item = (GrantId, &AtProvider)> {
+        let is_open = |at: &AtProvider| !matches!(at, AtProvider::Revoked | AtProvider::NothingLeft);
+        self.ended
+            .iter()
+            .filter(move |ended| is_open(&ended.at_provider))
+            .map(|ended| (ended.grant, &ended.at_provider))
     }
 }
 

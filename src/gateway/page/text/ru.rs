@@ -258,6 +258,7 @@ const fn failure(failure: FailureCode) -> &'static str {
         FailureCode::ServerError => "ошибка на стороне сервиса",
         FailureCode::RateLimited => "сервис просит отправлять меньше запросов",
         FailureCode::UnreadableAnswer => "ответ сервиса не удалось прочитать",
+        FailureCode::UnknownTokenType => "сервис выдал токен неизвестного типа",
         FailureCode::AnswerTooLarge => "ответ сервиса слишком велик",
         FailureCode::ClientRejected => "сервис не принимает учётные данные приложения",
         FailureCode::RequestRejected => "сервис отклоняет запрос",
