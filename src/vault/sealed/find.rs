@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::model::{Owner, Scopes, Status, Timestamp, UserId};
 use crate::vault::codec::Decoder;
 use crate::vault::envelope::{Context, Kind};
@@ -95,7 +97,7 @@ impl<T: Tables> Core<T> {
             route: &known.route,
         };
         let access_token = match &known.access {
-            Some(record) => Some(self.open_access(tenant, &context, record.clone())?),
+            Some(record) => Some(self.open_access(tenant, &context, record.to_vec())?),
             None => None,
         };
         Ok(StoredToken {
@@ -169,7 +171,7 @@ fn authentic(tenant: &Tenant, wanted: Wanted<'_>, found: TokenRow) -> Result<Kno
         granted: head.granted.to_owned(),
         parameters: rows::connection_parameters(connection)?,
         refresh: lifecycle.refresh_state(),
-        access,
+        access: access.map(Zeroizing::new),
         route: found.route,
     })
 }

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use zeroize::Zeroizing;
+
 use crate::model::{ConnectionId, GrantId, Parameters, ProviderId, RefreshState, Status, Timestamp, UserId};
 use crate::vault::tables::{Stamp, TenantRow, Wanted};
 
@@ -46,8 +48,8 @@ pub(super) struct Known {
     pub(super) parameters: Parameters,
     pub(super) refresh: RefreshState,
     pub(super) route: Vec<u8>,
-    /// `None` unless the grant is active.
-    pub(super) access: Option<Vec<u8>>,
+    /// The sealed access token, wiped when dropped. `None` unless the grant is active.
+    pub(super) access: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// The remembered answers, for each source of stamps.
@@ -152,7 +154,7 @@ impl Answer {
     fn len(&self) -> usize {
         match self {
             Self::One(known) => {
-                let access = known.access.as_ref().map_or(0, Vec::len);
+                let access = known.access.as_ref().map_or(0, |record| record.len());
                 ENTRY + known.granted.len() + known.route.len() + access
             }
             Self::Nothing | Self::Several => ENTRY,

@@ -24,6 +24,8 @@ pub struct SqliteOptions {
     pub(super) sharing: Sharing,
     /// The kind of a file system that the host vouches for.
     pub(super) trusted: Option<String>,
+    /// True if the host does not want the log's index to be read.
+    pub(super) without_log_index: bool,
 }
 
 impl SqliteOptions {
@@ -61,5 +63,24 @@ impl SqliteOptions {
     pub fn trust_file_system(mut self, kind: impl Into<String>) -> Self {
         self.trusted = Some(kind.into());
         self
+    }
+
+    /// Validates remembered rows with `PRAGMA data_version` instead of the header of the log's
+    /// index (the file `-shm`).
+    ///
+    /// A resolve returns remembered rows only if nothing was committed since they were read, in any
+    /// process of this machine. On Linux and macOS the vault reads this from the first 96 bytes of
+    /// the index, which costs one system call and no lock. The statement gives the same guarantee,
+    /// costs more, and depends only on SQLite's interface. It also decides on other systems, and on
+    /// file systems that the host vouches for.
+    pub const fn without_log_index(mut self) -> Self {
+        self.without_log_index = true;
+        self
+    }
+
+    /// Returns whether the index of the log may validate remembered rows: a file system that the
+    /// host vouches for may keep a mapping and reads of a file apart.
+    pub(super) const fn may_read_log_index(&self) -> bool {
+        !self.without_log_index && self.trusted.is_none()
     }
 }

@@ -192,6 +192,18 @@ impl Tables for SqliteTables {
         wanted: Wanted<'_>,
         is_known: &mut dyn FnMut(Stamp) -> bool,
     ) -> Result<Option<(Option<Stamp>, FoundRows)>, VaultError> {
+        if let Some(index) = self.store.log_index() {
+            self.store.check_process()?;
+            let stamp = index.stamp();
+            if stamp.is_some_and(&mut *is_known) {
+                return Ok(None);
+            }
+            // The stamp is older than the read transaction of this statement.
+            let found = self
+                .store
+                .read_once(|_, sql| data::token::token(sql, tenant, wanted))?;
+            return Ok(Some((stamp.filter(|_| index.is_in_place()), found)));
+        }
         self.store.read_once(|source, sql| {
             let stamp = stamp::stamp(source, sql)?;
             if is_known(stamp) {

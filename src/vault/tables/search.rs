@@ -7,18 +7,18 @@ use crate::vault::tables::row::{ConnectionRow, GrantRow, TenantRow};
 /// by this process or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// The source, a number below [`Self::SOURCES`]. Each source has its own counts, so stamps of
-    /// two sources are never equal.
+    /// The source, a number below [`Self::SOURCES`]. Stamps of two sources are never equal.
     pub(crate) source: usize,
-    /// The count of other connections' commits.
-    pub(crate) theirs: i64,
-    /// The count of the source's own writes.
-    pub(crate) ours: u64,
+    /// The state that the source reports. It never returns to an earlier one.
+    pub(crate) state: [u64; Self::WORDS],
 }
 
 impl Stamp {
-    /// The number of sources of stamps.
-    pub(crate) const SOURCES: usize = 5;
+    pub(crate) const WORDS: usize = 6;
+    /// The number of sources of stamps: one for each connection, and one that all connections share.
+    pub(crate) const SOURCES: usize = 6;
+    /// The source that all connections share.
+    pub(crate) const SHARED: usize = Self::SOURCES - 1;
 }
 
 /// Selects the connection whose token is wanted. Revoked connections are never found.

@@ -5,11 +5,10 @@ const GMAIL: Wanted<'_> = Wanted::Owner {
     provider: "gmail",
 };
 
-fn stamp(theirs: i64, ours: u64) -> Stamp {
+fn stamp(theirs: u64, ours: u64) -> Stamp {
     Stamp {
         source: 2,
-        theirs,
-        ours,
+        state: [theirs, ours, 0, 0, 0, 0],
     }
 }
 

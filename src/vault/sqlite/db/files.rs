@@ -70,7 +70,7 @@ pub(in crate::vault::sqlite) fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Returns options for reading a file of any kind.
-fn reading() -> OpenOptions {
+pub(super) fn reading() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]

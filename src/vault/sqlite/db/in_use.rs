@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::vault::VaultError;
+use crate::vault::sqlite::db::log_index::Indexes;
 use crate::vault::sqlite::process::Process;
 
 static OPEN: Mutex<Vec<Arc<Anchor>>> = Mutex::new(Vec::new());
@@ -41,6 +42,11 @@ impl Identity {
         }
     }
 
+    /// Returns the identity of an open file.
+    pub(super) fn of(path: &Path, file: &File) -> std::io::Result<Self> {
+        Ok(Self::from_metadata(path, &file.metadata()?))
+    }
+
     /// Returns the identity of the file at this path; `None` if there is none.
     pub(super) fn at(path: &Path) -> Option<Self> {
         let metadata = fs::symlink_metadata(path).ok()?;
@@ -56,6 +62,7 @@ pub(in crate::vault::sqlite) struct Anchor {
     process: Process,
     /// The highest beat that was observed in the database file itself; 0 if there was none.
     pub(super) highest: AtomicU64,
+    pub(super) indexes: Indexes,
 }
 
 impl Anchor {
@@ -98,12 +105,12 @@ impl OpenFiles {
 
     /// Registers the first use of a file.
     pub(super) fn enter(&mut self, path: &Path, file: File) -> Result<InUse, VaultError> {
-        let metadata = file.metadata().map_err(VaultError::storage)?;
         let anchor = Arc::new(Anchor {
-            identity: Identity::from_metadata(path, &metadata),
+            identity: Identity::of(path, &file).map_err(VaultError::storage)?,
             file,
             process: Process::current(),
             highest: AtomicU64::new(0),
+            indexes: Indexes::default(),
         });
         self.0.push(Arc::clone(&anchor));
         Ok(InUse { anchor: Some(anchor) })

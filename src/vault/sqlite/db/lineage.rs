@@ -133,13 +133,13 @@ fn read_at(file: &File, buffer: &mut [u8], at: u64) -> Result<bool, VaultError> 
 }
 
 #[cfg(unix)]
-fn fill(file: &File, buffer: &mut [u8], at: u64) -> std::io::Result<()> {
+pub(super) fn fill(file: &File, buffer: &mut [u8], at: u64) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, at)
 }
 
 /// All threads share the position of the file, so each read names its own offset.
 #[cfg(windows)]
-fn fill(file: &File, mut buffer: &mut [u8], mut at: u64) -> std::io::Result<()> {
+pub(super) fn fill(file: &File, mut buffer: &mut [u8], mut at: u64) -> std::io::Result<()> {
     while !buffer.is_empty() {
         let read = std::os::windows::fs::FileExt::seek_read(file, buffer, at)?;
         if read == 0 {
@@ -152,7 +152,7 @@ fn fill(file: &File, mut buffer: &mut [u8], mut at: u64) -> std::io::Result<()> 
 }
 
 #[cfg(not(any(unix, windows)))]
-fn fill(mut file: &File, buffer: &mut [u8], at: u64) -> std::io::Result<()> {
+pub(super) fn fill(mut file: &File, buffer: &mut [u8], at: u64) -> std::io::Result<()> {
     use std::io::{Read as _, Seek as _, SeekFrom};
 
     file.seek(SeekFrom::Start(at))?;

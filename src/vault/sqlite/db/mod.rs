@@ -9,6 +9,7 @@ pub(super) mod header;
 pub(super) mod in_use;
 pub(super) mod lineage;
 pub(super) mod log;
+pub(super) mod log_index;
 pub(super) mod open;
 pub(super) mod place;
 pub(super) mod readers;

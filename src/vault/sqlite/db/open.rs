@@ -75,9 +75,20 @@ pub(in crate::vault::sqlite) fn open(
     access.restrict(&path)?;
     use_log(&writer)?;
     let guard = Guard::new(&path, &writer, in_use.anchor())?;
+    let index = if options.may_read_log_index() {
+        in_use.anchor().and_then(|anchor| anchor.indexes.of(&path))
+    } else {
+        None
+    };
+    let place = Place {
+        path,
+        guard,
+        index,
+        in_use,
+    };
     Ok(Opened {
         writer,
-        place: Place { path, guard, in_use },
+        place,
         warnings,
     })
 }

@@ -1,6 +1,7 @@
 //! The location of an open database.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
@@ -8,6 +9,7 @@ use crate::vault::VaultError;
 use crate::vault::sqlite::db::connect::{connect, expect};
 use crate::vault::sqlite::db::in_use::InUse;
 use crate::vault::sqlite::db::lineage::Guard;
+use crate::vault::sqlite::db::log_index::LogIndex;
 use crate::vault::sqlite::failure::failed;
 
 /// The location of the database, and the mark that it is in use.
@@ -15,6 +17,8 @@ use crate::vault::sqlite::failure::failed;
 pub(in crate::vault::sqlite) struct Place {
     pub(in crate::vault::sqlite) path: PathBuf,
     pub(super) guard: Guard,
+    /// The index of the log, if it validates remembered rows.
+    pub(super) index: Option<Arc<LogIndex>>,
     /// Dropped last, with its owner: after every connection.
     pub(super) in_use: InUse,
 }

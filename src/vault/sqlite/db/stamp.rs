@@ -11,10 +11,10 @@ const THEIRS: &str = "PRAGMA data_version";
 /// Returns the stamp of a connection. A connection's own commits do not change its data version, so
 /// its own writes are counted separately.
 pub(in crate::vault::sqlite) fn stamp(source: usize, sql: Sql<'_>) -> Result<Stamp, VaultError> {
-    let theirs = sql.one(THEIRS, &[], |columns| columns.take())?;
+    let theirs: Option<i64> = sql.one(THEIRS, &[], |columns| columns.take())?;
+    let theirs = theirs.ok_or(VaultError::Damaged)?.cast_unsigned();
     Ok(Stamp {
         source,
-        theirs: theirs.ok_or(VaultError::Damaged)?,
-        ours: sql.0.total_changes(),
+        state: [theirs, sql.0.total_changes(), 0, 0, 0, 0],
     })
 }

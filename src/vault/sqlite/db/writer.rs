@@ -9,6 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::vault::VaultError;
 use crate::vault::sqlite::db::beat::{self, Beat};
 use crate::vault::sqlite::db::connect::BUSY_TIMEOUT;
+use crate::vault::sqlite::db::log_index::LogIndex;
 use crate::vault::sqlite::db::place::Place;
 use crate::vault::sqlite::db::readers::{Readers, SLOTS};
 use crate::vault::sqlite::failure::failed;
@@ -25,7 +26,7 @@ const CUT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
 /// The number of the writer. The readers have the numbers below it.
 const WRITER: usize = SLOTS;
-const _: () = assert!(WRITER < Stamp::SOURCES, "every connection is a source of stamps");
+const _: () = assert!(WRITER < Stamp::SHARED, "every connection is a source of stamps");
 
 const BEGIN: &str = "BEGIN";
 const END: &str = "COMMIT";
@@ -62,6 +63,12 @@ impl Store {
 
     pub(in crate::vault::sqlite) fn place(&self) -> Option<&Place> {
         self.connections.place.as_ref()
+    }
+
+    /// Returns the index of the log, if it validates remembered rows.
+    pub(in crate::vault::sqlite) fn log_index(&self) -> Option<&LogIndex> {
+        let index = self.place()?.index.as_deref()?;
+        index.is_reliable().then_some(index)
     }
 
     /// Fails in a forked child.
@@ -120,7 +127,12 @@ impl Store {
         if matches!(end, Write::Commit(_)) {
             let (before, next) = beat::write_next(&transaction)?;
             self.check_file(&before)?;
+            let index = self.log_index();
+            let stamp = index.and_then(LogIndex::stamp);
             transaction.commit().map_err(failed)?;
+            if let Some(index) = index {
+                index.check_commit(stamp);
+            }
             // If the file was replaced during the write, the committed data is not in the file that
             // is there now.
             self.check_file(&next)?;

@@ -14,14 +14,19 @@ use crate::vault::envelope::MasterKey;
 use crate::vault::sqlite::tests::{file, name};
 use crate::vault::tables::Wanted;
 use crate::vault::{
-    Found, GrantStore as _, NewGrant, Of, RevocationStore as _, Revoke, RevokeWhat, SqliteVault, StateHash,
-    StoreOutcome, TokenQuery, Tokens, VaultError,
+    Found, GrantStore as _, NewGrant, Of, RevocationStore as _, Revoke, RevokeWhat, SqliteOptions,
+    SqliteVault, StateHash, StoreOutcome, TokenQuery, Tokens, VaultError,
 };
 
 const NOW: Timestamp = Timestamp::from_unix_millis(1_000_000);
 
-fn open(path: &Path) -> SqliteVault {
-    SqliteVault::open(path, MasterKey::of_bytes(Zeroizing::new([7; 32]))).unwrap()
+pub(super) fn open(path: &Path) -> SqliteVault {
+    open_with(path, &SqliteVault::options())
+}
+
+pub(super) fn open_with(path: &Path, options: &SqliteOptions) -> SqliteVault {
+    let key = MasterKey::of_bytes(Zeroizing::new([7; 32]));
+    options.clone().open(path, key).unwrap()
 }
 
 fn user() -> UserId {
@@ -33,7 +38,7 @@ fn gmail() -> ProviderId {
 }
 
 /// Stores the tokens of a new consent. The access token contains the generation.
-fn store(vault: &SqliteVault, generation: u64) {
+pub(super) fn store(vault: &SqliteVault, generation: u64) {
     let issued_by = IssuedBy::new(
         ServerId::new("google").unwrap(),
         "https://issuer.test/token",
@@ -66,7 +71,7 @@ fn store(vault: &SqliteVault, generation: u64) {
 }
 
 /// Returns the generation in the token that is found.
-fn find(vault: &SqliteVault) -> Result<Option<u64>, VaultError> {
+pub(super) fn find(vault: &SqliteVault) -> Result<Option<u64>, VaultError> {
     let found = vault.find_token(&TokenQuery {
         tenant: &name("acme"),
         of: Of::Owner {
@@ -85,7 +90,7 @@ fn find(vault: &SqliteVault) -> Result<Option<u64>, VaultError> {
     })
 }
 
-fn revoke(vault: &SqliteVault) {
+pub(super) fn revoke(vault: &SqliteVault) {
     let revoked = vault.revoke(&Revoke {
         tenant: &name("acme"),
         what: RevokeWhat::Connection(ConnectionId::from_bytes([1; 16])),
@@ -173,21 +178,28 @@ fn no_reader_falls_behind_a_writer() {
     });
 }
 
-#[test]
-fn nothing_is_read_twice_while_nothing_is_committed() {
-    let (_directory, path) = file();
-    let vault = open(&path);
-    store(&vault, 1);
+/// Returns whether the vault remembers the connection and nothing was committed since.
+pub(super) fn is_remembered(vault: &SqliteVault) -> bool {
     let wanted = Wanted::Owner {
         owner: "ada",
         provider: "gmail",
     };
-    let is_remembered = || vault.core().remembers(1, wanted).unwrap();
-    assert!(!is_remembered());
-    for _ in 0..3 {
-        assert_eq!(find(&vault).unwrap(), Some(1));
-        assert!(is_remembered());
+    vault.core().remembers(1, wanted).unwrap()
+}
+
+#[test]
+fn nothing_is_read_twice_while_nothing_is_committed() {
+    let (_directory, path) = file();
+    for options in [SqliteVault::options(), SqliteVault::options().without_log_index()] {
+        let vault = open_with(&path, &options);
+        let generation = find(&vault).unwrap().unwrap_or(0) + 1;
+        store(&vault, generation);
+        assert!(!is_remembered(&vault));
+        for _ in 0..3 {
+            assert_eq!(find(&vault).unwrap(), Some(generation));
+            assert!(is_remembered(&vault));
+        }
+        store(&vault, generation + 1);
+        assert!(!is_remembered(&vault));
     }
-    store(&vault, 2);
-    assert!(!is_remembered());
 }

@@ -1,3 +1,4 @@
+mod foreign;
 mod fresh;
 mod plans;
 mod slots;
