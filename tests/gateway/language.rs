@@ -87,6 +87,8 @@ fn every_page_is_in_one_language() {
         "alice",
         "olga",
         "ada",
+        "Ada",
+        "Lovelace",
         "example",
         "test",
         "UTC",

@@ -8,6 +8,7 @@ mod language;
 mod openapi;
 mod pages;
 mod repeats;
+mod scopes;
 #[path = "../support/mod.rs"]
 mod support;
 mod together;

@@ -234,7 +234,7 @@ impl Inner {
         };
         self.show(caller, incoming, status, |shell| ServicePage {
             shell,
-            named: Card::new(provider),
+            named: Card::new(texts, provider),
             others,
             fields,
             form,
@@ -256,7 +256,8 @@ impl Inner {
         };
         let all = self.connections.providers_for(caller.acting_user().tenant())?;
         let others = all.into_iter().filter(|other| can_join(&named.0, &other.0));
-        let mut others = self.unconnected(caller, &Owner::Personal(whose), others)?;
+        let texts = self.texts(&incoming.head.headers);
+        let mut others = self.unconnected(texts, caller, &Owner::Personal(whose), others)?;
         for card in &mut others {
             card.ticked = incoming.list("also").any(|ticked| ticked == card.id);
         }

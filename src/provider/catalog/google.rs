@@ -1,6 +1,7 @@
 //! Google: one authorization server, seven services.
 
 use super::build::{account, days, provider, scopes, server};
+use super::words::name_scopes;
 use crate::model::Scopes;
 use crate::provider::{
     AccountEndpoint, ApiHost, AuthorizationServer, Loopback, Provider, Revocation, RevocationAuth,
@@ -119,6 +120,7 @@ fn service(
     // What `userinfo` needs.
     provider.required_scopes = scopes(&["openid", "email"]);
     provider.account = Some(userinfo());
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -283,6 +285,7 @@ pub fn fitbit() -> Provider {
             .into(),
         "An account without a Google Health profile is answered with 400, a project without access with 403.".into(),
     ];
+    name_scopes(&mut provider);
     Provider(provider)
 }
 

@@ -2,6 +2,7 @@
 //! Google's.
 
 use super::build::{account, days, provider, provider_id, scopes, server, server_id};
+use super::words::name_scopes;
 use crate::provider::{
     AccountPointers, ApiHost, AuthorizationServer, ClientAuthentication, Loopback, ParameterKind,
     ParameterRule, ParameterSource, Pkce, Provider, Revocation, RevocationAuth, RevocationTokens,
@@ -105,6 +106,7 @@ pub fn oura() -> Provider {
         &["/email"],
         &["/email"],
     ));
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -130,6 +132,7 @@ pub fn oura_legacy() -> Provider {
     provider.tiers.read_only = Some(all);
     provider.tiers.least_privilege = Some(scopes(&["daily", "personal"]));
     provider.required_scopes = scopes(&["personal", "email"]);
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -195,6 +198,7 @@ pub fn smartthings() -> Provider {
         email: Vec::new(),
         label: Vec::new(),
     });
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -276,5 +280,6 @@ pub fn spotify() -> Provider {
         &["/email"],
         &["/display_name"],
     ));
+    name_scopes(&mut provider);
     Provider(provider)
 }

@@ -1,6 +1,7 @@
 //! Microsoft: one authorization server, four services, all behind Microsoft Graph.
 
 use super::build::{account, days, provider, scopes, server};
+use super::words::name_scopes;
 use crate::provider::{
     ApiHost, AuthorizationServer, DeadGrant, IssuerPolicy, Loopback, ParameterKind, ParameterRule, Provider,
     Revocation, RotationClass,
@@ -97,6 +98,7 @@ fn service(id: &str, name: &str, [wanted, read_only, least]: [&[&str]; 3]) -> Pr
         // A guest's principal name is that of another organisation, rewritten.
         &["/displayName", "/userPrincipalName"],
     ));
+    name_scopes(&mut provider);
     Provider(provider)
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::build::{account, days, provider, provider_id, scopes, server, server_id};
+use super::words::name_scopes;
 use crate::provider::{
     ApiHost, AuthorizationServer, DeadGrant, Discovery, Loopback, ParameterKind, ParameterRule,
     ParameterSource, Pick, Pkce, Pointer, Provider, Revocation, RevocationAuth, RevocationTokens,
@@ -87,6 +88,7 @@ pub fn todoist_legacy() -> Provider {
     provider.id = provider_id(TODOIST_LEGACY);
     provider.server = server_id(TODOIST_LEGACY);
     provider.name = "Todoist (app from before 2026)".into();
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -112,6 +114,7 @@ pub fn todoist() -> Provider {
          accounts of a person cannot be told apart."
             .into(),
     ];
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -197,6 +200,7 @@ pub fn asana() -> Provider {
         &["/data/email"],
         &["/data/name"],
     ));
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -288,6 +292,7 @@ pub fn jira() -> Provider {
         &["/emailAddress"],
         &["/displayName"],
     ));
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -331,6 +336,7 @@ pub fn clickup() -> Provider {
         "A 401 with the code OAUTH_023 means that the workspace was not picked, not that the token is dead."
             .into(),
     ];
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -384,5 +390,6 @@ pub fn gitlab() -> Provider {
         &["/email"],
         &["/username"],
     ));
+    name_scopes(&mut provider);
     Provider(provider)
 }

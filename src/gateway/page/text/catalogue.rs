@@ -42,7 +42,7 @@ macro_rules! texts {
 texts! {
     // The frame and shared words.
     Text: lang, skip, operator, connections, to_connections, back_to_connections, service, status,
-        account, you, never, optional, shared_tag, default_tag, other_group, everyone;
+        account, you, never, optional, reads, writes, technical_names, shared_tag, default_tag, other_group, everyone;
     fn(&str) -> Option<Text>: group;
     // The list.
     Text: all_connections, your_connections, connect_service, search, search_hint, search_hint_operator,
