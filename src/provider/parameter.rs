@@ -44,6 +44,9 @@ pub struct ParameterRule {
     /// A value to show as an example.
     #[serde(default, deserialize_with = "crate::provider::scalar::optional")]
     pub example: Option<String>,
+    /// A sentence that helps users to find the value.
+    #[serde(default)]
+    pub help: Option<String>,
 }
 
 /// Where the value of a parameter comes from.
@@ -229,6 +232,7 @@ impl ParameterRule {
             suffix: None,
             title: None,
             example: None,
+            help: None,
         }
     }
 

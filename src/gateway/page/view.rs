@@ -261,7 +261,7 @@ pub(super) fn groups(gateway: &Inner, texts: &Texts, caller: &Caller, user: &str
         .map(|(name, mut cards)| {
             cards.sort_by(|one, other| one.name.cmp(&other.name));
             Group {
-                name: (texts.group)(name).unwrap_or(name).to_owned(),
+                name: (texts.of_catalogue)(name).unwrap_or(name).to_owned(),
                 cards,
             }
         })

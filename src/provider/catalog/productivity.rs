@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::build::{account, days, provider, provider_id, scopes, server, server_id};
+use super::build::{account, days, field, provider, provider_id, scopes, server, server_id};
 use super::words::name_scopes;
 use crate::provider::{
     ApiHost, AuthorizationServer, DeadGrant, Discovery, Loopback, ParameterKind, ParameterRule,
@@ -132,8 +132,12 @@ pub fn asana_server() -> AuthorizationServer {
     // https://app.asana.com/.well-known/oauth-authorization-server: `iss` is not advertised.
     server.issuer = Some("https://app.asana.com".into());
     let modes = ["granular", "full"].map(Into::into).into();
-    server.parameters =
-        vec![ParameterRule::new("scope_mode", ParameterKind::OneOf(modes)).default_value("granular")];
+    server.parameters = vec![field(
+        ParameterRule::new("scope_mode", ParameterKind::OneOf(modes)).default_value("granular"),
+        "Permissions of the app",
+        "granular",
+        "Depends on how this application is registered at Asana. Ask an administrator if connecting fails.",
+    )];
     // Documented as lasting until the person removes it; the refresh answers without a refresh
     // token.
     server.rotation = RotationClass::Static;
@@ -220,9 +224,14 @@ pub fn atlassian() -> AuthorizationServer {
         .into();
     // PKCE is accepted and not documented for these apps: it is sent, and the secret stays.
     server.parameters = vec![
-        ParameterRule::new("site_url", ParameterKind::Origin)
-            .optional()
-            .pattern(r"^https://[a-z0-9-]+\.(atlassian\.net|jira\.com)$"),
+        field(
+            ParameterRule::new("site_url", ParameterKind::Origin)
+                .optional()
+                .pattern(r"^https://[a-z0-9-]+\.(atlassian\.net|jira\.com)$"),
+            "Jira site",
+            "https://acme.atlassian.net",
+            "The address of your Jira. Leave it empty to choose among your sites after you sign in.",
+        ),
         ParameterRule::new("cloud_id", ParameterKind::Word).source(ParameterSource::Discovery),
     ];
     // Ten minutes in which the old refresh token is taken still, and in which the old access token
@@ -345,8 +354,12 @@ pub fn clickup() -> Provider {
 pub fn gitlab_server() -> AuthorizationServer {
     // https://docs.gitlab.com/api/oauth2/
     let mut server = server(GITLAB, "{base_url}/oauth/authorize", "{base_url}/oauth/token");
-    server.parameters =
-        vec![ParameterRule::new("base_url", ParameterKind::BaseUrl).default_value("https://gitlab.com")];
+    server.parameters = vec![field(
+        ParameterRule::new("base_url", ParameterKind::BaseUrl).default_value("https://gitlab.com"),
+        "GitLab address",
+        "https://gitlab.example.com",
+        "The address of your GitLab server. Leave it empty for gitlab.com.",
+    )];
     // https://docs.gitlab.com/api/oauth2/#authorization-code-with-proof-key-for-code-exchange-pkce
     // The refresh must repeat the redirect URI, the page says (most clients get away without it).
     server.refresh_parameters = [("redirect_uri".into(), "{redirect_uri}".into())].into();
