@@ -1,6 +1,7 @@
 //! The gateway over HTTP: routes, pages and links.
 
 mod access;
+mod attention;
 mod audit;
 mod consent;
 mod host;
