@@ -46,10 +46,15 @@ impl World {
             ("calendar", "Sandbox Calendar", "Mail & calendar"),
             ("steps", "Sandbox Steps", "Health & lifestyle"),
         ] {
-            // A descriptor is a document: the sandbox's own, with two members changed.
+            // A descriptor is a document: the sandbox's own, with three members changed.
             let mut provider = serde_json::to_value(sandbox.provider(id))?;
             provider["name"] = name.into();
             provider["group"] = group.into();
+            provider["scope_names"] = serde_json::json!([
+                {"scope": "notes.read", "text": {"en": "See your data", "ru": "Видеть ваши данные"}},
+                {"scope": "notes.write", "writes": true,
+                 "text": {"en": "Create and change data", "ru": "Создавать и менять данные"}},
+            ]);
             builder = builder.provider(serde_json::from_value(provider)?);
         }
         let connections = builder.build()?;

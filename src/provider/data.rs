@@ -10,6 +10,6 @@ pub use crate::provider::quirk::{
     RevocationTokens, RotationClass, TokenHeader,
 };
 pub use crate::provider::redirect::{InvalidRedirect, Loopback, RedirectRules};
-pub use crate::provider::scope_choice::{ScopeModes, ScopeTiers};
+pub use crate::provider::scope_choice::{ScopeModes, ScopeName, ScopeTiers};
 pub use crate::provider::server::ServerDescriptor;
 pub use crate::provider::service::{AccountEndpoint, AccountPointers, ApiHost, ProviderDescriptor};

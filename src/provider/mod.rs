@@ -57,7 +57,8 @@ pub(crate) use data::{
     AccountEndpoint, AccountPointers, AnswerShape, ApiHost, BodyFormat, ClientAuthentication, DeadGrant,
     Discovery, Expiry, IssuerPolicy, Loopback, ParameterKind, ParameterProblem, ParameterRule,
     ParameterSource, Pattern, Pick, Pkce, ProviderDescriptor, RedirectRules, RefreshWith, Revocation,
-    RevocationAuth, RevocationTokens, RotationClass, ScopeModes, ScopeTiers, ServerDescriptor, TokenHeader,
+    RevocationAuth, RevocationTokens, RotationClass, ScopeModes, ScopeName, ScopeTiers, ServerDescriptor,
+    TokenHeader,
 };
 pub(crate) use pointer::Pointer;
 #[cfg(test)]

@@ -43,6 +43,9 @@ pub struct ParameterRule {
     /// An example value to display.
     #[serde(default, deserialize_with = "crate::provider::scalar::optional")]
     pub example: Option<String>,
+    /// A sentence that helps users to find the value.
+    #[serde(default)]
+    pub help: Option<String>,
 }
 
 /// The source of a parameter's value.
@@ -227,6 +230,7 @@ impl ParameterRule {
             suffix: None,
             title: None,
             example: None,
+            help: None,
         }
     }
 

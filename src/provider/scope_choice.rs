@@ -32,3 +32,21 @@ pub struct ScopeModes {
     /// For each value, the only scopes to request. Other values do not affect the scopes.
     pub scopes: BTreeMap<String, Scopes>,
 }
+
+/// A sentence that explains a scope to users.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "the words for a scope, written as an object"
+)]
+#[allow(clippy::exhaustive_structs, reason = "plain data")]
+pub struct ScopeName {
+    /// The scope, as it is requested.
+    pub scope: String,
+    /// True if the scope allows changes.
+    #[serde(default)]
+    pub writes: bool,
+    /// The sentence, such as "Read email", by its language: `en` or `ru`. A missing language falls
+    /// back to `en`.
+    pub text: BTreeMap<String, String>,
+}

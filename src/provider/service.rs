@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Parameters, ProviderId, Scopes, ServerId};
-use crate::provider::{Discovery, Pointer, ScopeModes, ScopeTiers, TokenHeader};
+use crate::provider::{Discovery, Pointer, ScopeModes, ScopeName, ScopeTiers, TokenHeader};
 
 /// The document of a [`Provider`](crate::provider::Provider), as the crate reads it.
 ///
@@ -80,6 +80,9 @@ pub struct ProviderDescriptor {
     /// mistake.
     #[serde(default)]
     pub replaces_builtin: bool,
+    /// Explains scopes to users: a scope without an entry is shown as it is.
+    #[serde(default)]
+    pub scope_names: Vec<ScopeName>,
 }
 
 impl ProviderDescriptor {
@@ -107,6 +110,7 @@ impl ProviderDescriptor {
             account_in_answer: None,
             notes: Vec::new(),
             replaces_builtin: false,
+            scope_names: Vec::new(),
         }
     }
 }

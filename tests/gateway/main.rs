@@ -1,6 +1,7 @@
 //! The gateway over HTTP: routes, pages and links.
 
 mod access;
+mod attention;
 mod audit;
 mod consent;
 mod host;
@@ -8,6 +9,7 @@ mod language;
 mod openapi;
 mod pages;
 mod repeats;
+mod scopes;
 #[path = "../support/mod.rs"]
 mod support;
 mod together;

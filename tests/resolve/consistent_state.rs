@@ -286,7 +286,7 @@ fn promise_35_whoever_is_asked_says_the_same() {
                 HealthState::Expiring => ("expiring", "Healthy"),
                 HealthState::BackingOff { .. } => ("backing_off", "Backing off"),
                 HealthState::RefusedByApi { .. } => ("refused_by_api", "Refused by the service"),
-                HealthState::Misconfigured(_) => ("misconfigured", "Needs the operator"),
+                HealthState::Misconfigured(_) => ("misconfigured", "Needs an administrator"),
                 HealthState::NeedsConsent(_) => ("needs_consent", "Needs consent"),
                 HealthState::Revoked => ("revoked", "Revoked"),
                 other => panic!("{it}: {other:?}"),

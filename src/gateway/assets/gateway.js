@@ -19,6 +19,21 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
+// Times are written in UTC; a browser knows the zone of its user.
+const zoned = new Intl.DateTimeFormat(document.documentElement.lang, {
+  dateStyle: "long",
+  timeStyle: "short",
+});
+for (const time of document.querySelectorAll("time[datetime]")) {
+  const local = zoned.format(new Date(time.dateTime));
+  if (time.textContent.endsWith("UTC")) {
+    time.title = time.textContent;
+    time.textContent = local;
+  } else if (time.title.endsWith("UTC")) {
+    time.title = local;
+  }
+}
+
 // A form that is sent twice would begin two consents.
 for (const form of document.querySelectorAll("form[method=post]")) {
   let sent = false;

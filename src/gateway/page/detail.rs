@@ -38,9 +38,9 @@ impl Inner {
     ) -> Answer {
         let connection = self.connections.get(caller.principal(), connection_id(id)?)?;
         let sharing = self.connections.sharing(caller.principal(), connection.id)?;
-        let others = self.addable(caller, &connection)?;
-        let now = self.now();
         let texts = self.texts(&incoming.head.headers);
+        let others = self.addable(texts, caller, &connection)?;
+        let now = self.now();
         let health = self.connections.health_of(&connection);
         self.show(caller, incoming, StatusCode::OK, |shell| DetailPage {
             shell,

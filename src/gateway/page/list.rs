@@ -16,12 +16,22 @@ use crate::model::{Connection, UserId};
 #[template(path = "list.html")]
 struct ListPage {
     shell: Shell,
+    /// The connections whose owner or operator has to act, on the first page without a filter.
+    attention: Vec<ConnectionView>,
+    attention_count: String,
+    attention_more: bool,
     rows: Vec<ConnectionView>,
     filter: Filter,
     providers: Vec<(String, String)>,
     groups: Vec<Group>,
     next: Option<String>,
     first: Option<String>,
+}
+
+impl ListPage {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.attention.is_empty()
+    }
 }
 
 /// The filter of the list, as the form shows it.
@@ -51,10 +61,19 @@ impl Filter {
 
     /// Returns the query of the same list, after this connection.
     fn query(&self, after: Option<&str>) -> String {
+        self.query_of(&self.user, after)
+    }
+
+    /// Returns the query with the same filters for another user, or for all if `user` is empty.
+    fn with_user(&self, user: &str) -> String {
+        self.query_of(user, None)
+    }
+
+    fn query_of(&self, user: &str, after: Option<&str>) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let fields = [
             ("q", self.text.as_str()),
-            ("user", &self.user),
+            ("user", user),
             ("provider", &self.provider),
             ("status", &self.status),
             ("after", after.unwrap_or_default()),
@@ -77,6 +96,7 @@ impl Inner {
         let first = wanted
             .after
             .map(|_| self.path(&format!("/?{}", filter.query(None))));
+        let is_start = wanted.after.is_none() && !filter.is_set();
         let now = self.now();
         let texts = self.texts(&incoming.head.headers);
         let providers = self.connections.providers_for(caller.acting_user().tenant())?;
@@ -85,12 +105,35 @@ impl Inner {
         } else {
             Vec::new()
         };
+        let view = |connection: &Connection| ConnectionView::new(self, texts, caller, connection, now);
+        let needy = if is_start {
+            let filter = ConnectionFilter::default().needs_consent();
+            let limit = self.page_size + 1;
+            self.connections.list(caller.principal(), &filter.limit(limit))?
+        } else {
+            Vec::new()
+        };
+        let attention_more = needy.len() > self.page_size;
+        let mut attention: Vec<_> = needy.iter().take(self.page_size).map(view).collect();
+        attention.retain(|row| row.managed);
+        let mut rows = Vec::new();
+        for row in found.iter().map(view) {
+            if attention.iter().any(|other| other.id == row.id) {
+                continue;
+            }
+            if is_start && row.managed && row.wants_consent() {
+                attention.push(row);
+            } else {
+                rows.push(row);
+            }
+        }
+        let more = if attention_more { "+" } else { "" };
         self.show(caller, incoming, StatusCode::OK, |shell| ListPage {
             shell,
-            rows: found
-                .iter()
-                .map(|connection| ConnectionView::new(self, texts, caller, connection, now))
-                .collect(),
+            attention_count: format!("{}{more}", attention.len()),
+            attention,
+            attention_more,
+            rows,
             providers: providers
                 .iter()
                 .map(|it| (it.id().to_string(), it.name().to_owned()))

@@ -4,6 +4,7 @@
 use askama::Template;
 use http::{Response, StatusCode};
 
+use super::text::Texts;
 use super::view::{Card, Shell};
 use crate::engine::consent::scopes::can_join;
 use crate::error::Error;
@@ -53,6 +54,7 @@ struct Field {
     /// The value if none is entered.
     default: Option<String>,
     example: Option<String>,
+    help: Option<String>,
     required: bool,
     pattern: Option<String>,
     choices: Vec<String>,
@@ -60,15 +62,18 @@ struct Field {
 }
 
 impl Field {
-    fn new(rule: &ParameterRule, value: &str) -> Self {
+    fn new(texts: &Texts, rule: &ParameterRule, value: &str) -> Self {
+        let said = |text: &str| (texts.of_catalogue)(text).unwrap_or(text).to_owned();
+        let title = rule.title.as_deref().map(said);
         let (default, choices) = (rule.default.clone().filter(|it| !it.is_empty()), rule.choices());
         Self {
             name: rule.name.clone(),
-            title: rule.title.clone().unwrap_or_else(|| rule.name.replace('_', " ")),
+            title: title.unwrap_or_else(|| rule.name.replace('_', " ")),
             value: value.to_owned(),
             required: rule.default.is_none() && !rule.optional,
             default,
             example: rule.example.clone(),
+            help: rule.help.as_deref().map(said),
             pattern: rule.html_pattern(),
             choices,
             error: None,
@@ -212,7 +217,7 @@ impl Inner {
             .entered(provider)
             .map(|rule| {
                 let value = incoming.parameters().get(&rule.name);
-                Field::new(rule, value.map_or("", String::as_str))
+                Field::new(texts, rule, value.map_or("", String::as_str))
             })
             .collect();
         if let Some(Mistake::Parameter(error)) = mistake {
@@ -234,7 +239,7 @@ impl Inner {
         };
         self.show(caller, incoming, status, |shell| ServicePage {
             shell,
-            named: Card::new(provider),
+            named: Card::new(texts, provider),
             others,
             fields,
             form,
@@ -256,7 +261,8 @@ impl Inner {
         };
         let all = self.connections.providers_for(caller.acting_user().tenant())?;
         let others = all.into_iter().filter(|other| can_join(&named.0, &other.0));
-        let mut others = self.unconnected(caller, &Owner::Personal(whose), others)?;
+        let texts = self.texts(&incoming.head.headers);
+        let mut others = self.unconnected(texts, caller, &Owner::Personal(whose), others)?;
         for card in &mut others {
             card.ticked = incoming.list("also").any(|ticked| ticked == card.id);
         }
@@ -274,6 +280,23 @@ impl ServicePage {
 #[cfg(test)]
 mod tests {
     use super::is_portable;
+    use crate::gateway::page::text::Language;
+    use crate::provider::{ParameterSource, catalog};
+
+    #[test]
+    fn every_parameter_of_the_catalogue_has_a_title_and_help_in_each_language() {
+        let texts = Language::Russian.texts();
+        for server in catalog::servers() {
+            let entered = server.0.parameters.iter();
+            for rule in entered.filter(|rule| rule.source == ParameterSource::Host) {
+                assert!(rule.example.is_some(), "{}", rule.name);
+                for text in [&rule.title, &rule.help] {
+                    let text = text.as_deref().expect(&rule.name);
+                    assert!((texts.of_catalogue)(text).is_some(), "{text}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn patterns_that_browsers_read_otherwise_are_left_to_the_server() {

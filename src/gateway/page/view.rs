@@ -69,20 +69,39 @@ impl Moment {
     }
 }
 
-/// A scope: shortened, and as the provider spells it.
+/// A scope: in words if the descriptor has them, and as the provider spells it.
 pub(super) struct ScopeView {
-    pub(super) short: String,
+    pub(super) text: String,
     pub(super) full: String,
+    /// True if the text is a sentence, not a shortened spelling.
+    pub(super) named: bool,
+    pub(super) writes: bool,
 }
 
-pub(super) fn scopes(scopes: &Scopes) -> Vec<ScopeView> {
-    scopes
+impl ScopeView {
+    fn new(texts: &Texts, provider: Option<&Provider>, scope: &str) -> Self {
+        let name = provider
+            .into_iter()
+            .flat_map(|provider| &provider.0.scope_names)
+            .find(|name| name.scope == scope);
+        let text = name.and_then(|name| name.text.get(texts.lang).or_else(|| name.text.get("en")));
+        Self {
+            text: text.map_or_else(|| words::scope(scope).to_owned(), Clone::clone),
+            full: scope.to_owned(),
+            named: text.is_some(),
+            writes: name.is_some_and(|name| name.writes),
+        }
+    }
+}
+
+/// Returns the scopes as a page shows them, those that allow changes first.
+pub(super) fn scopes(texts: &Texts, provider: Option<&Provider>, scopes: &Scopes) -> Vec<ScopeView> {
+    let mut scopes: Vec<_> = scopes
         .iter()
-        .map(|scope| ScopeView {
-            short: words::scope(scope.as_str()).to_owned(),
-            full: scope.to_string(),
-        })
-        .collect()
+        .map(|scope| ScopeView::new(texts, provider, scope.as_str()))
+        .collect();
+    scopes.sort_by_key(|scope| !scope.writes);
+    scopes
 }
 
 /// A connection as a page shows it.
@@ -122,6 +141,7 @@ impl ConnectionView {
         let provider = gateway.provider_name(connection.provider.as_str());
         let (account, account_more) = account(texts, connection);
         let who = caller.acting_user().user();
+        let descriptor = gateway.provider(connection.provider.as_str());
         Self {
             id: connection.id.to_string(),
             initial: initial(&provider),
@@ -147,8 +167,8 @@ impl ConnectionView {
                 &provider,
                 now,
             ),
-            granted: scopes(&connection.granted),
-            missing: scopes(&connection.missing_scopes()),
+            granted: scopes(texts, descriptor, &connection.granted),
+            missing: scopes(texts, descriptor, &connection.missing_scopes()),
             created: Moment::new(texts, connection.created_at, now),
             refreshed: Moment::new(texts, connection.refreshed_at, now),
             used: connection.used_at.map(|at| Moment::new(texts, at, now)),
@@ -194,13 +214,17 @@ pub(super) struct Card {
 }
 
 impl Card {
-    pub(super) fn new(provider: &Provider) -> Self {
+    pub(super) fn new(texts: &Texts, provider: &Provider) -> Self {
         Self {
             id: provider.id().to_string(),
             name: provider.name().to_owned(),
             initial: initial(provider.name()),
             hue: hue(provider.id().as_str()),
-            scopes: scopes(&provider.default_scopes().union(provider.required_scopes())),
+            scopes: scopes(
+                texts,
+                Some(provider),
+                &provider.default_scopes().union(provider.required_scopes()),
+            ),
             options: None,
             ticked: false,
         }
@@ -219,7 +243,7 @@ pub(super) fn groups(gateway: &Inner, texts: &Texts, caller: &Caller, user: &str
             "" => texts.other_group,
             group => group,
         };
-        let mut card = Card::new(provider);
+        let mut card = Card::new(texts, provider);
         if offered.iter().any(|other| can_join(&provider.0, &other.0)) || gateway.takes_values(provider) {
             card.options = Some(gateway.service_path(&card.id, user));
         }
@@ -237,7 +261,7 @@ pub(super) fn groups(gateway: &Inner, texts: &Texts, caller: &Caller, user: &str
         .map(|(name, mut cards)| {
             cards.sort_by(|one, other| one.name.cmp(&other.name));
             Group {
-                name: (texts.group)(name).unwrap_or(name).to_owned(),
+                name: (texts.of_catalogue)(name).unwrap_or(name).to_owned(),
                 cards,
             }
         })

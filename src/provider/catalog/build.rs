@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::{ProviderId, Scopes, ServerId};
-use crate::provider::{AccountEndpoint, ApiHost, ProviderDescriptor, ServerDescriptor};
+use crate::provider::{AccountEndpoint, ApiHost, ParameterRule, ProviderDescriptor, ServerDescriptor};
 
 pub(super) fn server(id: &str, authorization_endpoint: &str, token_endpoint: &str) -> ServerDescriptor {
     ServerDescriptor::new(server_id(id), authorization_endpoint, token_endpoint)
@@ -48,4 +48,14 @@ pub(super) fn account(url: &str, id: &[&str], email: &[&str], label: &[&str]) ->
 
 pub(super) const fn days(days: u64) -> Duration {
     Duration::from_secs(days * 24 * 60 * 60)
+}
+
+/// Adds the words for the form field of a parameter.
+pub(super) fn field(rule: ParameterRule, title: &str, example: &str, help: &str) -> ParameterRule {
+    ParameterRule {
+        title: Some(title.into()),
+        example: Some(example.into()),
+        help: Some(help.into()),
+        ..rule
+    }
 }

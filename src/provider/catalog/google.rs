@@ -1,6 +1,7 @@
 //! Google: one authorization server, seven services.
 
 use super::build::{account, days, provider, scopes, server};
+use super::words::name_scopes;
 use crate::model::Scopes;
 use crate::provider::{
     AccountEndpoint, ApiHost, AuthorizationServer, Loopback, Provider, Revocation, RevocationAuth,
@@ -118,6 +119,7 @@ fn service(
     // Required by `userinfo`.
     provider.required_scopes = scopes(&["openid", "email"]);
     provider.account = Some(userinfo());
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -282,6 +284,7 @@ pub fn fitbit() -> Provider {
             .into(),
         "The API answers 400 for an account without a Google Health profile, and 403 for a project without access.".into(),
     ];
+    name_scopes(&mut provider);
     Provider(provider)
 }
 

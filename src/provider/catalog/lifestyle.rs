@@ -2,6 +2,7 @@
 //! services.
 
 use super::build::{account, days, provider, provider_id, scopes, server, server_id};
+use super::words::name_scopes;
 use crate::provider::{
     AccountPointers, ApiHost, AuthorizationServer, ClientAuthentication, Loopback, ParameterKind,
     ParameterRule, ParameterSource, Pkce, Provider, Revocation, RevocationAuth, RevocationTokens,
@@ -106,6 +107,7 @@ pub fn oura() -> Provider {
         &["/email"],
         &["/email"],
     ));
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -131,6 +133,7 @@ pub fn oura_legacy() -> Provider {
     provider.tiers.read_only = Some(all);
     provider.tiers.least_privilege = Some(scopes(&["daily", "personal"]));
     provider.required_scopes = scopes(&["personal", "email"]);
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -197,6 +200,7 @@ pub fn smartthings() -> Provider {
         email: Vec::new(),
         label: Vec::new(),
     });
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -278,5 +282,6 @@ pub fn spotify() -> Provider {
         &["/email"],
         &["/display_name"],
     ));
+    name_scopes(&mut provider);
     Provider(provider)
 }

@@ -1,6 +1,7 @@
 //! Microsoft: one authorization server, four services, all behind Microsoft Graph.
 
-use super::build::{account, days, provider, scopes, server};
+use super::build::{account, days, field, provider, scopes, server};
+use super::words::name_scopes;
 use crate::provider::{
     ApiHost, AuthorizationServer, DeadGrant, IssuerPolicy, Loopback, ParameterKind, ParameterRule, Provider,
     Revocation, RotationClass,
@@ -29,7 +30,12 @@ pub fn microsoft() -> AuthorizationServer {
         "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
     );
     // https://learn.microsoft.com/entra/identity-platform/v2-protocols#endpoints
-    server.parameters = vec![ParameterRule::new("tenant", ParameterKind::Word).default_value("common")];
+    server.parameters = vec![field(
+        ParameterRule::new("tenant", ParameterKind::Word).default_value("common"),
+        "Organization",
+        "contoso.com",
+        "The domain or ID of your organization at Microsoft. Leave it empty to choose the account when you sign in.",
+    )];
     // The issuer of `common` is the literal `https://login.microsoftonline.com/{tenantid}/v2.0`,
     // not a fixed string.
     server.issuer_policy = IssuerPolicy::Ignored;
@@ -97,6 +103,7 @@ fn service(id: &str, name: &str, [wanted, read_only, least]: [&[&str]; 3]) -> Pr
         // A guest's principal name is a rewritten name of another organization.
         &["/displayName", "/userPrincipalName"],
     ));
+    name_scopes(&mut provider);
     Provider(provider)
 }
 

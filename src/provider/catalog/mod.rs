@@ -21,6 +21,7 @@ mod google;
 mod lifestyle;
 mod microsoft;
 mod productivity;
+mod words;
 
 pub use google::{
     FITBIT, GMAIL, GOOGLE, GOOGLE_CALENDAR, GOOGLE_CONTACTS, GOOGLE_DRIVE, GOOGLE_TASKS, YOUTUBE, fitbit,

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::build::{account, days, provider, provider_id, scopes, server, server_id};
+use super::build::{account, days, field, provider, provider_id, scopes, server, server_id};
+use super::words::name_scopes;
 use crate::provider::{
     ApiHost, AuthorizationServer, DeadGrant, Discovery, Loopback, ParameterKind, ParameterRule,
     ParameterSource, Pick, Pkce, Pointer, Provider, Revocation, RevocationAuth, RevocationTokens,
@@ -87,6 +88,7 @@ pub fn todoist_legacy() -> Provider {
     provider.id = provider_id(TODOIST_LEGACY);
     provider.server = server_id(TODOIST_LEGACY);
     provider.name = "Todoist (app from before 2026)".into();
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -112,6 +114,7 @@ pub fn todoist() -> Provider {
          accounts of a user cannot be distinguished."
             .into(),
     ];
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -129,8 +132,12 @@ pub fn asana_server() -> AuthorizationServer {
     // https://app.asana.com/.well-known/oauth-authorization-server: `iss` is not advertised.
     server.issuer = Some("https://app.asana.com".into());
     let modes = ["granular", "full"].map(Into::into).into();
-    server.parameters =
-        vec![ParameterRule::new("scope_mode", ParameterKind::OneOf(modes)).default_value("granular")];
+    server.parameters = vec![field(
+        ParameterRule::new("scope_mode", ParameterKind::OneOf(modes)).default_value("granular"),
+        "Permissions of the app",
+        "granular",
+        "Depends on how this application is registered at Asana. Ask an administrator if connecting fails.",
+    )];
     // Documented as valid until the user removes it; the refresh returns no refresh token.
     server.rotation = RotationClass::Static;
     // https://developers.asana.com/docs/oauth#token-deauthorization-endpoint: credentials in the
@@ -194,6 +201,7 @@ pub fn asana() -> Provider {
         &["/data/email"],
         &["/data/name"],
     ));
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -213,9 +221,14 @@ pub fn atlassian() -> AuthorizationServer {
         .into();
     // PKCE is accepted but not documented for these apps: it is sent in addition to the secret.
     server.parameters = vec![
-        ParameterRule::new("site_url", ParameterKind::Origin)
-            .optional()
-            .pattern(r"^https://[a-z0-9-]+\.(atlassian\.net|jira\.com)$"),
+        field(
+            ParameterRule::new("site_url", ParameterKind::Origin)
+                .optional()
+                .pattern(r"^https://[a-z0-9-]+\.(atlassian\.net|jira\.com)$"),
+            "Jira site",
+            "https://acme.atlassian.net",
+            "The address of your Jira. Leave it empty to choose among your sites after you sign in.",
+        ),
         ParameterRule::new("cloud_id", ParameterKind::Word).source(ParameterSource::Discovery),
     ];
     // For ten minutes, the server still accepts the old refresh token, while the old access token
@@ -286,6 +299,7 @@ pub fn jira() -> Provider {
         &["/emailAddress"],
         &["/displayName"],
     ));
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -329,6 +343,7 @@ pub fn clickup() -> Provider {
         "A 401 with the code OAUTH_023 means that the user did not select the workspace, not that the token is invalid."
             .into(),
     ];
+    name_scopes(&mut provider);
     Provider(provider)
 }
 
@@ -337,8 +352,12 @@ pub fn clickup() -> Provider {
 pub fn gitlab_server() -> AuthorizationServer {
     // https://docs.gitlab.com/api/oauth2/
     let mut server = server(GITLAB, "{base_url}/oauth/authorize", "{base_url}/oauth/token");
-    server.parameters =
-        vec![ParameterRule::new("base_url", ParameterKind::BaseUrl).default_value("https://gitlab.com")];
+    server.parameters = vec![field(
+        ParameterRule::new("base_url", ParameterKind::BaseUrl).default_value("https://gitlab.com"),
+        "GitLab address",
+        "https://gitlab.example.com",
+        "The address of your GitLab server. Leave it empty for gitlab.com.",
+    )];
     // https://docs.gitlab.com/api/oauth2/#authorization-code-with-proof-key-for-code-exchange-pkce
     // The page says that the refresh must repeat the redirect URI (most clients work without it).
     server.refresh_parameters = [("redirect_uri".into(), "{redirect_uri}".into())].into();
@@ -383,5 +402,6 @@ pub fn gitlab() -> Provider {
         &["/email"],
         &["/username"],
     ));
+    name_scopes(&mut provider);
     Provider(provider)
 }

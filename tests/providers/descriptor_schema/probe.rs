@@ -31,6 +31,7 @@ fn holding(kind: &str, value: Value) -> Value {
         "Discovery" => ("providers", &["discovery"]),
         "Pick" => ("providers", &["discovery", "pick"]),
         "ScopeTiers" => ("providers", &["tiers"]),
+        "ScopeName" => ("providers", &["scope_names", "0"]),
         "ScopeModes" => ("providers", &["scope_modes"]),
         "TokenHeader" => ("providers", &["token_header"]),
         other => panic!("say where {other} stands"),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use valetkey::internals::provider::{
     AccountEndpoint, AccountPointers, AnswerShape, ApiHost, DeadGrant, Discovery, ParameterRule, Pick,
-    RedirectRules, ScopeModes, ScopeTiers, SuccessFlag, TokenHeader,
+    RedirectRules, ScopeModes, ScopeName, ScopeTiers, SuccessFlag, TokenHeader,
 };
 use valetkey::provider::{AuthorizationServer, DescriptorFile, Provider};
 
@@ -156,6 +156,7 @@ pub(crate) fn silent(name: &str) -> Value {
         Discovery: { "url": "https://a.example/sites", "values": {} },
         Pick: { "parameter": "a", "pointer": "/a" },
         ScopeTiers: {},
+        ScopeName: { "scope": "a", "text": {} },
         ScopeModes: { "parameter": "a", "scopes": {} },
         DeadGrant: {},
         RedirectRules: {},

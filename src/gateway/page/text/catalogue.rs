@@ -42,14 +42,14 @@ macro_rules! texts {
 texts! {
     // The frame and shared words.
     Text: lang, skip, operator, connections, to_connections, back_to_connections, service, status,
-        account, you, never, optional, shared_tag, default_tag, other_group, everyone;
-    fn(&str) -> Option<Text>: group;
+        account, you, never, optional, reads, writes, technical_names, shared_tag, default_tag, other_group, everyone;
+    fn(&str) -> Option<Text>: of_catalogue;
     // The list.
     Text: all_connections, your_connections, connect_service, search, search_hint, search_hint_operator,
         all, current, active, needs_consent, revoked, filter, show_all_users, no_match, no_match_text,
         show_all, nothing_to_connect, nothing_to_connect_text, nothing_connected, nothing_connected_text,
-        used, refreshed, reconnect, create_link, pages, first_page, next_page;
-    With1: only_of;
+        other_connections, used, refreshed, reconnect, create_link, pages, first_page, next_page;
+    With1: only_of, attention;
     With2: of_owner;
     Count: more_scopes, not_granted_count;
     // A connection.

@@ -25,13 +25,32 @@ pub(super) static TEXTS: Texts = Texts {
     you: "вы",
     never: "никогда",
     optional: "необязательно",
+    reads: "Просмотр",
+    writes: "Изменение",
+    technical_names: "Технические названия",
     shared_tag: "Общее подключение",
     default_tag: "По умолчанию",
     other_group: "Другие",
     everyone: "Все",
-    group: |name| match name {
+    of_catalogue: |text| match text {
         "Productivity" => Some("Работа"),
         "Health & lifestyle" => Some("Здоровье и образ жизни"),
+        "Organization" => Some("Организация"),
+        "The domain or ID of your organization at Microsoft. Leave it empty to choose the account when you sign in." => {
+            Some("Домен или идентификатор вашей организации в Microsoft. Оставьте поле пустым, чтобы выбрать учётную запись при входе.")
+        }
+        "Permissions of the app" => Some("Права приложения"),
+        "Depends on how this application is registered at Asana. Ask an administrator if connecting fails." => {
+            Some("Зависит от регистрации приложения в Asana. Если подключиться не удаётся, спросите администратора.")
+        }
+        "Jira site" => Some("Сайт Jira"),
+        "The address of your Jira. Leave it empty to choose among your sites after you sign in." => {
+            Some("Адрес вашей Jira. Оставьте поле пустым, чтобы выбрать сайт после входа.")
+        }
+        "GitLab address" => Some("Адрес GitLab"),
+        "The address of your GitLab server. Leave it empty for gitlab.com." => {
+            Some("Адрес вашего сервера GitLab. Для gitlab.com оставьте поле пустым.")
+        }
         _ => None,
     },
 
@@ -55,6 +74,7 @@ pub(super) static TEXTS: Texts = Texts {
     nothing_to_connect_text: "Администратор может добавить сервисы в это приложение.",
     nothing_connected: "Пока ничего не подключено",
     nothing_connected_text: "Выберите сервис. На его стороне вы решите, что агенты смогут делать от вашего имени, а здесь в любой момент сможете отозвать доступ.",
+    other_connections: "Остальные подключения",
     used: "Использовано",
     refreshed: "Обновлено",
     reconnect: "Подключить заново",
@@ -63,6 +83,7 @@ pub(super) static TEXTS: Texts = Texts {
     first_page: "Первая страница",
     next_page: "Следующая страница",
     only_of: |user| format!("Только подключения пользователя {user}."),
+    attention: |number| format!("Требуют внимания ({number})"),
     of_owner: |provider, owner| format!("{provider}, владелец: {owner}"),
     more_scopes: |number| format!("ещё {}", count(number, "право", "права", "прав")),
     not_granted_count: |number| format!("{} не предоставлено", count(number, "право", "права", "прав")),
