@@ -13,6 +13,9 @@ use crate::vault::sqlite::tables::SqliteTables;
 /// survive a power cut. Secrets are opened after the statement that read them has ended, and sealed
 /// before the transaction that writes them begins.
 ///
+/// Rows that were read are remembered, still sealed. A resolve that begins after a commit has
+/// returned, in any process of this machine, never returns a token that the commit removed.
+///
 /// # Where the file may be
 ///
 /// * **On a local disk.** SQLite's locks and shared memory do not work on network file systems, nor

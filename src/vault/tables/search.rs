@@ -15,7 +15,7 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     pub(crate) const WORDS: usize = 6;
-    /// The number of sources of stamps: one for each connection, and one that all connections share.
+    /// The number of sources of stamps: one for each connection, and one that all of them share.
     pub(crate) const SOURCES: usize = 6;
     /// The source that all connections share.
     pub(crate) const SHARED: usize = Self::SOURCES - 1;

@@ -4,19 +4,20 @@
 //! maps into memory. The file begins with two copies of a header of 48 bytes (`WalIndexHdr` in
 //! `wal.c`, and "WAL-Index Format" in SQLite's documentation): the format's version, a counter of
 //! commits, the number of the last committed frame, the checksum of all frames up to it, and the
-//! salts of the log's current round. A read transaction takes its snapshot from this header. Reading
-//! it costs one system call without a lock; `PRAGMA data_version` takes and releases a lock.
+//! salts of the log's current round. A read transaction takes its snapshot from this header.
+//! Reading it costs one system call without a lock; `PRAGMA data_version` takes and releases a
+//! lock.
 //!
 //! # Why an equal header means that nothing was committed
 //!
 //! * **A commit changes the header before it returns.** The writer, of whatever process, syncs its
 //!   frames, then writes the second copy, and then the first, and only then returns. A read that
-//!   begins afterwards sees both writes: `read` and a mapping of the same local file share the pages
-//!   of the kernel. SQLite itself relies on as much between two mappings.
+//!   begins afterwards sees both writes: `read` and a mapping of the same local file share the
+//!   pages of the kernel. SQLite itself relies on as much between two mappings.
 //! * **A header never returns to an earlier state.** Within a round of the log the number of the
-//!   last frame grows with each commit. A new round (after a checkpoint of any mode, or in a new log)
-//!   has new salts, one of them random. Recovery after a crash rebuilds the header from the frames
-//!   in the log, so it yields a former header only if the committed frames are the same.
+//!   last frame grows with each commit. A new round (after a checkpoint of any mode, or in a new
+//!   log) has new salts, one of them random. Recovery after a crash rebuilds the header from the
+//!   frames in the log, so it yields a former header only if the committed frames are the same.
 //! * **The header is read before the rows.** The rows are therefore at least as new as the header.
 //!   If it is still the same later, no commit lies in between, and the rows are those that a
 //!   transaction begun now would read.
@@ -26,6 +27,9 @@
 //!
 //! A rollback does not write the header, and a checkpoint does not change what is committed. Both
 //! may leave the header unchanged.
+//!
+//! So a resolve that begins after a commit has returned, in any process of this machine, never
+//! returns a token that the commit removed.
 //!
 //! # When it is used
 //!

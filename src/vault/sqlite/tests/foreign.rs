@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::vault::sqlite::db::files::beside;
-use crate::vault::sqlite::tests::file;
 use crate::vault::sqlite::tests::fresh::{find, is_remembered, open, open_with, revoke, store};
 use crate::vault::{SqliteVault, VaultError};
 
 const PATH: &str = "VALETKEY_TEST_FOREIGN_VAULT";
 const DONE: &str = "done ";
+/// The pause of a reader, which leaves the processor to the writer.
+const PAUSE: Duration = Duration::from_micros(50);
 
 fn rounds(default: u64, full: u64) -> u64 {
     if std::env::var_os("VALETKEY_FULL").is_some() {
@@ -22,6 +23,20 @@ fn rounds(default: u64, full: u64) -> u64 {
     } else {
         default
     }
+}
+
+/// Returns a directory and a path in it, in memory if the system provides that: most tests here
+/// would spend their time waiting for the disk.
+fn file() -> (tempfile::TempDir, PathBuf) {
+    let memory = Path::new("/dev/shm");
+    let directory = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
+    let directory = directory.unwrap();
+    let path = directory.path().join("vault.db");
+    (directory, path)
 }
 
 fn reads_the_index(vault: &SqliteVault) -> bool {
@@ -151,12 +166,11 @@ fn the_index_is_read_where_it_is_supported() {
 
 #[test]
 fn every_foreign_commit_is_seen_by_the_next_read() {
-    let (_directory, path) = file();
     let options = SqliteVault::options();
     for options in [options.clone(), options.without_log_index()] {
+        let (_directory, path) = file();
         let vault = open_with(&path, &options);
         let mut foreign = Foreign::start(&path);
-        let from = find(&vault).unwrap().unwrap_or(0);
         let others = [
             "rollback",
             "sql PRAGMA wal_checkpoint(PASSIVE)",
@@ -166,10 +180,10 @@ fn every_foreign_commit_is_seen_by_the_next_read() {
             "sql VACUUM",
             "sql BEGIN; SELECT count(*) FROM connections; COMMIT",
         ];
-        for generation in from + 1..=from + rounds(500, 20_000) {
+        for generation in 1..=rounds(250, 20_000) {
             foreign.run(&format!("store {generation}"));
             finds(&vault, generation);
-            let other = others.get(usize::try_from(generation % 61).unwrap());
+            let other = others.get(usize::try_from(generation % 17).unwrap());
             if let Some(other) = other {
                 foreign.run(other);
                 finds(&vault, generation);
@@ -202,7 +216,7 @@ fn no_read_beside_a_foreign_writer_is_stale() {
     let (_directory, path) = file();
     let vault = open(&path);
     store(&vault, 1);
-    let last = rounds(3_000, 1_000_000);
+    let last = rounds(2_000, 1_000_000);
     let (committed, reads) = (AtomicU64::new(1), AtomicU64::new(0));
     let mut foreign = Foreign::start(&path);
     foreign.tell("flood 2");
@@ -217,6 +231,7 @@ fn no_read_beside_a_foreign_writer_is_stale() {
                     if before >= last {
                         break;
                     }
+                    std::thread::sleep(PAUSE);
                 }
             });
         }
@@ -226,7 +241,7 @@ fn no_read_beside_a_foreign_writer_is_stale() {
         }
     });
     foreign.kill();
-    assert!(reads.into_inner() > last / 2);
+    assert!(reads.into_inner() > last / 10);
 }
 
 /// A writer is killed at any moment, also while it writes the header of the index.
@@ -236,7 +251,7 @@ fn reads_and_writes_go_on_after_a_writer_was_killed() {
     let vault = open(&path);
     store(&vault, 1);
     let mut generation = 1;
-    for round in 0..rounds(15, 2_000) {
+    for round in 0..rounds(8, 2_000) {
         let mut foreign = Foreign::start(&path);
         foreign.tell(&format!("flood {}", generation + 1));
         let ends = Instant::now() + Duration::from_micros(2_000 + round * 977 % 20_000);

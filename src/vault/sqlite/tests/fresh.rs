@@ -168,6 +168,8 @@ fn no_reader_falls_behind_a_writer() {
                     if before == ROUNDS {
                         break;
                     }
+                    // The writer needs the processor.
+                    std::thread::sleep(std::time::Duration::from_micros(50));
                 }
             });
         }
