@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::unit::Unit;
-use super::view::{Reading, View};
+use super::view::{Reading, View, begins_escape};
 
 /// Encodings shorter than this are not searched for: they would match by chance.
 const SHORTEST: usize = 8;
@@ -83,8 +83,36 @@ impl Encodings {
     }
 }
 
-/// Returns the letters and digits of a text in lower case, and the punctuation after the last of
-/// them.
+/// Passes the letters and digits on in which the encodings of a token end: as many as an ending has,
+/// and those that may be missing. Returns whether it could: they follow from the end of a long
+/// token without escapes alone.
+pub(super) fn endings(token: &[u8], add: &mut impl FnMut(&[u8])) -> bool {
+    const END: usize = 48;
+    const LETTERS: usize = SHORTEST_LETTERS + MISSING;
+    if token.len() < 2 * END || token.iter().copied().any(begins_escape) {
+        return false;
+    }
+    let end = &token[token.len() - END..];
+    let all = [
+        Zeroizing::new(end.to_vec()),
+        hexadecimal(end),
+        decimal(end),
+        hexadecimal_literals(end),
+        base64(end, 0),
+        base64(&end[1..], 0),
+        base64(&end[2..], 0),
+    ];
+    let mut letters = all.map(|text| Spelled::new(&text));
+    if letters.iter().any(|text| text.letters < LETTERS) {
+        return false;
+    }
+    for text in &mut letters {
+        add(&text.text[text.letters - LETTERS..text.letters]);
+    }
+    true
+}
+
+/// The letters and digits of a text in lower case, and the punctuation after the last of them.
 struct Spelled {
     text: Text,
     letters: usize,

@@ -4,114 +4,28 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::encodings::{Encodings, SHORTEST_LETTERS};
-use super::view::{Reading, View, has_escapes, plain_run};
+use super::encodings::SHORTEST_LETTERS;
+use super::pieces::Pieces;
+use super::site::{Site, site};
+use super::view::{Reading, View, begins_escape};
 use crate::secret::AccessToken;
 
-/// The number of letters and digits in a piece: as many as fit into an integer.
-const PIECE: usize = 8;
-
-/// The pieces of the endings of all encodings.
+/// The endings of all encodings of some tokens.
 ///
-/// Every encoding that is compared by its letters ends in 16 or more of them. Any 16 consecutive
-/// letters contain 8 that begin at a multiple of 8, wherever they are in a text. It is therefore
-/// sufficient to check every eighth piece of the text. The filter uses the endings because tokens
-/// of one issuer often begin alike.
-pub(crate) struct Filter {
-    /// The pieces, sorted.
-    pieces: Zeroizing<Vec<u64>>,
-    /// A bit set with one bit for each piece, indexed by part of its product with a large number:
-    /// most pieces of a text are ruled out by their bit.
-    bits: Zeroizing<Vec<u64>>,
-    /// True if other encodings are compared by all their characters. In that case, every text may
-    /// contain a token.
-    always: bool,
-}
-
-const BITS: usize = 1 << 14;
+/// A text is reduced to its letters and digits. Undoing escapes changes these only at a few places
+/// of most texts, so the second reading consists of the letters around these places.
+pub(crate) struct Filter(Pieces);
 
 impl Filter {
     /// Creates a filter for these tokens; `None` if there are none.
     pub(crate) fn new<'a>(tokens: impl IntoIterator<Item = &'a AccessToken>) -> Option<Self> {
-        let mut encodings = Encodings::default();
-        for token in tokens {
-            encodings.add(token.expose_secret().as_bytes());
-        }
-        let always = !encodings.characters.is_empty();
-        if encodings.letters.is_empty() && !always {
-            return None;
-        }
-        let mut pieces = Zeroizing::new(Vec::with_capacity(
-            encodings.letters.len() * (SHORTEST_LETTERS - PIECE + 1),
-        ));
-        for pattern in &encodings.letters {
-            let letters = pattern.iter().filter(|byte| byte.is_ascii_alphanumeric()).count();
-            let ending = &pattern[letters.saturating_sub(SHORTEST_LETTERS)..letters];
-            let ending = ending.windows(PIECE).map(|piece| {
-                let piece = piece.iter();
-                piece.fold(0, |piece, letter| piece << 8 | u64::from(*letter))
-            });
-            pieces.extend(ending);
-        }
-        pieces.sort_unstable();
-        let mut bits = Zeroizing::new(vec![0; BITS / 64]);
-        for piece in pieces.iter() {
-            let bit = bit_of(*piece);
-            bits[bit / 64] |= 1 << (bit % 64);
-        }
-        Some(Self { pieces, bits, always })
+        let tokens = tokens.into_iter().map(|token| token.expose_secret().as_bytes());
+        Pieces::new(tokens).map(Self)
     }
 
     /// Returns whether the text may contain a token. If not, a search finds none.
     pub(crate) fn suspects(&self, text: &[u8]) -> bool {
-        self.always
-            || self.suspects_as_it_stands(text)
-            || (has_escapes(text) && self.suspects_unescaped(text))
-    }
-
-    fn suspects_as_it_stands(&self, text: &[u8]) -> bool {
-        let mut letters = Letters::of(self);
-        text.chunks(BLOCK).any(|block| {
-            for &byte in block {
-                letters.read(byte);
-            }
-            letters.end_block()
-        })
-    }
-
-    fn suspects_unescaped(&self, text: &[u8]) -> bool {
-        let mut letters = Letters::of(self);
-        let mut view = View::new(Reading::UnescapedLetters);
-        let mut at = 0;
-        for block in text.chunks(BLOCK) {
-            let end = at + block.len();
-            while at < end {
-                // Fast path: most text passes unchanged and skips the stages of the view.
-                let plain = if view.is_idle() {
-                    plain_run(&text[at..end])
-                } else {
-                    0
-                };
-                for &byte in &text[at..at + plain] {
-                    letters.read(byte);
-                }
-                at += plain;
-                if at < end {
-                    view.read(text[at], at, &mut |unit| letters.read(unit.byte));
-                    at += 1;
-                }
-            }
-            if letters.end_block() {
-                return true;
-            }
-        }
-        view.finish(&mut |unit| letters.read(unit.byte));
-        letters.end_block()
-    }
-
-    fn knows(&self, piece: u64) -> bool {
-        let bit = bit_of(piece);
-        self.bits[bit / 64] >> (bit % 64) & 1 == 1 && self.pieces.binary_search(&piece).is_ok()
+        self.0.always || Scan::new(&self.0, text).suspects()
     }
 }
 
@@ -124,45 +38,244 @@ impl fmt::Debug for Filter {
 /// The number of bytes of a text that are read before their letters are checked.
 const BLOCK: usize = 4_096;
 
-/// The letters and digits of a part of a text.
-struct Letters<'a> {
-    filter: &'a Filter,
-    /// One block, the remainder of the previous one, and the bytes that a view held back.
+/// The number of letters of a block that are kept for the next one. It exceeds the letters of an
+/// ending together with those of an escape that is still open.
+const KEPT: usize = 128;
+
+/// The letters around a place that an ending can share with it.
+const AROUND: usize = SHORTEST_LETTERS - 1;
+
+/// The letters of a text with its escapes undone are checked when there are this many of them.
+const UNDONE: usize = 2_048;
+
+/// One pass over a text. Positions of letters count the letters of the whole text.
+struct Scan<'a> {
+    pieces: &'a Pieces,
+    text: &'a [u8],
+    /// The letters of the block, after those kept from the one before.
     letters: Zeroizing<Vec<u8>>,
     held: usize,
+    /// The position of the first held letter.
+    base: usize,
+    /// The letters around the places that undoing escapes changes, in its result.
+    undone: Zeroizing<Vec<u8>>,
+    /// The position up to which the letters are in `undone`.
+    copied: usize,
+    /// The number of letters after the last place that are still to be copied.
+    trailing: usize,
+    /// The first of the escapes before this place that are still open.
+    open: Option<usize>,
+    /// The place up to which escapes have been undone.
+    seen: usize,
+    view: View,
 }
 
-impl<'a> Letters<'a> {
-    fn of(filter: &'a Filter) -> Self {
+impl<'a> Scan<'a> {
+    fn new(pieces: &'a Pieces, text: &'a [u8]) -> Self {
         Self {
-            filter,
-            letters: Zeroizing::new(vec![0; BLOCK + 128]),
+            pieces,
+            text,
+            letters: Zeroizing::new(vec![0; KEPT + BLOCK.min(text.len()) + 1]),
             held: 0,
+            base: 0,
+            undone: Zeroizing::new(Vec::with_capacity(2 * UNDONE)),
+            copied: 0,
+            trailing: 0,
+            open: None,
+            seen: 0,
+            view: View::new(Reading::UnescapedLetters),
         }
     }
 
-    /// Adds the byte if it is a letter or a digit. It does not branch, because the next byte of a
-    /// text is unpredictable.
-    #[inline]
-    fn read(&mut self, byte: u8) {
-        let letter = LETTERS[usize::from(byte)];
-        if let Some(place) = self.letters.get_mut(self.held) {
-            *place = letter;
-        }
-        self.held += usize::from(letter != 0);
+    fn suspects(mut self) -> bool {
+        let text = self.text;
+        (0..text.len())
+            .step_by(BLOCK)
+            .any(|from| self.block(from, text.len().min(from + BLOCK)))
+            || self.pieces.are_in(&self.undone)
     }
 
-    /// Checks the complete pieces. Returns whether the filter knows one of them.
-    fn end_block(&mut self) -> bool {
-        let held = self.held.min(self.letters.len());
-        let (pieces, rest) = self.letters[..held].as_chunks::<PIECE>();
-        let known = pieces
-            .iter()
-            .any(|piece| self.filter.knows(u64::from_be_bytes(*piece)));
-        self.held = rest.len();
-        self.letters.copy_within(held - self.held..held, 0);
+    /// Reads a block. Returns whether a piece is in it.
+    fn block(&mut self, from: usize, end: usize) -> bool {
+        let mut read = from;
+        for first in (from..end).step_by(PART) {
+            let part = &self.text[first..end.min(first + PART)];
+            for mut places in places(part).into_iter().enumerate() {
+                while places.1 != 0 {
+                    let at = first + 8 * places.0 + places.1.trailing_zeros() as usize / 8;
+                    places.1 &= places.1 - 1;
+                    let Some(site) = self.change(at) else {
+                        continue;
+                    };
+                    self.read(read, at);
+                    read = at;
+                    if self.undo(at, site) {
+                        return true;
+                    }
+                }
+            }
+        }
+        self.read(read, end);
+        let known = self.pieces.are_in(&self.letters[..self.held]);
+        self.copy_trailing(self.base + self.held);
+        let gone = self.held.saturating_sub(KEPT);
+        self.letters.copy_within(gone..self.held, 0);
+        self.held -= gone;
+        self.base += gone;
         known
     }
+
+    /// Adds the letters of a part of the block. It does not branch, because the next byte of a text
+    /// is unpredictable.
+    #[inline]
+    fn read(&mut self, from: usize, end: usize) {
+        let letters = self.letters.as_mut_slice();
+        let mut held = self.held;
+        for &byte in &self.text[from..end] {
+            let letter = LETTERS[usize::from(byte)];
+            if let Some(place) = letters.get_mut(held) {
+                *place = letter;
+            }
+            held += usize::from(letter != 0);
+        }
+        self.held = held;
+    }
+
+    /// Returns the effect of this place if undoing escapes changes the letters there.
+    fn change(&mut self, at: usize) -> Option<Site> {
+        if at < self.seen {
+            return None;
+        }
+        // The most frequent operators of source code, in short.
+        if let [b'=' | b'<' | b'&', b' ', ..] = self.text[at..] {
+            self.open = None;
+            return None;
+        }
+        let site = site(self.text, at);
+        match site {
+            Site::Punctuation if self.open.is_some() => return Some(site),
+            Site::Escape { .. } | Site::Other => return Some(site),
+            Site::Open => self.open = self.open.or(Some(at)),
+            Site::Plain if self.text[at] == b'\n' => {}
+            Site::Plain | Site::Punctuation => self.open = None,
+        }
+        None
+    }
+
+    /// Undoes escapes from this place on, before which all letters are held. Returns whether a
+    /// piece is in the result so far.
+    fn undo(&mut self, at: usize, site: Site) -> bool {
+        let open = self.open.take();
+        let from = self.line_of(open.unwrap_or(at));
+        let letters = self.base + self.held - count(&self.text[from..at]);
+        self.copy_before(letters);
+        let end = match site {
+            Site::Escape { byte, end } if from == at => {
+                let letter = LETTERS[usize::from(byte)];
+                self.undone.extend((letter != 0).then_some(letter));
+                end
+            }
+            _ => self.read_view(from, at),
+        };
+        self.seen = end;
+        self.copied = letters + count(&self.text[from..end]);
+        self.trailing = AROUND;
+        if self.undone.len() < UNDONE {
+            return false;
+        }
+        let known = self.pieces.are_in(&self.undone);
+        let kept = self.undone.len() - AROUND;
+        self.undone.copy_within(kept.., 0);
+        self.undone.truncate(AROUND);
+        known
+    }
+
+    /// Returns the line break before this place if there is no letter between, else the place.
+    fn line_of(&self, at: usize) -> usize {
+        let before = &self.text[self.seen.min(at)..at];
+        let last = before
+            .iter()
+            .rposition(|byte| *byte == b'\n' || byte.is_ascii_alphanumeric());
+        match last.map(|last| self.seen.min(at) + last) {
+            Some(last) if self.text[last] == b'\n' => last,
+            _ => at,
+        }
+    }
+
+    /// Reads the text from this place on until nothing is held. Returns where that is.
+    fn read_view(&mut self, from: usize, at: usize) -> usize {
+        let Self {
+            text, undone, view, ..
+        } = self;
+        let mut emit = |byte: u8| {
+            let letter = LETTERS[usize::from(byte)];
+            if letter != 0 {
+                if undone.len() == undone.capacity() {
+                    let mut larger = Zeroizing::new(Vec::with_capacity(2 * undone.capacity()));
+                    larger.extend_from_slice(undone);
+                    *undone = larger;
+                }
+                undone.push(letter);
+            }
+        };
+        let mut end = from;
+        while end < text.len() {
+            view.read(text[end], end, &mut |unit| emit(unit.byte));
+            end += 1;
+            if end > at && view.is_idle() {
+                return end;
+            }
+        }
+        view.finish(&mut |unit| emit(unit.byte));
+        end
+    }
+
+    /// Copies the letters after the last place, up to this position.
+    fn copy_trailing(&mut self, end: usize) {
+        let count = self.trailing.min(end.saturating_sub(self.copied));
+        self.copy(self.copied, self.copied + count);
+        self.copied += count;
+        self.trailing -= count;
+    }
+
+    /// Copies the letters before a place at this position.
+    fn copy_before(&mut self, end: usize) {
+        self.copy_trailing(end);
+        self.copy(self.copied.max(end.saturating_sub(AROUND)), end);
+    }
+
+    #[inline]
+    fn copy(&mut self, from: usize, end: usize) {
+        let from = from.max(self.base) - self.base;
+        if let Some(letters) = self.letters.get(from..end.saturating_sub(self.base)) {
+            self.undone.extend_from_slice(letters);
+        }
+    }
+}
+
+/// The number of bytes that are searched for places at once.
+const PART: usize = 64;
+
+/// Returns a part of a text with a one in place of each byte that may begin a place, and zeros
+/// elsewhere. It does not branch, so that the compiler vectorizes it.
+#[inline]
+fn places(part: &[u8]) -> [u64; PART / 8] {
+    let mut places = [0; PART];
+    for (place, byte) in places.iter_mut().zip(part) {
+        *place = u8::from(is_site(*byte));
+    }
+    let (groups, _) = places.as_chunks::<8>();
+    std::array::from_fn(|group| u64::from_le_bytes(groups[group]))
+}
+
+/// Returns whether a byte may begin a place at which undoing escapes changes the letters.
+const fn is_site(byte: u8) -> bool {
+    begins_escape(byte) || byte == b'\n'
+}
+
+/// Returns the number of letters and digits in a part of a text.
+fn count(text: &[u8]) -> usize {
+    text.iter().filter(|byte| byte.is_ascii_alphanumeric()).count()
 }
 
 /// Letters in lower case, and digits; zero for every other byte.
@@ -178,8 +291,112 @@ const LETTERS: [u8; 256] = {
     letters
 };
 
-/// Returns the index of the bit of a piece. Letters differ in their low bits, which the product
-/// distributes.
-fn bit_of(piece: u64) -> usize {
-    (piece.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BITS.trailing_zeros())) as usize
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    /// Parts of escapes, of line numbers and of dumps, and what can stand between them.
+    const PARTS: [&str; 56] = [
+        "%",
+        "\\",
+        "&",
+        "=",
+        "<",
+        "\u{1b}",
+        "\n",
+        " ",
+        "\r\n",
+        "\0",
+        "a",
+        "b",
+        "n",
+        "t",
+        "e",
+        "x",
+        "u",
+        "U",
+        "f",
+        "0",
+        "41",
+        "3D",
+        "25",
+        "5c",
+        "5C",
+        "26",
+        "0041",
+        "u0041",
+        "u003c",
+        "x3c",
+        "{",
+        "}",
+        "{41}",
+        ";",
+        "#",
+        "#65;",
+        "#x41;",
+        "amp;",
+        "plus;",
+        "percnt;",
+        "bsol;",
+        "br",
+        ">",
+        "/",
+        "/>",
+        " />",
+        "wbr>",
+        "[31m",
+        "]8;;",
+        "12: ",
+        "00000010: ",
+        "0000010 ",
+        "|",
+        "\"",
+        "lmnopq",
+        "rstuvwxyz12",
+    ];
+
+    /// Returns the letters of a text with its escapes undone.
+    fn undone(text: &[u8]) -> Vec<u8> {
+        let mut view = View::new(Reading::UnescapedLetters);
+        let mut letters = Vec::new();
+        let mut emit = |byte: u8| {
+            letters.extend((LETTERS[usize::from(byte)] != 0).then_some(LETTERS[usize::from(byte)]))
+        };
+        for (at, &byte) in text.iter().enumerate() {
+            view.read(byte, at, &mut |unit| emit(unit.byte));
+        }
+        view.finish(&mut |unit| emit(unit.byte));
+        letters
+    }
+
+    fn as_it_stands(text: &[u8]) -> Vec<u8> {
+        let letters = text.iter().map(|byte| LETTERS[usize::from(*byte)]);
+        letters.filter(|letter| *letter != 0).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+        /// The filter need not read a text as a search does, but it must know every ending that a
+        /// search can find.
+        #[test]
+        fn every_ending_of_either_reading_is_suspected(
+            parts in vec(select(&PARTS[..]), 1..60), at in any::<prop::sample::Index>(), before in 0..9_usize,
+        ) {
+            let text = "z".repeat(before) + &parts.concat();
+            for letters in [undone(text.as_bytes()), as_it_stands(text.as_bytes())] {
+                if letters.len() < SHORTEST_LETTERS {
+                    continue;
+                }
+                let from = at.index(letters.len() - SHORTEST_LETTERS + 1);
+                let ending = &letters[from..from + SHORTEST_LETTERS];
+                let pieces = Pieces::of_ending(ending);
+                prop_assert!(Scan::new(&pieces, text.as_bytes()).suspects(), "{:?} in {:?}", ending.escape_ascii().to_string(), text);
+            }
+        }
+    }
 }

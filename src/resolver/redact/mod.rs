@@ -16,7 +16,9 @@ mod escape;
 mod filter;
 mod lines;
 mod masks;
+mod pieces;
 mod search;
+mod site;
 mod stream;
 #[cfg(test)]
 mod tests;

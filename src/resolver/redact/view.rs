@@ -153,7 +153,7 @@ fn visible(unit: Unit, emit: &mut impl FnMut(Unit)) {
 }
 
 /// Returns whether the byte may begin an escape or a terminal sequence.
-const fn begins_escape(byte: u8) -> bool {
+pub(super) const fn begins_escape(byte: u8) -> bool {
     matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'<' | 0x1b)
 }
 

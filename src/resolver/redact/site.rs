@@ -1,0 +1,230 @@
+//! Finds the places in a text where undoing escapes changes its letters.
+
+use super::escape::is_blank;
+use super::view::begins_escape;
+
+/// The effect of a byte that may begin an escape, or of a line break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Site {
+    /// The letters stay as they are.
+    Plain,
+    /// The letters stay as they are, unless an escape before it is still open.
+    Punctuation,
+    /// The letters stay as they are, unless the escape that follows directly is undone.
+    Open,
+    /// An escape that ends before this position and stands for this byte, or for no letter (zero).
+    Escape { byte: u8, end: usize },
+    /// Any other change. A view must read the text from here.
+    Other,
+}
+
+/// The length up to which a name of an entity or a tag is examined. It exceeds the longest escape.
+const LONGEST: usize = 32;
+
+/// Returns the effect of the byte at this position, which may begin an escape or is a line break.
+///
+/// The result holds if no escape is open before it and if letters precede it in its line.
+#[inline]
+pub(super) fn site(text: &[u8], at: usize) -> Site {
+    match text[at] {
+        b'\n' if begins_number(text, at + 1, false) => Site::Other,
+        b'\n' => Site::Plain,
+        b'%' => percent(text, at),
+        b'\\' => backslash(text, at),
+        b'&' => entity(text, at),
+        b'=' => quoted_printable(text, at),
+        b'<' => tag(text, at),
+        _ => Site::Other,
+    }
+}
+
+fn byte(text: &[u8], at: usize) -> u8 {
+    text.get(at).copied().unwrap_or_default()
+}
+
+/// Returns the position of the first byte that is not a blank.
+fn visible(text: &[u8], from: usize) -> usize {
+    let rest = text.get(from..).unwrap_or_default();
+    from + rest.iter().take_while(|byte| is_blank(**byte)).count()
+}
+
+/// Returns the value of this many hexadecimal digits.
+fn hexadecimal(text: &[u8], from: usize, count: usize) -> Option<u32> {
+    let digits = text.get(from..from + count)?;
+    digits.iter().try_fold(0, |value, digit| {
+        Some(value << 4 | char::from(*digit).to_digit(16)?)
+    })
+}
+
+/// Returns an escape that stands for the character with this code.
+fn escape(code: u32, end: usize) -> Site {
+    let byte = u8::try_from(code).ok().filter(u8::is_ascii).unwrap_or_default();
+    if begins_escape(byte) || byte == b'\n' {
+        Site::Other
+    } else {
+        Site::Escape { byte, end }
+    }
+}
+
+/// Returns whether the blanks between these positions contain a line break. An escape drops it even
+/// if it is not undone, and what follows does not begin a line.
+fn breaks(text: &[u8], from: usize, end: usize) -> bool {
+    from < end && text[from..end.min(text.len())].contains(&b'\n')
+}
+
+/// Returns the effect of an escape that continues here only with one of these bytes.
+fn if_continued(text: &[u8], from: usize, continues: impl Fn(u8) -> bool) -> Site {
+    let end = visible(text, from);
+    match byte(text, end) {
+        _ if breaks(text, from, end) => Site::Other,
+        next if continues(next) => Site::Other,
+        next if begins_escape(next) => Site::Open,
+        _ => Site::Plain,
+    }
+}
+
+fn is_hexadecimal(byte: u8) -> bool {
+    byte.is_ascii_hexdigit()
+}
+
+fn percent(text: &[u8], at: usize) -> Site {
+    if let Some(code) = hexadecimal(text, at + 1, 2) {
+        return escape(code, at + 3);
+    }
+    let first = visible(text, at + 1);
+    match byte(text, first) {
+        _ if breaks(text, at + 1, first) => Site::Other,
+        next if begins_escape(next) => Site::Open,
+        b'u' | b'U' => if_continued(text, first + 1, is_hexadecimal),
+        next if is_hexadecimal(next) => if_continued(text, first + 1, is_hexadecimal),
+        _ => Site::Plain,
+    }
+}
+
+fn backslash(text: &[u8], at: usize) -> Site {
+    let letter = visible(text, at + 1);
+    let end = letter + 1;
+    match byte(text, letter) {
+        b'n' if begins_number(text, end, true) => Site::Other,
+        b'n' | b'r' | b't' | b'b' | b'f' | b'v' | b'a' => Site::Escape { byte: 0, end },
+        b'e' => Site::Other,
+        _ if breaks(text, at + 1, letter) => Site::Other,
+        b'x' | b'u' => {
+            let count = if text[letter] == b'x' { 2 } else { 4 };
+            hexadecimal(text, end, count).map_or_else(
+                || if_continued(text, end, |next| is_hexadecimal(next) || next == b'{'),
+                |code| escape(code, end + count),
+            )
+        }
+        b'U' => if_continued(text, end, is_hexadecimal),
+        b'0'..=b'3' => if_continued(text, end, |next| matches!(next, b'0'..=b'7')),
+        next if begins_escape(next) => Site::Open,
+        next if next.is_ascii_punctuation() => Site::Punctuation,
+        _ => Site::Plain,
+    }
+}
+
+fn entity(text: &[u8], at: usize) -> Site {
+    let first = byte(text, at + 1);
+    if first == b'#' {
+        return if_continued(text, at + 2, |next| {
+            next.is_ascii_digit() || matches!(next, b'x' | b'X')
+        });
+    }
+    if begins_escape(first) {
+        return Site::Open;
+    }
+    if !first.is_ascii_alphabetic() {
+        return Site::Plain;
+    }
+    let rest = &text[at + 1..];
+    let name = rest
+        .iter()
+        .filter(|byte| !is_blank(**byte) || **byte == b'\n')
+        .take(LONGEST);
+    match name.copied().find(|byte| !byte.is_ascii_alphanumeric()) {
+        Some(b';' | b'\n') => Site::Other,
+        Some(next) if begins_escape(next) => Site::Open,
+        _ => Site::Plain,
+    }
+}
+
+fn quoted_printable(text: &[u8], at: usize) -> Site {
+    match byte(text, at + 1) {
+        b'\r' if byte(text, at + 2) != b'\n' => Site::Other,
+        b'\r' | b'\n' => Site::Punctuation,
+        // Only the codes of punctuation are undone.
+        b'2'..=b'7' => match hexadecimal(text, at + 1, 2) {
+            Some(code) if u8::try_from(code).is_ok_and(|byte| byte.is_ascii_punctuation()) => {
+                escape(code, at + 3)
+            }
+            Some(_) => Site::Plain,
+            None if begins_escape(byte(text, at + 2)) => Site::Open,
+            None => Site::Plain,
+        },
+        next if begins_escape(next) => Site::Open,
+        _ => Site::Plain,
+    }
+}
+
+fn tag(text: &[u8], at: usize) -> Site {
+    let name = at + 1 + usize::from(byte(text, at + 1) == b'/');
+    let rest = text.get(name..).unwrap_or_default();
+    let letters = rest
+        .iter()
+        .take(LONGEST)
+        .take_while(|byte| byte.is_ascii_alphanumeric())
+        .count();
+    if letters == LONGEST {
+        return Site::Plain;
+    }
+    let end = name + letters;
+    let blank = usize::from(byte(text, end) == b' ');
+    let slash = usize::from(byte(text, end + blank) == b'/');
+    let end = end + blank + slash;
+    match byte(text, end) {
+        b'>' if blank > slash => Site::Plain,
+        // A longer one is not a tag: the view decides.
+        b'>' if letters > 0 && end - at < 16 => Site::Escape {
+            byte: 0,
+            end: end + 1,
+        },
+        b'>' if letters > 0 => Site::Other,
+        next if begins_escape(next) => Site::Open,
+        _ => Site::Plain,
+    }
+}
+
+/// Returns whether the line that begins here may begin with a line number or the offset of a dump.
+/// If the line break was an escape, so may be the bytes that follow it: then every escape before
+/// the first letter counts.
+fn begins_number(text: &[u8], from: usize, escaped: bool) -> bool {
+    let rest = text.get(from..).unwrap_or_default();
+    let other =
+        |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'\n' || (escaped && begins_escape(*byte));
+    let Some(first) = rest.iter().position(other) else {
+        return false;
+    };
+    let (before, rest) = rest.split_at(first);
+    if begins_escape(rest[0]) {
+        return true;
+    }
+    // An escape that is not undone may drop blanks after the digits.
+    if before.iter().copied().any(begins_escape) {
+        return rest[0].is_ascii_hexdigit();
+    }
+    let digits = rest
+        .iter()
+        .take(9)
+        .take_while(|byte| byte.is_ascii_hexdigit())
+        .count();
+    if digits == 0 || digits > 8 {
+        return false;
+    }
+    match rest.get(digits).copied() {
+        Some(b' ' | b'\t' | b':' | b'|' | b')') => {
+            digits > 6 || rest[..digits].iter().all(u8::is_ascii_digit)
+        }
+        next => next.is_none_or(begins_escape),
+    }
+}
