@@ -208,6 +208,15 @@ fn unavailable(failure: FailureCode, retry_after: Option<Duration>) -> String {
     }
 }
 
+fn exchange_failed(failure: FailureCode) -> String {
+    if failure == FailureCode::UnknownTokenType {
+        return "the code could not be exchanged: the provider's token_type is not bearer; if its API accepts the \
+                token, set answer.any_token_type in the descriptor"
+            .into();
+    }
+    format!("the code could not be exchanged: {failure}; start again")
+}
+
 fn answer_too_large(limit: Option<usize>) -> String {
     match limit {
         Some(limit) => format!(
@@ -387,7 +396,7 @@ pub enum ConsentError {
     #[error("the consent was declined: {0}")]
     Denied(AuthorizationError),
     /// The code could not be exchanged, and it may have been used up. Start again.
-    #[error("the code could not be exchanged: {0}; start again")]
+    #[error("{}", exchange_failed(*.0))]
     ExchangeFailed(FailureCode),
     /// The user chose a different account than the one being reconnected. Nothing was changed.
     #[error("a different account was chosen; start again with the connected account")]

@@ -61,7 +61,11 @@ pub(crate) use data::{
 };
 pub(crate) use pointer::Pointer;
 #[cfg(test)]
-pub(crate) use problem::DescriptorProblem;
+pub(crate) use problem::{DescriptorProblem, RuleProblem};
+#[cfg(test)]
+pub(crate) use redirect::InvalidRedirect;
 pub(crate) use redirect::{loopback_port, with_loopback_port};
 pub(crate) use registry::{Registry, RegistryBuilder};
+#[cfg(test)]
+pub(crate) use template::InvalidTemplate;
 pub(crate) use transport::Transport;
