@@ -1,6 +1,19 @@
 //! Errors, grouped by what the host should do next.
 //!
 //! No error contains a secret, a body, a URL or text that a server wrote.
+//!
+//! # Examples
+//!
+//! ```
+//! use valetkey::Error;
+//! use valetkey::testing::Host;
+//!
+//! let host = Host::new();
+//! match host.resolver.resolve(&host.user("ada"), "notes") {
+//!     Err(Error::ConsentRequired(need)) => assert_eq!(need.provider.as_str(), "notes"),
+//!     other => panic!("{other:?}"),
+//! }
+//! ```
 
 mod named;
 mod need;
@@ -38,6 +51,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | do not repeat the request unchanged: the API has answered it | [`AnswerTooLarge`](Self::AnswerTooLarge) |
 ///
 /// No message contains a secret, a body, a URL or a text that a server wrote.
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::testing::Host;
+///
+/// let host = Host::new();
+/// let error = host.resolver.resolve(&host.user("ada"), "note").unwrap_err();
+/// assert!(error.to_string().starts_with("unknown provider \"note\"; did you mean \"notes\"?"));
+/// assert!(!error.is_retryable());
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -390,7 +414,9 @@ pub enum ConsentError {
     WrongBrowser,
     /// The response comes from a different authorization server than the one that was asked. The
     /// consent stays open.
-    #[error("the response comes from a different authorization server than the one that was asked")]
+    #[error(
+        "the response comes from a different authorization server than the one that was asked; start again"
+    )]
     IssuerMismatch,
     /// The user declined, or the authorization server refused the request.
     #[error("the consent was declined: {0}")]
@@ -447,7 +473,7 @@ pub enum RequestRefused {
     #[error("the token contains characters that are not valid in a header")]
     Header,
     /// The HTTP client does not send such a request. Nothing was sent.
-    #[error("the HTTP client refuses the request: plain http, or a URL without a host")]
+    #[error("the HTTP client refuses the request: plain http, or a URL without a host; use https")]
     Client,
     /// The request's body cannot be opened or read, is shorter than its declared length, or was
     /// read already. Part of it may have been sent.

@@ -47,6 +47,7 @@ use crate::vault::{AuditEntry, AuditFilter, Forget, Forgotten};
 ///
 /// Cheap to clone, `Send + Sync`, without a runtime or a lasting thread of its own. Build one for a
 /// process and share it: refreshes of the same grant are joined within it.
+#[doc = include_str!("examples.md")]
 #[derive(Clone)]
 pub struct Connections {
     engine: Arc<Engine>,

@@ -27,7 +27,11 @@ use crate::vault::{SealedVault, VaultError};
 const LONGEST: usize = 240;
 
 /// Phrases of which a message has at least one: an action, or the valid choices.
-const ACTIONS: [&str; 49] = [
+const ACTIONS: [&str; 53] = [
+    "send ",
+    "honor ",
+    "see ",
+    "upgrade ",
     "add ",
     "allowed",
     "ask for",
@@ -377,18 +381,37 @@ fn vault() -> Vec<Sample> {
 
 #[test]
 fn each_message_is_a_fragment_that_says_what_to_do() {
-    let facts = [
-        ("Error", "Denied"),
-        ("Error", "NotFound"),
-        ("Error", "NotPermitted"),
-    ];
+    let facts = ["Denied", "NotFound", "NotPermitted"].map(|variant| ("Error", variant));
     check(&["error.rs"], &errors(), &facts);
     check(&["error.rs"], &misconfigured(), &[]);
-    check(
-        &["error.rs", "protocol/callback.rs", "loopback/mod.rs"],
-        &consents(),
-        &[],
+    let facts = [
+        ("ConsentError", "Denied"),
+        ("AuthorizationError", "AccessDenied"),
+        ("AuthorizationError", "Other"),
+        ("LoopbackError", "Listen"),
+        ("LoopbackError", "Browser"),
+        ("LoopbackError", "Connection"),
+    ];
+    let files = ["error.rs", "protocol/callback.rs", "loopback/mod.rs"];
+    check(&files, &consents(), &facts);
+    // Causes inside other errors, which say what to do.
+    let http = [
+        "UnknownHost",
+        "Connect",
+        "Proxy",
+        "Tls",
+        "Timeout",
+        "Interrupted",
+        "TooLarge",
+        "HeadTooLarge",
+        "Protocol",
+    ];
+    let mut facts: Vec<_> = http.map(|variant| ("HttpError", variant)).into();
+    facts.extend(
+        ["NotSigned", "Unreadable", "OtherIssuer", "OtherAudience"].map(|variant| ("IdTokenError", variant)),
     );
+    facts.extend(["Header", "Target"].map(|variant| ("RequestError", variant)));
+    facts.extend(["Malformed", "Header", "Upload"].map(|variant| ("RequestRefused", variant)));
     let files = [
         "error.rs",
         "protocol/token_request.rs",
@@ -396,8 +419,20 @@ fn each_message_is_a_fragment_that_says_what_to_do() {
         "http/error.rs",
         "resolver/mcp/request_state.rs",
     ];
-    check(&files, &requests(), &[]);
-    check(&["vault/error.rs"], &vault(), &[]);
+    check(&files, &requests(), &facts);
+    let facts = [
+        "KeyUnreadable",
+        "NotAVault",
+        "UnsafePath",
+        "Unsupported",
+        "NotSupported",
+        "TooLarge",
+    ];
+    check(
+        &["vault/error.rs"],
+        &vault(),
+        &facts.map(|variant| ("VaultError", variant)),
+    );
 }
 
 #[test]

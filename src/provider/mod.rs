@@ -5,6 +5,16 @@
 //! closed set of choices. There are no code hooks. `docs/descriptors.md` describes every member,
 //! and `docs/descriptor.schema.json` is the schema for editors. Descriptors are checked and
 //! compiled when the connections are built.
+//!
+//! # Examples
+//!
+//! ```
+//! use valetkey::catalog;
+//!
+//! let gmail = catalog::gmail();
+//! assert_eq!((gmail.name(), gmail.server().as_str()), ("Gmail", catalog::GOOGLE));
+//! assert!(gmail.read_only_scopes().is_some());
+//! ```
 
 mod answer_shape;
 mod builtin;

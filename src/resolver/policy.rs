@@ -10,6 +10,17 @@ use crate::model::{ActingUser, Label, ProviderId, Scopes, TenantId, UserId};
 ///
 /// Decided before the vault is asked, by provider, tool, person, scopes and label alone. `Display`
 /// prints it for an operator, a rule a line.
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::resolver::{Calls, Policy, WorkspaceConnections};
+///
+/// let policy = Policy::new(WorkspaceConnections::Fallback)
+///     .provider("gmail", WorkspaceConnections::Forbidden)
+///     .deny(Calls::all().provider("gmail").tool("send_mail"));
+/// println!("{policy}");
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     default: WorkspaceConnections,
