@@ -1,4 +1,13 @@
 //! Provides the current time.
+//!
+//! # Examples
+//!
+//! ```
+//! use valetkey::{Clock, SystemClock};
+//!
+//! let before = SystemClock.now();
+//! assert!(SystemClock.now() >= before);
+//! ```
 
 use std::time::SystemTime;
 

@@ -1,6 +1,19 @@
 //! Errors, grouped by what the host should do next.
 //!
 //! No error contains a secret, a body, a URL or text that a server wrote.
+//!
+//! # Examples
+//!
+//! ```
+//! use valetkey::Error;
+//! use valetkey::testing::Host;
+//!
+//! let host = Host::new();
+//! match host.resolver.resolve(&host.user("ada"), "notes") {
+//!     Err(Error::ConsentRequired(need)) => assert_eq!(need.provider.as_str(), "notes"),
+//!     other => panic!("{other:?}"),
+//! }
+//! ```
 
 mod named;
 mod need;
@@ -38,6 +51,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | do not repeat the request unchanged: the API has answered it | [`AnswerTooLarge`](Self::AnswerTooLarge) |
 ///
 /// No message contains a secret, a body, a URL or a text that a server wrote.
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::testing::Host;
+///
+/// let host = Host::new();
+/// let error = host.resolver.resolve(&host.user("ada"), "note").unwrap_err();
+/// assert!(error.to_string().starts_with("unknown provider \"note\"; did you mean \"notes\"?"));
+/// assert!(!error.is_retryable());
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -206,6 +230,15 @@ fn unavailable(failure: FailureCode, retry_after: Option<Duration>) -> String {
         Some(wait) => format!("{failure}; retry in {} s", wait.as_secs_f64().ceil()),
         None => failure.to_string(),
     }
+}
+
+fn exchange_failed(failure: FailureCode) -> String {
+    if failure == FailureCode::UnknownTokenType {
+        return "the code could not be exchanged: the provider's token_type is not bearer; if its API accepts the \
+                token, set answer.any_token_type in the descriptor"
+            .into();
+    }
+    format!("the code could not be exchanged: {failure}; start again")
 }
 
 fn answer_too_large(limit: Option<usize>) -> String {
@@ -381,13 +414,15 @@ pub enum ConsentError {
     WrongBrowser,
     /// The response comes from a different authorization server than the one that was asked. The
     /// consent stays open.
-    #[error("the response comes from a different authorization server than the one that was asked")]
+    #[error(
+        "the response comes from a different authorization server than the one that was asked; start again"
+    )]
     IssuerMismatch,
     /// The user declined, or the authorization server refused the request.
     #[error("the consent was declined: {0}")]
     Denied(AuthorizationError),
     /// The code could not be exchanged, and it may have been used up. Start again.
-    #[error("the code could not be exchanged: {0}; start again")]
+    #[error("{}", exchange_failed(*.0))]
     ExchangeFailed(FailureCode),
     /// The user chose a different account than the one being reconnected. Nothing was changed.
     #[error("a different account was chosen; start again with the connected account")]
@@ -438,7 +473,7 @@ pub enum RequestRefused {
     #[error("the token contains characters that are not valid in a header")]
     Header,
     /// The HTTP client does not send such a request. Nothing was sent.
-    #[error("the HTTP client refuses the request: plain http, or a URL without a host")]
+    #[error("the HTTP client refuses the request: plain http, or a URL without a host; use https")]
     Client,
     /// The request's body cannot be opened or read, is shorter than its declared length, or was
     /// read already. Part of it may have been sent.

@@ -94,6 +94,8 @@ pub mod gateway;
 pub mod http;
 pub mod loopback;
 mod manager;
+#[cfg(all(test, feature = "ureq", feature = "gateway"))]
+mod messages;
 pub mod model;
 pub(crate) mod protocol;
 pub mod provider;

@@ -47,6 +47,7 @@ use crate::vault::{AuditEntry, AuditFilter, Forget, Forgotten};
 ///
 /// Cheap to clone, `Send + Sync`, without an async runtime or background threads. Build one for
 /// each process and share it, so that concurrent refreshes of a grant share one request.
+#[doc = include_str!("examples.md")]
 #[derive(Clone)]
 pub struct Connections {
     engine: Arc<Engine>,

@@ -16,6 +16,17 @@ pub(crate) enum UseAudit {
 }
 
 /// Timeouts and lifetimes. The defaults suit a server that contacts providers over the internet.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use valetkey::connections::Settings;
+///
+/// let settings = Settings::default().resolve_deadline(Duration::from_secs(5));
+/// assert_eq!(settings.resolve_deadline, Duration::from_secs(5));
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Settings {

@@ -67,6 +67,24 @@ use site::Inner;
 
 /// The HTTP interface to the connections. Cheap to clone. A setting changes the gateway that it is
 /// called on, not its clones.
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::ActingUser;
+/// use valetkey::gateway::{Caller, Gateway, Mount, Refused};
+/// use valetkey::testing::Host;
+///
+/// let authenticator = |_: &http::request::Parts| {
+///     let alice = ActingUser::authenticated("acme", "alice").map_err(|_| Refused::Forbidden)?;
+///     Ok(Caller::user(alice))
+/// };
+/// let mount = Mount::new("https://agent.example")?.under("/connections")?;
+/// let gateway = Gateway::new(Host::new().connections, mount, authenticator);
+/// let request = http::Request::get("/connections/").body(Vec::new())?;
+/// assert_eq!(gateway.handle(request).status(), 200);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Gateway {
     inner: Arc<Inner>,

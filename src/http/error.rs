@@ -23,7 +23,7 @@ pub enum HttpError {
     #[error("the server's certificate is not trusted; add a private root with UreqClient::roots")]
     Untrusted,
     /// The client refused to send the request: plain `http`, or a URL without a host.
-    #[error("the HTTP client refused the request: plain http, or a URL without a host")]
+    #[error("the HTTP client refused the request: plain http, or a URL without a host; use https")]
     Refused,
     /// The server sent no complete answer in time. It may have processed the request.
     #[error("the server did not answer in time")]

@@ -1,4 +1,15 @@
 //! Sends HTTP requests: one synchronous function from request to response.
+//!
+//! # Examples
+//!
+//! ```
+//! use valetkey::http::{HttpClient, HttpRequest, HttpResponse};
+//!
+//! let client = |request: HttpRequest| Ok(HttpResponse::new(http::StatusCode::OK, request.url.path()));
+//! let request = HttpRequest::new(http::Method::GET, "https://api.example/v1".parse()?);
+//! assert_eq!(client.send(request)?.body.as_bytes(), b"/v1");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod address;
 mod body;
@@ -37,6 +48,20 @@ pub use self::ureq::UreqClient;
 /// * The client logs nothing of the request: its headers and body contain secrets.
 ///
 /// Closures with the same signature are clients too.
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::http::{HttpError, HttpRequest, HttpResponse};
+/// use valetkey::vault::SealedVault;
+/// use valetkey::{Connections, Error};
+///
+/// // A client for tests: every request fails.
+/// let offline = |_: HttpRequest| -> Result<HttpResponse, HttpError> { Err(HttpError::Connect) };
+/// let connections = Connections::builder(SealedVault::in_memory()).http_client(offline).build()?;
+/// assert!(connections.providers().is_empty(), "no client is registered yet");
+/// # Ok::<(), Error>(())
+/// ```
 pub trait HttpClient: Send + Sync + 'static {
     /// Sends the request.
     ///

@@ -6,6 +6,16 @@ use crate::model::{InvalidValue, TenantId, UserId};
 ///
 /// Two users who talk to the same agent are two acting users; each resolves to their own
 /// connections.
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::ActingUser;
+///
+/// let alice = ActingUser::authenticated("acme", "alice")?;
+/// assert_eq!((alice.tenant().as_str(), alice.user().as_str()), ("acme", "alice"));
+/// # Ok::<(), valetkey::model::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ActingUser {
     tenant: TenantId,
@@ -65,6 +75,16 @@ impl ActingUser {
 /// workspace accounts.
 ///
 /// An operator cannot obtain another user's token: resolution takes an [`ActingUser`].
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::Operator;
+///
+/// let operator = Operator::authenticated("acme", "olivia")?;
+/// assert_eq!(operator.acting_user().tenant().as_str(), "acme");
+/// # Ok::<(), valetkey::model::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Operator {
     acting_user: ActingUser,

@@ -94,18 +94,18 @@ pub(crate) enum Rule {
 
     #[error("is not in the format of RFC 3339, such as 1985-04-12T23:20:50Z")]
     NotRfc3339,
-    #[error("is not an exported head; pass the text that `AuditHead` displays")]
+    #[error("is not an exported head; pass the text that an audit head displays")]
     AuditHead,
 
     /// [RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1).
-    #[error("has more than one \"{0}\"")]
+    #[error("has more than one \"{0}\"; start again")]
     DuplicateParameter(&'static str),
     /// Nothing identifies the consent.
-    #[error("has no \"state\"")]
+    #[error("has no \"state\"; pass the whole URL that the browser was redirected to")]
     MissingState,
-    #[error("has neither \"code\" nor \"error\"")]
+    #[error("has neither \"code\" nor \"error\"; pass the whole URL that the browser was redirected to")]
     MissingCode,
-    #[error("is longer than 64 KiB")]
+    #[error("is longer than 64 KiB; start again")]
     CallbackTooLong,
     /// The callback has both a code and an error, no query, or whitespace inside.
     #[error(
@@ -114,10 +114,12 @@ pub(crate) enum Rule {
     CallbackMalformed,
 
     #[cfg(feature = "ureq")]
-    #[error("are not PEM certificates, or one of them is not a valid root")]
+    #[error(
+        "are not PEM certificates, or one of them is not a valid root; pass the PEM text of root certificates"
+    )]
     Roots,
     #[cfg(feature = "ureq")]
-    #[error("is not the URL of an HTTP proxy, which begins with http:// or https://")]
+    #[error("is not the URL of an HTTP proxy, such as http://proxy.example:3128")]
     Proxy,
 
     #[cfg(feature = "gateway")]
@@ -129,7 +131,7 @@ pub(crate) enum Rule {
     )]
     BasePath,
     #[cfg(feature = "gateway")]
-    #[error("is neither a path of this host nor an https URL")]
+    #[error("is neither a path of this host nor an https URL, such as /account")]
     AccountLink,
 }
 

@@ -1,4 +1,16 @@
 //! Plain data: who acts, what is connected, what was granted. No I/O, no clock, no secrets.
+//!
+//! # Examples
+//!
+//! ```
+//! use valetkey::model::{Label, Scopes, TenantId};
+//!
+//! let scopes: Scopes = "notes.write notes.read".parse()?;
+//! assert_eq!(scopes.to_string(), "notes.read notes.write");
+//! assert_eq!(Label::new("work")?.as_str(), "work");
+//! assert!(TenantId::new("").is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod actor;
 mod civil;

@@ -74,6 +74,18 @@ impl fmt::Debug for Scope {
 }
 
 /// A set of scopes. Its text form is a list with single spaces, in alphabetical order.
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::model::Scopes;
+///
+/// let wanted: Scopes = "notes.write notes.read".parse()?;
+/// let granted = Scopes::new(["notes.read"])?;
+/// assert_eq!(wanted.difference(&granted).to_string(), "notes.write");
+/// assert!(wanted.contains("notes.read"));
+/// # Ok::<(), valetkey::model::InvalidValue>(())
+/// ```
 #[derive(Clone, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Scopes(BTreeSet<Scope>);

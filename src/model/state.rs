@@ -308,8 +308,8 @@ impl std::fmt::Display for FailureCode {
                 "the provider's answer exceeds a limit: 1 MiB in total, 64 KiB per token, 128 headers"
             }
             Self::UnknownTokenType => {
-                "the provider issued a token of another type than bearer; if its API accepts the token, set \
-                 answer.any_token_type in the descriptor"
+                "the provider issued a token of another type than bearer; if its API accepts the token, allow any \
+                 token type in the descriptor"
             }
             Self::ClientRejected => "the provider rejected the client credentials",
             Self::RequestRejected => "the provider rejected the request",

@@ -22,6 +22,17 @@ use crate::model::{InvalidValue, Rule};
 /// With the feature `serde`, a time serializes as this text in human-readable formats, such as
 /// JSON, and as its number of milliseconds in binary formats. Human-readable formats also accept
 /// the number, which earlier versions wrote.
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::Timestamp;
+///
+/// let time: Timestamp = "2026-03-01T15:05:00+01:00".parse()?;
+/// assert_eq!(time.to_string(), "2026-03-01T14:05:00.000Z");
+/// assert_eq!(time, Timestamp::from_unix_millis(1_772_373_900_000));
+/// # Ok::<(), valetkey::model::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 

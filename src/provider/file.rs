@@ -11,6 +11,25 @@ use crate::provider::{AuthorizationServer, Provider, Transport};
 ///
 /// `docs/descriptors.md` describes every member with an example, and `docs/descriptor.schema.json`
 /// is the schema for editors.
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::provider::DescriptorFile;
+///
+/// let file = DescriptorFile::from_json(
+///     r#"{
+///         "servers": [{
+///             "id": "acme",
+///             "authorization_endpoint": "https://acme.example/authorize",
+///             "token_endpoint": "http://acme.example/token"
+///         }]
+///     }"#,
+/// )?;
+/// let mistake = file.validate().unwrap_err();
+/// assert_eq!((mistake.descriptor.as_str(), mistake.field), ("acme", "token_endpoint"));
+/// # Ok::<(), valetkey::provider::InvalidDescriptor>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(
     default,

@@ -5,6 +5,16 @@
 //! closed set of choices. There are no code hooks. `docs/descriptors.md` describes every member,
 //! and `docs/descriptor.schema.json` is the schema for editors. Descriptors are checked and
 //! compiled when the connections are built.
+//!
+//! # Examples
+//!
+//! ```
+//! use valetkey::catalog;
+//!
+//! let gmail = catalog::gmail();
+//! assert_eq!((gmail.name(), gmail.server().as_str()), ("Gmail", catalog::GOOGLE));
+//! assert!(gmail.read_only_scopes().is_some());
+//! ```
 
 mod answer_shape;
 mod builtin;
@@ -62,7 +72,11 @@ pub(crate) use data::{
 };
 pub(crate) use pointer::Pointer;
 #[cfg(test)]
-pub(crate) use problem::DescriptorProblem;
+pub(crate) use problem::{DescriptorProblem, RuleProblem};
+#[cfg(test)]
+pub(crate) use redirect::InvalidRedirect;
 pub(crate) use redirect::{loopback_port, with_loopback_port};
 pub(crate) use registry::{Registry, RegistryBuilder};
+#[cfg(test)]
+pub(crate) use template::InvalidTemplate;
 pub(crate) use transport::Transport;

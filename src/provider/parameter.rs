@@ -108,10 +108,10 @@ pub struct InvalidParameter {
 #[non_exhaustive]
 pub enum ParameterProblem {
     /// The server has no such parameter.
-    #[error("is not a parameter of this server")]
+    #[error("is not known to this server; remove it")]
     Unknown,
     /// The parameter has no default, and neither the host nor the provider gave a value.
-    #[error("is missing; set it with ConsentOptions::parameter")]
+    #[error("is missing; pass a valid value with ConsentOptions::parameter")]
     Missing,
     /// Several values are possible and the host set none: the user must choose.
     #[error("is ambiguous; set it, because the provider offers several values")]
@@ -122,7 +122,7 @@ pub enum ParameterProblem {
     )]
     InternalHost,
     /// The value is not of the required kind.
-    #[error("does not have an allowed value")]
+    #[error("does not have an allowed value; see its rule in the descriptor")]
     Malformed,
 }
 

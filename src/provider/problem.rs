@@ -91,10 +91,10 @@ pub(crate) enum DescriptorProblem {
     #[error("is not https; for a sandbox on this machine, call ConnectionsBuilder::dangerous_loopback_http")]
     NotHttps,
     /// The URL has a query or a path where none is allowed.
-    #[error("is not a bare origin or has a query")]
+    #[error("is not a bare origin or has a query: remove the path or query")]
     NotBare,
     /// The query of the endpoint, or an added parameter, uses a name of the protocol.
-    #[error("sets \"{0}\", which the protocol uses")]
+    #[error("sets \"{0}\", which the protocol uses: remove it")]
     ProtocolParameter(String),
     /// A placeholder without a rule.
     #[error("{{{0}}} has no rule: add one to the server's parameters")]
@@ -127,10 +127,10 @@ pub(crate) enum DescriptorProblem {
         problem: RuleProblem,
     },
     /// A value is not a scope.
-    #[error("has a scope that RFC 6749 does not allow, or that contains the scope separator")]
+    #[error("has a scope that RFC 6749 does not allow, or that contains the scope separator: correct it")]
     Scope,
     /// A value is not a JSON pointer.
-    #[error("has a JSON pointer that does not begin with \"/\"")]
+    #[error("has a JSON pointer that does not begin with \"/\": write \"/id\", for example")]
     Pointer,
     /// A list of pointers to a required value is empty.
     #[error("needs at least one JSON pointer to the id")]
@@ -152,10 +152,10 @@ pub(crate) enum DescriptorProblem {
     )]
     MayBeMissing(String),
     /// The API base is outside all API hosts.
-    #[error("do not cover the API base: no request to a path would be sent")]
+    #[error("do not cover the API base, so no request to a path would be sent: add it")]
     NotCovered,
     /// A parameter may not be renamed or omitted: state and PKCE protect the consent.
-    #[error("may not rename or omit \"{0}\"")]
+    #[error("may not rename or omit \"{0}\": remove that entry")]
     Renamed(String),
     /// The header cannot be sent, or HTTP itself uses it.
     #[error("is not a header that can carry a token; use Authorization or a header of the API")]
@@ -167,31 +167,31 @@ pub(crate) enum DescriptorProblem {
     #[error("has \"{0}\", a placeholder of another language: write {{name}}")]
     Lookalike(&'static str),
     /// A field that is compared or sent literally contains a placeholder.
-    #[error("is not a template, but contains a brace, \"$\", \"<\" or \">\"")]
+    #[error("is not a template, but contains a brace, \"$\", \"<\" or \">\": remove it")]
     NoTemplate,
     /// A value has unbalanced braces.
-    #[error("has an unbalanced brace")]
+    #[error("has an unbalanced brace: close or remove it")]
     Braces,
     /// A value contains `||` without the spaces that separate alternatives.
-    #[error("has \"||\": alternatives are separated by \" || \", with one space on either side")]
+    #[error("has \"||\": write \" || \" between alternatives, with one space on either side")]
     Bar,
     /// A list of statuses is empty, or contains a status that is not a client error.
     #[error("must list statuses from 400 to 499")]
     RefusalStatus,
     /// An entry has neither a status nor a code, or a status that is not a refusal.
-    #[error("has an entry with neither a code nor a status from 400 to 499")]
+    #[error("has an entry with neither a code nor a status from 400 to 499: add one")]
     DeadGrant,
     /// The separator between scopes is not one that servers use.
     #[error("must be a space or one of \",\" \"+\" \";\" \"|\"")]
     Separator,
     /// The issuer is missing although the policy compares it.
-    #[error("is missing: the issuer policy compares it with the callback's \"iss\"")]
+    #[error("is missing, but the issuer policy compares it with the callback's \"iss\": set it")]
     NoIssuer,
     /// The value is not one of the choices.
     #[error("has a value that is not allowed here")]
     Value,
     /// The value is empty.
-    #[error("is empty")]
+    #[error("is empty: set it")]
     Empty,
     /// The id contains a character that URLs and files would have to escape.
     #[error("contains a space or one of \"/\", \"?\", \"#\" and \"%\"")]
@@ -206,7 +206,7 @@ pub(crate) enum DescriptorProblem {
     #[error("is that of a built-in descriptor: choose another id, or set \"replaces_builtin\" to true")]
     ReplacesBuiltin,
     /// The descriptor says that it replaces a built-in one, but none has its id.
-    #[error("is true, but no built-in descriptor has this id")]
+    #[error("is true, but no built-in descriptor has this id: remove it")]
     ReplacesNothing,
     /// The id does not name a server.
     #[error("{}", unknown_server(given, known))]
@@ -257,25 +257,27 @@ impl From<Unfilled> for DescriptorProblem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RuleProblem {
     /// The name contains characters other than letters, digits, `_`, `-` and `.`.
-    #[error("has a name with characters other than letters, digits, \"_\", \"-\" and \".\"")]
+    #[error(
+        "has a name with characters other than letters, digits, \"_\", \"-\" and \".\": choose another name"
+    )]
     Name,
     /// The name stands for a part of the request itself.
     #[error(
-        "has a reserved name: redirect_uri, scope, client_id, random and state stand for parts of the request"
+        "has a reserved name, which stands for a part of the request: choose a name other than redirect_uri, scope, client_id, random and state"
     )]
     Reserved,
     /// The name is that of a credential.
     #[error("has the name of a credential: choose another name")]
     Credential,
     /// The name has two rules.
-    #[error("is defined twice")]
+    #[error("is defined twice: remove one of them")]
     Twice,
     /// The list of values is empty.
-    #[error("lists no values")]
+    #[error("lists no values: add some")]
     NoValues,
     /// The pattern requires a scheme, but this kind of value has none.
     #[error(
-        "has a pattern that begins with a scheme, which is removed from a \"host\" before the pattern is matched"
+        "has a pattern that begins with a scheme, which is removed from a \"host\" before the pattern is matched: remove the scheme"
     )]
     Scheme,
     /// The pattern cannot be compiled.
@@ -284,13 +286,15 @@ pub(crate) enum RuleProblem {
     )]
     Pattern,
     /// The rule does not accept its own default.
-    #[error("has a default that it does not accept itself, or that does not produce a URL")]
+    #[error("has a default that it does not accept itself, or that does not produce a URL: correct it")]
     Default,
     /// The rule does not accept its own example.
-    #[error("has an example that it does not accept itself")]
+    #[error("has an example that it does not accept itself: correct it")]
     Example,
     /// The parameter of the callback is missing, or one of the protocol's own.
-    #[error("takes its value from a callback parameter that has no name, or one that the protocol uses")]
+    #[error(
+        "takes its value from a callback parameter that has no name, or one that the protocol uses: choose another"
+    )]
     CallbackName,
     /// A base URL or a host would come from the callback.
     #[error(
@@ -299,6 +303,6 @@ pub(crate) enum RuleProblem {
     )]
     BaseUrlFromCallback,
     /// The pointer into the token answer does not begin with `/`.
-    #[error("takes its value from a JSON pointer that does not begin with \"/\"")]
+    #[error("takes its value from a JSON pointer that does not begin with \"/\": write \"/id\", for example")]
     Pointer,
 }

@@ -66,7 +66,7 @@ pub enum InvalidRedirect {
     )]
     SchemeOfConfidentialClient,
     /// The URI is neither https nor a loopback address that this server accepts.
-    #[error("the redirect URI is not one that this server accepts: {0}")]
+    #[error("the redirect URI is not one that this server accepts; use {0}")]
     NotAccepted(RedirectRules),
 }
 
@@ -305,7 +305,7 @@ mod tests {
         let error = rules.check("http://localhost:8080/cb").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the redirect URI is not one that this server accepts: https, or http to 127.0.0.1 or [::1], not to localhost"
+            "the redirect URI is not one that this server accepts; use https, or http to 127.0.0.1 or [::1], not to localhost"
         );
     }
 }

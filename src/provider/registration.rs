@@ -15,6 +15,17 @@ use crate::secret::ClientSecret;
 /// client is therefore valid only at the base URLs that [`for_base_urls`](Self::for_base_urls)
 /// lists. Without a list, it is valid only for values that the descriptor itself names: the default
 /// (`https://gitlab.com`) and those of a closed set.
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::provider::ClientRegistration;
+///
+/// let redirect_uri = "https://agent.example/callback";
+/// let client = ClientRegistration::new("client-id", "client-secret", redirect_uri)
+///     .for_base_urls(["https://gitlab.acme.example"]);
+/// assert_eq!(client.redirect_uri(), redirect_uri);
+/// ```
 #[derive(Debug)]
 pub struct ClientRegistration {
     pub(crate) client_id: String,

@@ -97,7 +97,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            id.contains("has a control character in it") && !id.contains("hunter2"),
+            id.contains("contains a control character") && !id.contains("hunter2"),
             "{id}"
         );
         let file = DescriptorFile::from_json("{\"servers\": {}}")

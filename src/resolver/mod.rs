@@ -1,4 +1,17 @@
 //! Resolves the access token of an acting user in the host's turn loop.
+//!
+//! # Examples
+//!
+//! ```
+//! use valetkey::testing::Host;
+//!
+//! let host = Host::new();
+//! let ada = host.user("ada");
+//! host.connect(&ada, "notes");
+//! let token = host.resolver.resolve(&ada, "notes")?;
+//! assert!(!token.access_token().expose_secret().is_empty());
+//! # Ok::<(), valetkey::Error>(())
+//! ```
 
 mod access;
 mod asked;
@@ -51,6 +64,21 @@ use crate::resolver::ledger::Ledger;
 /// [`Turn::peek`] never uses the network and takes microseconds: call it directly.
 /// [`Turn::resolve`] and [`Turn::send`] may wait for a provider, for a bounded time: call them in
 /// `spawn_blocking`.
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::Resolver;
+/// use valetkey::testing::Host;
+///
+/// let host = Host::new();
+/// let ada = host.user("ada");
+/// host.connect(&ada, "notes");
+/// let resolver = Resolver::new(host.connections.clone());
+/// let request = http::Request::get("/notes").body(Vec::new())?;
+/// assert_eq!(resolver.send(&ada, "notes", request)?.status(), 200);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Resolver {
     common: Arc<Common>,

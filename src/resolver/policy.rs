@@ -10,6 +10,17 @@ use crate::model::{ActingUser, Label, ProviderId, Scopes, TenantId, UserId};
 ///
 /// The policy is evaluated before the vault is read, using only provider, tool, user, scopes and
 /// label. `Display` prints it for an operator, one line for each rule.
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::resolver::{Calls, Policy, WorkspaceConnections};
+///
+/// let policy = Policy::new(WorkspaceConnections::Fallback)
+///     .provider("gmail", WorkspaceConnections::Forbidden)
+///     .deny(Calls::all().provider("gmail").tool("send_mail"));
+/// println!("{policy}");
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     default: WorkspaceConnections,

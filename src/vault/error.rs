@@ -17,7 +17,7 @@ pub enum VaultError {
     #[error("the master key file cannot be read: {0}")]
     KeyUnreadable(std::io::ErrorKind),
     /// The path of the master key names a directory, a pipe or a device.
-    #[error("the master key file is not a regular file")]
+    #[error("the master key file must be a regular file")]
     KeyNotAFile,
     /// Users other than the owner have rights to the file of the master key.
     #[error(
@@ -46,7 +46,9 @@ pub enum VaultError {
     #[error("the file is not a valetkey vault")]
     NotAVault,
     /// The file was written by a newer version of this crate.
-    #[error("the vault has schema version {found}; this version of valetkey reads up to {supported}")]
+    #[error(
+        "the vault has schema version {found}; this version of valetkey reads up to {supported}; upgrade valetkey"
+    )]
     NewerVersion {
         /// The version of the file.
         found: u32,
@@ -54,7 +56,7 @@ pub enum VaultError {
         supported: u32,
     },
     /// The file is damaged or truncated.
-    #[error("the vault file is damaged")]
+    #[error("the vault file is damaged; restore a backup")]
     Damaged,
     /// The database file and its log come from different points in time. Nothing was changed.
     #[error("the database file and its log do not belong together; restore both from one backup")]
@@ -139,7 +141,7 @@ pub enum VaultError {
     #[error("the operating system returned no random numbers; retry")]
     RandomUnavailable,
     /// The store failed. The source is not part of this crate's stable interface.
-    #[error("the vault's storage failed; its source says why")]
+    #[error("the vault's storage failed; see the source of this error")]
     Storage(#[source] Arc<dyn StdError + Send + Sync>),
 }
 

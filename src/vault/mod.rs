@@ -8,6 +8,19 @@
 //! [`Connections`](crate::Connections) are built on. The methods of the vaults are for operators:
 //! backups, key rotation, and reading and verifying the audit. Share a vault with an
 //! [`Arc`](std::sync::Arc) to call them while connections use it.
+//!
+//! # Examples
+//!
+//! ```
+//! use valetkey::Connections;
+//! use valetkey::vault::{MasterKey, SqliteVault};
+//!
+//! let vault = SqliteVault::in_memory(MasterKey::generate()?)?;
+//! let connections = Connections::builder(vault)
+//! #   .http_client(valetkey::testing::Sandbox::new(valetkey::SystemClock))
+//!     .build()?;
+//! # Ok::<(), valetkey::Error>(())
+//! ```
 
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub(crate) mod audit;
@@ -82,6 +95,23 @@ use parts::Parts;
 ///   cannot be opened is an error and is not overwritten.
 /// * **Bounded waiting.** No operation waits for the network of a provider or for another caller's
 ///   refresh. A wait for a lock on the store has a timeout.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use valetkey::Connections;
+/// use valetkey::vault::{MasterKey, SqliteVault};
+///
+/// // Share the vault, to make backups or rotate keys while the connections use it.
+/// let vault = Arc::new(SqliteVault::in_memory(MasterKey::generate()?)?);
+/// let connections = Connections::builder(Arc::clone(&vault))
+/// #   .http_client(valetkey::testing::Sandbox::new(valetkey::SystemClock))
+///     .build()?;
+/// vault.integrity_check()?;
+/// # Ok::<(), valetkey::Error>(())
+/// ```
 #[cfg_attr(feature = "testing", doc = "")]
 #[cfg_attr(
     feature = "testing",

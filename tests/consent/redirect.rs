@@ -40,7 +40,7 @@ fn a_client_with_a_secret_is_told_what_to_do_instead() {
     );
     let text = refused.to_string();
     assert!(
-        text.contains("for public clients; register the client without a secret"),
+        text.contains("requires a public client; register the client without a secret"),
         "{text}"
     );
 }

@@ -61,7 +61,10 @@ fn failures_are_told_and_do_not_end_it() {
         .unwrap();
     for _ in 0..3 {
         let result = results.recv_timeout(PATIENCE).unwrap();
-        assert_eq!(result, Err("there is no such connection".to_owned()));
+        assert_eq!(
+            result,
+            Err("no such connection is within the caller's reach".to_owned())
+        );
         guard.wake();
     }
     assert!(results.recv_timeout(PATIENCE).unwrap().is_err());

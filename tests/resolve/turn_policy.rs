@@ -50,7 +50,7 @@ fn the_explanation_is_the_decision() {
     assert_eq!(
         explanation.to_string(),
         format!(
-            "1. {}\n2. {}\n3. {}\n=> no token: notes needs consent: not connected yet",
+            "1. {}\n2. {}\n3. {}\n=> no token: Sandbox notes: no account is connected; ask for consent",
             told[0], told[1], told[2]
         )
     );
@@ -311,7 +311,7 @@ fn a_label_that_must_be_named_is_not_left_to_a_default() {
     assert!(matches!(&denied, Error::LabelRequired(provider) if *provider == notes()));
     assert_eq!(
         denied.to_string(),
-        "this call to notes is denied: the policy wants a label to be named"
+        "Sandbox notes: denied by policy, which requires a label; pass one with ResolveOptions::label"
     );
     let options = ResolveOptions::new("notes").label(work);
     assert_eq!(

@@ -16,6 +16,19 @@ use crate::vault::{PendingConsent, Purpose, RequestOptions};
 ///
 /// `ConsentOptions::default()` connects a new account with the provider's default scopes. If the
 /// user selects an account that is already connected, that connection is renewed.
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::ConsentOptions;
+/// use valetkey::testing::Host;
+///
+/// let host = Host::new();
+/// let options = ConsentOptions::default().login_hint("ada@example.com");
+/// let consent = host.connections.start(&host.user("ada"), "notes", options)?;
+/// assert!(consent.authorization_url().as_str().contains("login_hint=ada"));
+/// # Ok::<(), valetkey::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ConsentOptions {

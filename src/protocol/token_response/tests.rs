@@ -78,13 +78,13 @@ fn answers_as_servers_write_them() {
             200,
             JSON,
             r#"{"access_token":"at","token_type":"mac"}"#,
-            Err(F::UnreadableAnswer),
+            Err(F::UnknownTokenType),
         ),
         (
             200,
             JSON,
             r#"{"access_token":"at","token_type":"DPoP"}"#,
-            Err(F::UnreadableAnswer),
+            Err(F::UnknownTokenType),
         ),
         // The lifetime: a string, a float, ten years, none, nonsense.
         (

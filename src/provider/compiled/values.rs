@@ -222,7 +222,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the parameter \"?\" is not known to this server"
+            "the parameter \"?\" is not known to this server; remove it"
         );
     }
 

@@ -5,7 +5,7 @@
 pub(crate) enum InvalidTemplate {
     /// A brace has no partner, or the text between braces is not a name.
     #[error(
-        "has an unbalanced brace, or braces around text that is not a name: a name has letters, digits, \"_\", \"-\" \
+        "has an unbalanced brace, or braces around text that is not a name: a name may have letters, digits, \"_\", \"-\" \
          and \".\""
     )]
     Braces,
@@ -13,7 +13,7 @@ pub(crate) enum InvalidTemplate {
     #[error("has \"{0}\", a placeholder of another language: write {{name}}")]
     Lookalike(&'static str),
     /// `|` without the spaces that separate alternatives.
-    #[error("has \"|\": alternatives are separated by \" || \", with one space on either side")]
+    #[error("has \"|\": write \" || \" between alternatives, with one space on either side")]
     Bar,
     /// A character that a URL parser would silently rewrite, or that is not allowed in a URL.
     #[error("has the character {0:?}, which is not allowed there: percent-encode it, or remove it")]
@@ -26,7 +26,7 @@ pub(crate) enum InvalidTemplate {
     #[error("needs \"/\" after {{{0}}}, which stands for a whole base URL")]
     BehindBase(String),
     /// The template begins with neither a scheme nor a base URL.
-    #[error("does not begin with https:// or a base URL in braces")]
+    #[error("must begin with https:// or a base URL in braces")]
     NoScheme,
     /// The scheme is neither https nor http to a loopback address.
     #[error("is not https; for a sandbox on this machine, call ConnectionsBuilder::dangerous_loopback_http")]
@@ -35,7 +35,7 @@ pub(crate) enum InvalidTemplate {
     #[error("has a user name, a fragment or a host that ends in a dot: remove it")]
     NotBare,
     /// The text is not an absolute URL.
-    #[error("is not an absolute URL")]
+    #[error("is not an absolute URL, such as https://acme.example/oauth/token")]
     Url,
 }
 

@@ -21,6 +21,19 @@ use crate::vault::envelope::vault_id::VaultId;
 /// A master key. It wraps the keys of a vault and is never stored in the database.
 ///
 /// The id of a key is derived from the key, so that keys need no names and cannot be confused.
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::vault::{MasterKey, VaultError};
+///
+/// let key = MasterKey::generate()?;
+/// let copy = MasterKey::from_base64(&key.to_base64())?;
+/// assert_eq!(key.id(), copy.id());
+/// let error = MasterKey::from_base64("too short").unwrap_err();
+/// assert!(error.to_string().contains("openssl rand -base64 32"));
+/// # Ok::<(), VaultError>(())
+/// ```
 pub struct MasterKey {
     secret: Box<Zeroizing<[u8; KEY_LEN]>>,
     id: [u8; 16],

@@ -43,6 +43,16 @@ use crate::vault::sqlite::tables::SqliteTables;
 ///
 /// [`SqliteOptions::share_with_group`]: crate::vault::SqliteOptions::share_with_group
 /// [`SqliteOptions::trust_file_system`]: crate::vault::SqliteOptions::trust_file_system
+///
+/// # Examples
+///
+/// ```
+/// use valetkey::vault::{MasterKey, SqliteVault};
+///
+/// let vault = SqliteVault::in_memory(MasterKey::generate()?)?;
+/// vault.integrity_check()?;
+/// # Ok::<(), valetkey::vault::VaultError>(())
+/// ```
 pub struct SqliteVault {
     core: Core<SqliteTables>,
 }

@@ -174,7 +174,10 @@ fn a_jira_person_with_a_site_of_another_name_is_told_which_parameter_to_mend() {
     let host = Host::new("jira", "atlassian", HTTPS);
     let other = ConsentOptions::default().parameter("site_url", "https://other.atlassian.net");
     let error = host.try_connect("jira", other.clone()).unwrap_err();
-    assert_eq!(error.to_string(), "the parameter \"site_url\" is missing");
+    assert_eq!(
+        error.to_string(),
+        "the parameter \"site_url\" is missing; pass a valid value with ConsentOptions::parameter"
+    );
     // The tokens of the refused consent are revoked at the provider.
     assert!(host.sandbox.live_grants().is_empty());
     let connection = host.connect("jira");
@@ -182,7 +185,10 @@ fn a_jira_person_with_a_site_of_another_name_is_told_which_parameter_to_mend() {
     // With an existing connection, they are not revoked: the server might end the connection's
     // tokens together with them.
     let error = host.try_connect("jira", other).unwrap_err();
-    assert_eq!(error.to_string(), "the parameter \"site_url\" is missing");
+    assert_eq!(
+        error.to_string(),
+        "the parameter \"site_url\" is missing; pass a valid value with ConsentOptions::parameter"
+    );
     assert_eq!(host.sandbox.live_grants().len(), 2);
     for evil in [
         "https://evil.test",

@@ -282,7 +282,10 @@ fn limits_of_this_side_are_told_apart_from_failures_of_the_provider() {
             "{error:?}"
         );
         let said = error.to_string();
-        assert!(said.contains("was delivered") && said.contains(&words), "{said}");
+        assert!(
+            said.contains("processed the request") && said.contains(&words),
+            "{said}"
+        );
         assert!(!error.is_retryable());
     }
     for (kind, code) in [

@@ -17,13 +17,13 @@ fn each_cause_has_its_own_sentence() {
             rule(r#"{"name":"a b","kind":"word"}"#),
             "",
             "parameters",
-            &["\"a b\"", "a name with other characters"],
+            &["\"a b\"", "a name with characters other"],
         ),
         (
             rule(r#"{"name":"scope","kind":"word"}"#),
             "",
             "parameters",
-            &["name that is taken"],
+            &["reserved name"],
         ),
         (
             rule(r#"{"name":"access_token","kind":"word"}"#),
@@ -71,7 +71,7 @@ fn each_cause_has_its_own_sentence() {
             rule(r#"{"name":"x","kind":"base_url","source":{"callback":"x"}}"#),
             "",
             "parameters",
-            &["one_of", "the browser brings", "alternative"],
+            &["one_of", "the browser controls", "alternative"],
         ),
         (
             rule(r#"{"name":"x","kind":"word","source":{"token_answer":"x"}}"#),
@@ -186,19 +186,19 @@ fn each_cause_has_its_own_sentence() {
             at("https://as.test/{shop}/t", text),
             "",
             "token_endpoint",
-            &["of a kind", "\"segment\""],
+            &["kind that is not allowed", "\"segment\""],
         ),
         (
             at("https://{shop}.as.test/t", text),
             "",
             "token_endpoint",
-            &["of a kind", "\"word\""],
+            &["kind that is not allowed", "\"word\""],
         ),
         (
             at("{shop}/t", shop),
             "",
             "token_endpoint",
-            &["of a kind", "\"base_url\""],
+            &["kind that is not allowed", "\"base_url\""],
         ),
         (
             r#""token_endpoint":"https://as.test/{client_secret}""#.into(),
@@ -210,7 +210,7 @@ fn each_cause_has_its_own_sentence() {
             r#""token_endpoint":"https://as.test/{client_id}""#.into(),
             "",
             "token_endpoint",
-            &["may not stand here"],
+            &["is not allowed here"],
         ),
         (
             at("https://{shop}.as.test/t", optional),
@@ -338,7 +338,7 @@ fn each_cause_has_its_own_sentence() {
             r#""scope_separator":"%20""#.into(),
             "",
             "scope_separator",
-            &["\",\"", "blank"],
+            &["\",\"", "space"],
         ),
         (
             r#""scope_separator":",""#.into(),
@@ -392,7 +392,7 @@ fn each_cause_has_its_own_sentence() {
             rule(r#"{"name":"x","kind":"host","pattern":"^https?://.*$"}"#),
             "",
             "parameters",
-            &["scheme", "cut off"],
+            &["scheme", "removed"],
         ),
         (
             r#""issuer_policy":"match_if_present""#.into(),
