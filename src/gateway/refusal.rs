@@ -168,7 +168,7 @@ impl Refusal {
     /// Returns the refusal of an invalid label.
     pub(super) fn label(error: InvalidValue) -> Self {
         Self {
-            mistake: Some(Box::new(Mistake::Label(error.clone()))),
+            mistake: Some(Box::new(Mistake::Label(error))),
             ..Self::bad(Said::Label(error))
         }
     }
@@ -285,7 +285,7 @@ impl From<Error> for Refusal {
                 mistake: Some(Box::new(Mistake::Parameter(error.clone()))),
                 ..Self::bad(Said::Parameter(error))
             },
-            Error::ChoiceRequired { parameter, .. } => Self::bad(Said::Choice(parameter.to_string())),
+            Error::ChoiceRequired { parameter, .. } => Self::bad(Said::Choice(parameter)),
             Error::Consent(error) => Self::from(error),
             Error::Ambiguous { .. }
             | Error::Request(_)

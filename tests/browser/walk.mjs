@@ -173,6 +173,29 @@ async function walk(browser, origin) {
     "the keyboard reaches the way to the content first",
   );
 
+  console.log("Ada reads the pages in Russian and in her time zone");
+  await ada.page.setExtraHTTPHeaders({ "Accept-Language": "ru-RU,ru;q=0.9" });
+  await ada.page.emulateTimezone("Asia/Tokyo");
+  for (const [address, what] of [
+    ["/", "her list"],
+    ["/connect", "the choice of a service"],
+    [connection, "a connection"],
+    [`${connection}/revoke`, "the question before a revocation"],
+  ]) {
+    await ada.open(address);
+    const lang = await ada.page.$eval("html", (html) => html.lang);
+    check(lang === "ru" && /[а-я]{4}/.test(await ada.text()), `${what} is in Russian`);
+    await ada.accessible(`${what} in Russian`);
+    await ada.fits(`${what} in Russian`);
+    await ada.desktop();
+  }
+  await ada.open(connection);
+  check((await ada.text()).includes("Создавать и менять данные"), "access is explained in words");
+  const [shown, told] = await ada.page.$eval(".facts time", (time) => [time.textContent, time.title]);
+  check(told.endsWith("UTC") && shown !== told && !shown.endsWith("UTC"), "times are in her zone");
+  await ada.shot("connection-russian");
+  await ada.page.setExtraHTTPHeaders({});
+
   console.log("Grace declines, and does not see Ada's connection");
   const grace = await Person.signIn(browser, origin, "grace", { script: false });
   check(!(await grace.rows()).includes("Sandbox Notes"), "Ada's notes are not in her list");
@@ -192,6 +215,7 @@ async function walk(browser, origin) {
   const list = await olga.text();
   check(list.includes("ada") && list.includes("grace"), "she sees both");
   check(list.includes("Needs consent"), "and the problem of Grace's connection");
+  check(list.includes("Needs attention (1)"), "which comes first");
   check(/Used\s+just now/.test(list), "and when it was last used");
   await olga.shot("list");
   await olga.accessible("her list");
