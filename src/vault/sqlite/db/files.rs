@@ -78,6 +78,34 @@ pub(super) fn reading() -> OpenOptions {
     options
 }
 
+/// Fills the buffer from this offset of a file.
+#[cfg(unix)]
+pub(super) fn fill(file: &File, buffer: &mut [u8], at: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, at)
+}
+
+/// All threads share the position of the file, so each read names its own offset.
+#[cfg(windows)]
+pub(super) fn fill(file: &File, mut buffer: &mut [u8], mut at: u64) -> std::io::Result<()> {
+    while !buffer.is_empty() {
+        let read = std::os::windows::fs::FileExt::seek_read(file, buffer, at)?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        buffer = buffer.split_at_mut(read).1;
+        at += read as u64;
+    }
+    Ok(())
+}
+
+#[cfg(not(any(unix, windows)))]
+pub(super) fn fill(mut file: &File, buffer: &mut [u8], at: u64) -> std::io::Result<()> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(buffer)
+}
+
 /// Returns options for writing to an existing file.
 pub(in crate::vault::sqlite) fn writing() -> OpenOptions {
     let mut options = OpenOptions::new();

@@ -21,9 +21,10 @@ use rusqlite::Connection;
 
 use crate::vault::VaultError;
 use crate::vault::sqlite::db::beat::{self, Beat};
-use crate::vault::sqlite::db::files::beside;
+use crate::vault::sqlite::db::files::{beside, fill};
 use crate::vault::sqlite::db::header::Header;
-use crate::vault::sqlite::db::in_use::{Anchor, Identity};
+use crate::vault::sqlite::db::identity::Identity;
+use crate::vault::sqlite::db::in_use::Anchor;
 use crate::vault::sqlite::db::log::{self, Log, Transactions};
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::schema;
@@ -130,33 +131,6 @@ fn read_at(file: &File, buffer: &mut [u8], at: u64) -> Result<bool, VaultError> 
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(VaultError::storage(error)),
     }
-}
-
-#[cfg(unix)]
-pub(super) fn fill(file: &File, buffer: &mut [u8], at: u64) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, buffer, at)
-}
-
-/// All threads share the position of the file, so each read names its own offset.
-#[cfg(windows)]
-pub(super) fn fill(file: &File, mut buffer: &mut [u8], mut at: u64) -> std::io::Result<()> {
-    while !buffer.is_empty() {
-        let read = std::os::windows::fs::FileExt::seek_read(file, buffer, at)?;
-        if read == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        buffer = buffer.split_at_mut(read).1;
-        at += read as u64;
-    }
-    Ok(())
-}
-
-#[cfg(not(any(unix, windows)))]
-pub(super) fn fill(mut file: &File, buffer: &mut [u8], at: u64) -> std::io::Result<()> {
-    use std::io::{Read as _, Seek as _, SeekFrom};
-
-    file.seek(SeekFrom::Start(at))?;
-    file.read_exact(buffer)
 }
 
 /// Checks repeatedly that the file at the path is still the one that was opened.

@@ -44,9 +44,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::vault::sqlite::db::files::{beside, reading};
-use crate::vault::sqlite::db::in_use::Identity;
-use crate::vault::sqlite::db::lineage::fill;
+use crate::vault::sqlite::db::files::{beside, fill, reading};
+use crate::vault::sqlite::db::identity::Identity;
 use crate::vault::tables::Stamp;
 
 const IS_SUPPORTED: bool = cfg!(any(target_os = "linux", target_os = "macos"));

@@ -6,6 +6,7 @@ pub(super) mod beat;
 pub(super) mod connect;
 pub(super) mod files;
 pub(super) mod header;
+pub(super) mod identity;
 pub(super) mod in_use;
 pub(super) mod lineage;
 pub(super) mod log;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::vault::sqlite::db::files::beside;
-use crate::vault::sqlite::tests::fresh::{find, is_remembered, open, open_with, revoke, store};
+use crate::vault::sqlite::tests::fresh::{find, is_remembered, open, open_with, revoke, store, sweep};
 use crate::vault::{SqliteVault, VaultError};
 
 const PATH: &str = "VALETKEY_TEST_FOREIGN_VAULT";
@@ -103,6 +103,13 @@ impl Drop for Foreign {
     }
 }
 
+fn step(vault: &SqliteVault, generation: u64) {
+    store(vault, generation);
+    if generation.is_multiple_of(16) {
+        sweep(vault);
+    }
+}
+
 fn report(answer: &str) {
     let mut output = std::io::stdout().lock();
     writeln!(output, "{DONE}{answer}").unwrap();
@@ -123,12 +130,12 @@ fn child() {
         let line = line.unwrap();
         let (command, argument) = line.split_once(' ').unwrap_or((&line, ""));
         match command {
-            "store" => store(&vault, argument.parse().unwrap()),
+            "store" => step(&vault, argument.parse().unwrap()),
             "revoke" => revoke(&vault),
             // Stores generations for ever, and reports each after its commit.
             "flood" => {
                 for generation in argument.parse::<u64>().unwrap().. {
-                    store(&vault, generation);
+                    step(&vault, generation);
                     report(&generation.to_string());
                 }
             }

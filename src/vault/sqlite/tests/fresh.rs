@@ -14,8 +14,9 @@ use crate::vault::envelope::MasterKey;
 use crate::vault::sqlite::tests::{file, name};
 use crate::vault::tables::Wanted;
 use crate::vault::{
-    Found, GrantStore as _, NewGrant, Of, RevocationStore as _, Revoke, RevokeWhat, SqliteOptions,
-    SqliteVault, StateHash, StoreOutcome, TokenQuery, Tokens, VaultError,
+    Found, GrantStore as _, Housekeeping as _, NewGrant, Of, Retention, RevocationStore as _, Revoke,
+    RevokeWhat, SqliteOptions, SqliteVault, StateHash, StoreOutcome, SweepLimits, TokenQuery, Tokens,
+    VaultError,
 };
 
 const NOW: Timestamp = Timestamp::from_unix_millis(1_000_000);
@@ -27,6 +28,17 @@ pub(super) fn open(path: &Path) -> SqliteVault {
 pub(super) fn open_with(path: &Path, options: &SqliteOptions) -> SqliteVault {
     let key = MasterKey::of_bytes(Zeroizing::new([7; 32]));
     options.clone().open(path, key).unwrap()
+}
+
+/// Deletes the grants that later ones replaced. A write reads all of them.
+pub(super) fn sweep(vault: &SqliteVault) {
+    let limits = SweepLimits {
+        now: NOW,
+        consents_before: Timestamp::from_unix_millis(0),
+        retention: Retention::default(),
+        rows: 1_000,
+    };
+    vault.sweep(&limits).unwrap();
 }
 
 fn user() -> UserId {
@@ -65,7 +77,7 @@ pub(super) fn store(vault: &SqliteVault, generation: u64) {
             id_token: None,
         },
         connections: &[Connection::new(ConnectionId::from_bytes([1; 16]), &grant)],
-        former_dead_at: None,
+        former_dead_at: Some(NOW),
     });
     assert!(matches!(stored, Ok(StoreOutcome::Stored { .. })), "{stored:?}");
 }
