@@ -2,8 +2,8 @@
 //!
 //! The graph consists of the files below `src`: a file imports the file that defines the target of
 //! one of its paths, through all re-exports. Declaring a module or re-exporting a name is not an
-//! import, so a file that does only this is a facade and imports nothing. Imports in tests count for
-//! the layers but not for cycles.
+//! import, so a file that does only this is a facade and imports nothing. Imports in tests count
+//! for the layers but not for cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -83,8 +83,8 @@ impl Encodings {
     }
 }
 
-/// Passes the letters and digits on in which the encodings of a token end: as many as an ending has,
-/// and those that may be missing. Returns whether it could: they follow from the end of a long
+/// Passes the letters and digits on in which the encodings of a token end: as many as an ending
+/// has, and those that may be missing. Returns whether it could: they follow from the end of a long
 /// token without escapes alone.
 pub(super) fn endings(token: &[u8], add: &mut impl FnMut(&[u8])) -> bool {
     const END: usize = 48;
