@@ -11,7 +11,7 @@ use crate::source::{Source, Target};
 
 /// From the top to the bottom. A file may import from its own layer and from those below.
 const LAYERS: [&[&str]; 12] = [
-    &["internals"],
+    &["internals", "messages"],
     &["testing"],
     &["gateway", "loopback", "upkeep_guard"],
     &["resolver"],
