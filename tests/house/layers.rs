@@ -11,7 +11,7 @@ use crate::source::{Source, Target};
 
 /// The layers from top to bottom. A file may import from its own layer and from lower ones.
 const LAYERS: [&[&str]; 12] = [
-    &["internals"],
+    &["internals", "messages"],
     &["testing"],
     &["gateway", "guide", "loopback", "upkeep_guard"],
     &["resolver"],

@@ -216,7 +216,7 @@ fn a_jira_person_with_a_site_of_another_name_is_told_which_parameter_to_mend() {
     let error = host.try_connect("jira", older).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the parameter \"site_url\" is missing",
+        "the parameter \"site_url\" is missing; pass a valid value with ConsentOptions::parameter",
         "the site is not one of the person's"
     );
 

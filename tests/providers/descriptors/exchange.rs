@@ -163,7 +163,7 @@ fn values_of_callback_and_answer_fill_urls() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the parameter \"dc\" does not have an allowed value"
+        "the parameter \"dc\" does not have an allowed value; see its rule in the descriptor"
     );
     // The callback was rejected before the code was sent: the genuine callback still works.
     walk.complete(&consent, "code=c&realmId=r").unwrap();
