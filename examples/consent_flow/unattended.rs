@@ -212,6 +212,6 @@ fn ensure(held: bool, step: &str) -> Result<(), Box<dyn Error>> {
     if held {
         Ok(())
     } else {
-        Err(format!("this did not hold: {step}").into())
+        Err(format!("this step failed: {step}").into())
     }
 }

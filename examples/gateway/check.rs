@@ -52,10 +52,13 @@ pub fn walk(origin: &str) -> Result<(), Box<dyn Error>> {
     ))?;
     ensure(
         confirm.html.contains("At the service."),
-        "she is told what will happen",
+        "the effect of a revocation is shown",
     )?;
     let revoked = olga.submit(&confirm, &[])?;
-    ensure(revoked.html.contains("Ended there too"), "and what did")?;
+    ensure(
+        revoked.html.contains("has confirmed the revocation"),
+        "the result is shown",
+    )?;
     let agent = ada.open(&format!("{origin}/agent"))?;
     ensure(
         agent.html.contains("Give access"),
@@ -93,6 +96,6 @@ fn ensure(held: bool, step: &str) -> Result<(), Box<dyn Error>> {
     if held {
         Ok(())
     } else {
-        Err(format!("this did not hold: {step}").into())
+        Err(format!("this step failed: {step}").into())
     }
 }
