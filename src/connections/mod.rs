@@ -20,11 +20,7 @@ pub use crate::protocol::Prompt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::consent::complete;
-use crate::engine::consent::link;
-use crate::engine::consent::poll;
-use crate::engine::consent::scopes;
-use crate::engine::consent::start;
+use crate::engine::consent::{complete, link, poll, scopes, start};
 use crate::engine::health;
 use crate::engine::lists;
 use crate::engine::refresh;
