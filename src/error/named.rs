@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
 
 use crate::model::ProviderId;
 use crate::provider::compiled::CompiledProvider;
@@ -17,6 +16,14 @@ pub struct NamedProvider {
 }
 
 impl NamedProvider {
+    /// Returns the id and the display name of a provider.
+    pub(crate) fn of(provider: &CompiledProvider) -> Self {
+        Self {
+            id: provider.id.clone(),
+            name: provider.name.as_str().into(),
+        }
+    }
+
     /// Returns the id of the provider.
     #[must_use]
     pub const fn id(&self) -> &ProviderId {
@@ -27,15 +34,6 @@ impl NamedProvider {
     #[must_use]
     pub const fn name(&self) -> &str {
         &self.name
-    }
-}
-
-impl From<&Arc<CompiledProvider>> for NamedProvider {
-    fn from(provider: &Arc<CompiledProvider>) -> Self {
-        Self {
-            id: provider.id.clone(),
-            name: provider.name.as_str().into(),
-        }
     }
 }
 

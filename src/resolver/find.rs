@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::freshness::Times;
 use crate::engine::outlook::Outlook;
-use crate::error::{ConsentReason, ConsentRequired, Error, Result};
+use crate::error::{ConsentReason, ConsentRequired, Error, NamedProvider, Result};
 use crate::model::{Label, Owner, Status, UserId, check_name};
 use crate::provider::compiled::CompiledProvider;
 use crate::resolver::access::Access;
@@ -35,7 +35,7 @@ impl Candidate {
 
     /// Returns the error that requests a new consent for this connection.
     pub(super) fn need(&self, reason: ConsentReason) -> Error {
-        ConsentRequired::new(&self.provider, reason)
+        ConsentRequired::new(NamedProvider::of(&self.provider), reason)
             .reconnecting(self.stored.connection)
             .of(self.is_workspace)
             .into()
@@ -89,11 +89,11 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
         Ok(decided) => decided,
         Err(Denial::Listed) => {
             tell(Step::Denied);
-            return Err(Error::Denied(provider.into()));
+            return Err(Error::Denied(NamedProvider::of(provider)));
         }
         Err(Denial::LabelRequired) => {
             tell(Step::LabelRequired);
-            return Err(Error::LabelRequired(provider.into()));
+            return Err(Error::LabelRequired(NamedProvider::of(provider)));
         }
     };
     tell(Step::Policy(policy, setting));
@@ -108,11 +108,13 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
     if workspace && let Some(found) = look_up(access, None, provider, tell)? {
         return Ok(found);
     }
-    Err(ConsentRequired::new(provider, ConsentReason::NotConnected)
-        .missing(options.scopes.clone())
-        .labelled(options.label.clone())
-        .of(!personal)
-        .into())
+    Err(
+        ConsentRequired::new(NamedProvider::of(provider), ConsentReason::NotConnected)
+            .missing(options.scopes.clone())
+            .labelled(options.label.clone())
+            .of(!personal)
+            .into(),
+    )
 }
 
 /// Returns the error for several connections, none of which is the default.
@@ -130,7 +132,7 @@ fn ambiguous(access: &Access<'_>, user: Option<&UserId>, provider: &Arc<Compiled
     let mut labels: Vec<Label> = labels.collect();
     labels.sort();
     Ok(Error::Ambiguous {
-        provider: provider.into(),
+        provider: NamedProvider::of(provider),
         accounts: connections.len(),
         labels,
     })
@@ -173,7 +175,7 @@ fn look_up(
         Found::One(stored) => stored,
     };
     let need = |reason| {
-        ConsentRequired::new(provider, reason)
+        ConsentRequired::new(NamedProvider::of(provider), reason)
             .reconnecting(stored.connection)
             .of(user.is_none())
     };

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::engine::grant_users;
 use crate::engine::outlook::{self, Outlook};
 use crate::engine::refresh::{self, NotRefreshed, Wanted};
-use crate::error::{ConsentReason, ConsentRequired, Error, Result};
+use crate::error::{ConsentReason, ConsentRequired, Error, NamedProvider, Result};
 use crate::model::{EventKind, NeedsConsent};
 use crate::resolver::access::Access;
 use crate::resolver::find::{Candidate, find};
@@ -161,7 +161,7 @@ fn hand_out(found: Candidate) -> Result<ResolvedToken> {
     let provider = Arc::clone(&found.provider);
     let (connection, is_workspace) = (found.stored.connection, found.is_workspace);
     found.into_token().ok_or_else(|| {
-        ConsentRequired::new(&provider, ConsentReason::NotConnected)
+        ConsentRequired::new(NamedProvider::of(&provider), ConsentReason::NotConnected)
             .reconnecting(connection)
             .of(is_workspace)
             .into()

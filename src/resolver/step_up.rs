@@ -4,7 +4,7 @@
 use http::StatusCode;
 use zeroize::Zeroizing;
 
-use crate::error::{ConsentReason, ConsentRequired, Result};
+use crate::error::{ConsentReason, ConsentRequired, NamedProvider, Result};
 use crate::http::HttpResponse;
 use crate::model::Scopes;
 use crate::protocol::{BearerError, bearer_error};
@@ -46,7 +46,7 @@ pub(super) fn finish(
         return Ok(answer);
     }
     Err(
-        ConsentRequired::new(&token.provider, ConsentReason::MissingScopes)
+        ConsentRequired::new(NamedProvider::of(&token.provider), ConsentReason::MissingScopes)
             .reconnecting(token.connection)
             .of(token.is_workspace)
             .missing(known)

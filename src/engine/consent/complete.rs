@@ -10,7 +10,7 @@ use crate::engine::consent::record;
 use crate::engine::consent::record::Issued;
 use crate::engine::context::Service;
 use crate::engine::outlook;
-use crate::error::{ConsentError, Error, Misconfigured, Result};
+use crate::error::{ConsentError, Error, Misconfigured, NamedProvider, Result};
 use crate::http::HttpResponse;
 use crate::model::{Account, ActingUser, Connection, EventKind, FailureCode, Parameters, ProviderId};
 use crate::protocol::{
@@ -343,7 +343,7 @@ fn choice(cx: &Context, service: &Service, discovery: &Discovery, response: &Htt
     );
     let parameter = discovery.pick.as_ref()?.parameter.clone();
     (choices.len() > 1).then(|| Error::ChoiceRequired {
-        provider: (&service.provider).into(),
+        provider: NamedProvider::of(&service.provider),
         parameter,
         choices,
     })

@@ -8,7 +8,7 @@ use crate::engine::consent::options::ConsentOptions;
 use crate::engine::consent::options::Reconnect;
 use crate::engine::context::Service;
 use crate::engine::grant_users;
-use crate::error::{Error, Result};
+use crate::error::{Error, NamedProvider, Result};
 use crate::model::{Connection, Grant, Parameters, ProviderId, Scopes, Status};
 use crate::provider::compiled::AddedParameters;
 use crate::provider::{ProviderDescriptor, ServerDescriptor};
@@ -35,7 +35,7 @@ pub(crate) fn asked(
     if extends && let Some(target) = target {
         one_grant(service, target, parameters)?;
         if service.provider.discovery.is_some() && target.provider != service.provider.id {
-            return Err(Error::NotOneGrant((&service.provider).into()));
+            return Err(Error::NotOneGrant(NamedProvider::of(&service.provider)));
         }
     }
     let family = match target {
@@ -66,7 +66,7 @@ pub(crate) fn asked(
             continue;
         }
         if !can_join(named, other) || disagree(&added, other.added_to_authorization()) {
-            return Err(Error::NotOneGrant(other.into()));
+            return Err(Error::NotOneGrant(NamedProvider::of(other)));
         }
         // The values belong to the server that both services use.
         joining.check_instance(parameters, &options.parameters)?;
@@ -144,7 +144,7 @@ pub(crate) fn adds_to(server: &ServerDescriptor, target: &Connection) -> bool {
 /// server, for the same client.
 pub(crate) fn one_grant(service: &Service, target: &Connection, parameters: &Parameters) -> Result<()> {
     let from = &target.issued_by;
-    let other = || Error::NotOneGrant((&service.provider).into());
+    let other = || Error::NotOneGrant(NamedProvider::of(&service.provider));
     // Values for one server do not apply to another.
     if from.server != service.server.id || from.client_id != service.client.client_id() {
         return Err(other());

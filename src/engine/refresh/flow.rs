@@ -214,8 +214,10 @@ fn use_stored(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
 
 fn need(cx: &Context, wanted: Wanted<'_>, reason: ConsentReason) -> Error {
     let entry = cx.registry.provider(wanted.provider.as_str());
-    let provider: NamedProvider =
-        entry.map_or_else(|| wanted.provider.clone().into(), |entry| entry.provider.into());
+    let provider = entry.map_or_else(
+        || wanted.provider.clone().into(),
+        |entry| NamedProvider::of(entry.provider),
+    );
     ConsentRequired::new(provider, reason)
         .reconnecting(wanted.connection)
         .into()

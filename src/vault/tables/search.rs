@@ -18,6 +18,7 @@ impl Stamp {
     /// The number of sources of stamps: one for each connection, and one that all of them share.
     pub(crate) const SOURCES: usize = 6;
     /// The source that all connections share.
+    #[cfg(feature = "sqlite")]
     pub(crate) const SHARED: usize = Self::SOURCES - 1;
 }
 
