@@ -12,8 +12,8 @@ use valetkey::internals::provider::{AccountEndpoint, IssuerPolicy, TokenHeader};
 use valetkey::provider::{AuthorizationServer, catalog};
 use valetkey::{AuthorizationResponse, Timestamp};
 
-/// The maximum length of printed values; text from a server would exceed it.
-const LONGEST_DEBUG: usize = 160;
+/// The maximum length of printed values: a sentence, twice. Text from a server would exceed it.
+const LONGEST_DEBUG: usize = 400;
 
 /// A callback is read without a panic, and none of its content is printed.
 pub fn callback_query(data: &[u8]) {
