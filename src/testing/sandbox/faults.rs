@@ -9,8 +9,8 @@ use crate::http::{HttpError, HttpResponse};
 
 /// Faults.
 impl Sandbox {
-    /// Changes every answer at this address, which has no query: the function gets the sandbox's own
-    /// answer. The request takes effect before that. The function must not call the sandbox.
+    /// Changes every answer at this address, which has no query: the function gets the sandbox's
+    /// own answer. The request takes effect before that. The function must not call the sandbox.
     ///
     /// ```
     /// use http::{Method, StatusCode};

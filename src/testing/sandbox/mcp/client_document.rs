@@ -1,5 +1,6 @@
 //! Client ID metadata documents: the client id is the https URL of a document that describes the
-//! client ([draft-ietf-oauth-client-id-metadata-document](https://datatracker.ietf.org/doc/draft-ietf-oauth-client-id-metadata-document/)).
+//! client
+//! ([draft-ietf-oauth-client-id-metadata-document](https://datatracker.ietf.org/doc/draft-ietf-oauth-client-id-metadata-document/)).
 
 use std::sync::Arc;
 

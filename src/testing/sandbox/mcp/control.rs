@@ -17,8 +17,8 @@ impl Sandbox {
     /// The MCP server has two tools: `whoami` returns the id of the account, and `add_note` needs
     /// the scope `mcp.write`. A request without a valid token gets a challenge that names the
     /// metadata ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)), which is served with the path
-    /// of the server and at the root. The metadata of the authorization server
-    /// ([RFC 8414](https://www.rfc-editor.org/rfc/rfc8414)) and of OpenID Connect name the endpoints
+    /// of the server and at the root. The metadata of the authorization server ([RFC
+    /// 8414](https://www.rfc-editor.org/rfc/rfc8414)) and of OpenID Connect name the endpoints
     /// `/authorize`, `/token`, `/revoke`, `/register` and `/userinfo` below the issuer.
     ///
     /// ```
@@ -39,8 +39,8 @@ impl Sandbox {
         sandbox
     }
 
-    /// Serves an MCP server at this URL, whose metadata names these authorization servers. An issuer
-    /// may have a path.
+    /// Serves an MCP server at this URL, whose metadata names these authorization servers. An
+    /// issuer may have a path.
     ///
     /// For a URL that is served already, this changes the authorization servers: tokens of a former
     /// one are no longer accepted, but it keeps answering. Each issuer has its own clients and
@@ -55,8 +55,8 @@ impl Sandbox {
         self.world().registered.forget(client_id)
     }
 
-    /// Returns the clients that registered themselves or published a document: the issuer that knows
-    /// each, and its client id.
+    /// Returns the clients that registered themselves or published a document: the issuer that
+    /// knows each, and its client id.
     #[must_use]
     pub fn registered_clients(&self) -> Vec<(String, String)> {
         self.world().registered.ids()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
-/// What is found at an address.
+/// The role of an address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::testing::sandbox) enum Role {
     /// An MCP server, with its resource identifier.
