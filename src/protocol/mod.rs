@@ -19,6 +19,7 @@ mod authorization;
 mod bearer;
 mod callback;
 mod challenge;
+mod client_assertion;
 mod client_auth;
 mod discovery;
 mod expiry;
@@ -29,7 +30,9 @@ mod id_token;
 mod json;
 mod pasted;
 mod pointer;
+mod pushed;
 mod registered;
+mod request_error;
 mod retry_after;
 mod revocation;
 mod rfc3339;
@@ -50,11 +53,12 @@ pub use granted::{granted_scopes, with_offline_access};
 pub use hints::{Hints, Prompt};
 pub use id_token::{IdTokenError, account_in_id_token};
 pub use pointer::value_in_answer;
+pub(crate) use pushed::pushed_url;
+#[cfg(feature = "_internals")]
+pub use request_error::RequestError;
 pub use revocation::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
 pub use token_error::TokenFailure;
 #[cfg(feature = "_internals")]
 pub use token_error::{TokenErrorCode, classify};
-#[cfg(feature = "_internals")]
-pub use token_request::RequestError;
 pub use token_request::TokenClient;
 pub use token_response::{TokenResponse, parse_refresh_response, parse_token_response};

@@ -154,6 +154,7 @@ fn exchange(
         server: &service.server,
         registration: &service.client,
         parameters: &consent.parameters,
+        now: cx.now(),
     };
     let mut request = client
         .code_request(
@@ -244,7 +245,13 @@ fn give_back(
     }
     let endpoints = service.endpoints(&consent.parameters);
     let endpoint = endpoints.ok().and_then(|them| them.revocation);
-    let requests = revocation_requests(&service.server, &service.client, endpoint.as_ref(), tokens);
+    let requests = revocation_requests(
+        &service.server,
+        &service.client,
+        endpoint.as_ref(),
+        tokens,
+        cx.now(),
+    );
     for mut request in requests.unwrap_or_default() {
         request.timeout = cx.settings.http_timeout;
         let _ = cx.http.send(request);

@@ -1,6 +1,7 @@
 //! Authorization requests that wait for the user's decision.
 
-use crate::model::Scopes;
+use super::log::Pairs;
+use crate::model::{Scopes, Timestamp};
 
 /// A request that waits for the user's decision. It is stored here, so that the page cannot change
 /// it.
@@ -20,4 +21,12 @@ pub(super) struct Redirect {
     pub(super) state: Option<String>,
     /// The issuer that answers.
     pub(super) issuer: String,
+}
+
+/// A request that was pushed.
+pub(super) struct Pushed {
+    pub(super) client: String,
+    pub(super) issuer: String,
+    pub(super) parameters: Pairs,
+    pub(super) expires_at: Timestamp,
 }

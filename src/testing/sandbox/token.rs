@@ -3,11 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::client::{Refused, authenticate, parameter};
+use super::client::authenticate;
 use super::grant::{GrantId, fresh};
 use super::log::Received;
 use super::personality::{ExpiresIn, Personality, RefreshTokenEcho, ScopeEcho};
 use super::refusal::json_text;
+use super::refused::{Refused, parameter};
 use super::state::World;
 use super::surface::about;
 use crate::http::HttpResponse;

@@ -38,6 +38,8 @@ pub(super) fn authorization_server(world: &World, issuer: &str) -> HttpResponse 
         "authorization_endpoint": Endpoint::Authorization.at(issuer),
         "token_endpoint": Endpoint::Token.at(issuer),
         "revocation_endpoint": Endpoint::Revocation.at(issuer),
+        "pushed_authorization_request_endpoint": Endpoint::Pushed.at(issuer),
+        "require_pushed_authorization_requests": personality.requires_pushed_requests,
         "userinfo_endpoint": Endpoint::Account.at(issuer),
         "jwks_uri": Endpoint::Keys.at(issuer),
         "scopes_supported": scopes,
