@@ -348,6 +348,7 @@ fn vault() -> Vec<Sample> {
         sample!(VaultError::KeyWrongLength),
         sample!(VaultError::WrongMasterKey),
         sample!(VaultError::UnknownMasterKey),
+        sample!(VaultError::KeyService(KeyServiceError::Denied)),
         sample!(VaultError::Tampered),
         sample!(VaultError::NotAVault),
         sample!(VaultError::NewerVersion {

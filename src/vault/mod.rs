@@ -48,7 +48,7 @@ pub(crate) mod upkeep;
 
 pub use crate::model::VaultWarning;
 pub use audit::{AuditEntry, AuditHead, AuditKind, AuditReport};
-pub use envelope::{MasterKey, MasterKeys};
+pub use envelope::{KeyContext, KeyEncryption, KeyServiceError, MasterKey, MasterKeys};
 pub use error::VaultError;
 pub use revocation::Erasure;
 pub use sealed::{SealedVault, Store, Transaction};

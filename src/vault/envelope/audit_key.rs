@@ -8,8 +8,10 @@ use zeroize::Zeroizing;
 use crate::random;
 use crate::vault::VaultError;
 use crate::vault::envelope::aead::{self, KEY_LEN};
-use crate::vault::envelope::data_key::{unwrap, wrap};
+use crate::vault::envelope::key_encryption::KeyContext;
+use crate::vault::envelope::key_service::Lifetime;
 use crate::vault::envelope::master_key::derive;
+use crate::vault::envelope::wrapping::{self, Unwrapped};
 use crate::vault::envelope::{MasterKeys, VaultId, aad};
 
 /// The key that authenticates the chains of audit entries and makes keyed fingerprints.
@@ -17,6 +19,7 @@ pub struct AuditKey {
     secret: Box<Zeroizing<[u8; KEY_LEN]>>,
     chain: hmac::Key,
     fingerprint: hmac::Key,
+    lifetime: Option<Lifetime>,
 }
 
 /// The parts of an audit entry that its MAC covers. The body is sealed.
@@ -59,16 +62,37 @@ impl AuditKey {
             chain: subkey(b"audit"),
             fingerprint: subkey(b"fingerprint"),
             secret,
+            lifetime: None,
         }
+    }
+
+    /// Returns the time during which the key may be used, if a key service limits it.
+    pub(crate) const fn lifetime(&self) -> Option<Lifetime> {
+        self.lifetime
+    }
+
+    /// Returns the value by which a vault whose keys a service wraps recognises its audit key.
+    pub(crate) fn check_value(&self, vault: VaultId) -> [u8; 32] {
+        let mut key = Zeroizing::new([0_u8; KEY_LEN]);
+        derive(&self.secret, b"check", key.as_mut_slice());
+        let tag = hmac::sign(
+            &hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()),
+            vault.as_bytes(),
+        );
+        let mut value = [0; 32];
+        value.copy_from_slice(tag.as_ref());
+        value
     }
 
     /// Wraps the key with the active master key and binds it to the vault.
     ///
     /// # Errors
     ///
-    /// [`VaultError::RandomUnavailable`] if the operating system has no random numbers.
+    /// [`VaultError::RandomUnavailable`] if the operating system has no random numbers,
+    /// [`VaultError::KeyService`] if the key service of the master key fails.
     pub fn wrap(&self, keys: &MasterKeys, vault: VaultId) -> Result<Vec<u8>, VaultError> {
-        wrap(&self.secret, keys, aead::nonce()?, |header| {
+        let context = KeyContext::vault(&vault);
+        wrapping::wrap(&self.secret, keys, &context, aead::nonce()?, |header| {
             binding(vault, header)
         })
     }
@@ -78,9 +102,16 @@ impl AuditKey {
     /// # Errors
     ///
     /// [`VaultError::UnknownMasterKey`] if that master key was not given, [`VaultError::Tampered`]
-    /// if the wrapped key was altered or belongs to another vault.
+    /// if the wrapped key was altered or belongs to another vault, [`VaultError::KeyService`] if
+    /// the key service of the master key fails.
     pub fn unwrap(wrapped: &[u8], keys: &MasterKeys, vault: VaultId) -> Result<Self, VaultError> {
-        unwrap(wrapped, keys, |header| binding(vault, header)).map(Self::new)
+        let context = KeyContext::vault(&vault);
+        let Unwrapped { secret, lifetime } =
+            wrapping::unwrap(wrapped, keys, &context, |header| binding(vault, header))?;
+        Ok(Self {
+            lifetime,
+            ..Self::new(secret)
+        })
     }
 
     /// Returns the MAC of an entry, which authenticates the entry and all entries before it.

@@ -1,0 +1,178 @@
+//! The keys that wrap everything else in a vault: master keys, and keys that a service keeps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::model::Timestamp;
+use crate::vault::VaultError;
+use crate::vault::envelope::key_encryption::KeyEncryption;
+use crate::vault::envelope::key_service::{KeyService, Lifetime};
+use crate::vault::envelope::{AuditKey, MasterKey, VaultId};
+
+/// One or more master keys. The active key wraps; all of them unwrap.
+///
+/// Several keys are needed while one replaces another. A key is a [`MasterKey`], or that of a
+/// [`KeyEncryption`] service, which never leaves the service:
+///
+/// ```
+/// use valetkey::vault::{MasterKey, MasterKeys, SealedVault, SqliteVault};
+///
+/// # let service = MasterKey::generate()?;
+/// # let former = MasterKey::generate()?;
+/// // A vault that had a master key of its own moves to a key service: see `rotate_master_key`.
+/// let keys = MasterKeys::wrapped_by(service).with_former(former);
+/// # let _ = SqliteVault::in_memory(keys)?;
+/// # Ok::<(), valetkey::vault::VaultError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct MasterKeys(Arc<[Arc<KeySource>]>);
+
+/// A key that wraps others.
+#[derive(Debug)]
+pub(super) enum KeySource {
+    Local(MasterKey),
+    Service(KeyService),
+}
+
+impl MasterKeys {
+    /// Returns a set of the active key and the former keys that it replaces.
+    #[must_use]
+    pub fn new(active: MasterKey, former: impl IntoIterator<Item = MasterKey>) -> Self {
+        Self(
+            std::iter::once(active)
+                .chain(former)
+                .map(|key| Arc::new(KeySource::Local(key)))
+                .collect(),
+        )
+    }
+
+    /// Returns a set whose active key is that of a key service.
+    ///
+    /// The service wraps one key for each tenant and one for the vault. It is called when a tenant
+    /// is created or used for the first time, and again when an unwrapped key is no longer
+    /// remembered; not for each token. The vault cannot be opened while the service is unavailable.
+    ///
+    /// Unwrapped keys are kept in memory for one hour; see
+    /// [`keep_unwrapped`](Self::keep_unwrapped). They take at most 4 MiB.
+    ///
+    /// # Security
+    ///
+    /// A process that has unwrapped a key can use it until the hour ends, even if access to the
+    /// service is withdrawn.
+    #[must_use]
+    pub fn wrapped_by(service: impl KeyEncryption) -> Self {
+        let service = KeyService::new(Arc::new(service));
+        Self([Arc::new(KeySource::Service(service))].into())
+    }
+
+    /// Adds keys that the active key replaces.
+    #[must_use]
+    pub fn with_former(self, former: impl Into<Self>) -> Self {
+        let former = former.into();
+        Self(self.0.iter().chain(former.0.iter()).cloned().collect())
+    }
+
+    /// Sets the time for which keys that a service unwrapped are kept in memory. Default: one hour.
+    ///
+    /// After that time the service is asked again, so that a key that was disabled there stops
+    /// working here. Zero asks for each operation. A [`MasterKey`] is not affected.
+    #[must_use]
+    pub fn keep_unwrapped(self, lifetime: Duration) -> Self {
+        self.with_services(|service| service.with_lifetime(lifetime))
+    }
+
+    /// Sets the clock that measures that time, for tests.
+    #[must_use]
+    pub fn clock(self, clock: impl Clock) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(clock);
+        self.with_services(|service| service.with_clock(Arc::clone(&clock)))
+    }
+
+    fn with_services(self, change: impl Fn(&KeyService) -> KeyService) -> Self {
+        Self(
+            self.0
+                .iter()
+                .map(|key| match &**key {
+                    KeySource::Local(_) => Arc::clone(key),
+                    KeySource::Service(service) => Arc::new(KeySource::Service(change(service))),
+                })
+                .collect(),
+        )
+    }
+
+    /// Returns the active key.
+    pub(super) fn active(&self) -> &KeySource {
+        // Each constructor stores the active key first, and the set never changes.
+        &self.0[0]
+    }
+
+    /// Returns the key with this id.
+    pub(super) fn get(&self, id: &[u8; 16]) -> Option<&KeySource> {
+        self.0.iter().find(|key| key.id() == id).map(|key| &**key)
+    }
+
+    /// Returns the id of the active key.
+    pub(crate) fn active_id(&self) -> &[u8; 16] {
+        self.active().id()
+    }
+
+    /// Returns the value that a vault stores in order to recognise the active key.
+    pub(crate) fn check_value(&self, vault: VaultId, audit_key: &AuditKey) -> [u8; 32] {
+        match self.active() {
+            KeySource::Local(master) => master.check_value(vault),
+            // The key itself is not here, and the service proves it by unwrapping the audit key.
+            KeySource::Service(_) => audit_key.check_value(vault),
+        }
+    }
+
+    /// Returns whether the key with this id is the one that a vault was created with.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::WrongMasterKey`] if there is no such key, and those of
+    /// [`AuditKey::unwrap`].
+    pub(crate) fn proves(
+        &self,
+        id: &[u8; 16],
+        vault: VaultId,
+        wrapped_audit_key: &[u8],
+        check: &[u8; 32],
+    ) -> Result<bool, VaultError> {
+        match self.get(id).ok_or(VaultError::WrongMasterKey)? {
+            KeySource::Local(master) => Ok(master.check_value(vault) == *check),
+            KeySource::Service(_) => {
+                let audit_key = AuditKey::unwrap(wrapped_audit_key, self, vault)?;
+                Ok(audit_key.check_value(vault) == *check)
+            }
+        }
+    }
+
+    /// Returns whether a key with this lifetime may still be used.
+    pub(crate) fn allows(&self, lifetime: Option<Lifetime>) -> bool {
+        lifetime.is_none_or(|lifetime| self.now().is_none_or(|now| lifetime.includes(now)))
+    }
+
+    /// Returns the time of the services' clock, if there is a service.
+    fn now(&self) -> Option<Timestamp> {
+        self.0.iter().find_map(|key| match &**key {
+            KeySource::Local(_) => None,
+            KeySource::Service(service) => Some(service.now()),
+        })
+    }
+}
+
+impl From<MasterKey> for MasterKeys {
+    fn from(key: MasterKey) -> Self {
+        Self::new(key, [])
+    }
+}
+
+impl KeySource {
+    pub(super) const fn id(&self) -> &[u8; 16] {
+        match self {
+            Self::Local(master) => master.id(),
+            Self::Service(service) => service.id(),
+        }
+    }
+}
