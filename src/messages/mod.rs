@@ -21,7 +21,7 @@ use crate::model::{ConsentId, FailureCode, InvalidValue, Label, ProviderId, Serv
 use crate::protocol::{IdTokenError, RequestError};
 use crate::provider::{AuthorizationServer, InvalidDescriptor};
 use crate::resolver::mcp::RequestStateError;
-use crate::vault::{SealedVault, VaultError};
+use crate::vault::{KeyServiceError, SealedVault, VaultError};
 
 /// The maximum length of a message, in bytes.
 const LONGEST: usize = 240;

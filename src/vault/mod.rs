@@ -32,6 +32,8 @@ pub(crate) mod envelope;
 mod error;
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub(crate) mod grant;
+#[cfg(any(feature = "aws-kms", feature = "vault-transit", feature = "pkcs11"))]
+pub mod kms;
 mod mountinfo;
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub(crate) mod refresh;

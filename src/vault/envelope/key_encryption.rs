@@ -2,6 +2,7 @@
 //! HSM.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -63,6 +64,20 @@ pub trait KeyEncryption: fmt::Debug + Send + Sync + 'static {
     /// [`KeyServiceError`] by the cause; [`Mismatch`](KeyServiceError::Mismatch) if the bytes were
     /// altered or wrapped with another context.
     fn unwrap(&self, wrapped: &[u8], context: &KeyContext<'_>) -> Result<SecretBytes, KeyServiceError>;
+}
+
+impl<K: KeyEncryption + ?Sized> KeyEncryption for Arc<K> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn wrap(&self, key: &SecretBytes, context: &KeyContext<'_>) -> Result<Vec<u8>, KeyServiceError> {
+        (**self).wrap(key, context)
+    }
+
+    fn unwrap(&self, wrapped: &[u8], context: &KeyContext<'_>) -> Result<SecretBytes, KeyServiceError> {
+        (**self).unwrap(wrapped, context)
+    }
 }
 
 /// What a wrapped key belongs to. It opens nowhere else.

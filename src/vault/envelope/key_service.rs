@@ -148,13 +148,23 @@ impl KeyService {
             context: context.to_bytes(),
             wrapped: Vec::new(),
         };
-        self.get(&name, || {
+        let key = self.get(&name, || {
             let (cipher, wrapped) = key_encryption::generate(&*self.service, context)?;
-            if wrapped.len() > LONGEST {
-                return Err(KeyServiceError::Protocol("it returned a wrapped key of more than 8 KiB").into());
+            if wrapped.is_empty() || wrapped.len() > LONGEST {
+                return Err(
+                    KeyServiceError::Protocol("it returned no key, or one of more than 8 KiB").into(),
+                );
             }
             Ok((cipher, wrapped))
-        })
+        })?;
+        self.remember(
+            &Name {
+                wrapped: key.wrapped.to_vec(),
+                ..name
+            },
+            &key,
+        );
+        Ok(key)
     }
 
     /// Returns the key that the service wrapped as these bytes.
@@ -174,18 +184,21 @@ impl KeyService {
             let cipher = key_encryption::open(&*self.service, context, wrapped)?;
             Ok((cipher, wrapped.to_vec()))
         })?;
-        self.adopt(name.context, &key);
+        // The next data key of this context needs no call.
+        self.remember(
+            &Name {
+                wrapped: Vec::new(),
+                ..name
+            },
+            &key,
+        );
         Ok(key)
     }
 
-    /// Makes a key that was unwrapped the current one of its context if there is none, so that the
-    /// next data key needs no call.
-    fn adopt(&self, context: Vec<u8>, key: &Unwrapped) {
-        let slot = self.slot(&Name {
-            context,
-            wrapped: Vec::new(),
-        });
-        // The slot is in use while another caller creates the current key.
+    /// Remembers a key under a second name, unless one is remembered there.
+    fn remember(&self, name: &Name, key: &Unwrapped) {
+        let slot = self.slot(name);
+        // The slot is locked while another caller calls the service for this name.
         if let Ok(mut state) = slot.state.try_lock()
             && !matches!(&*state, State::Ready(known) if known.lifetime.includes(self.now()))
         {

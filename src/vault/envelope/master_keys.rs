@@ -176,3 +176,24 @@ impl KeySource {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_key_is_active_and_all_are_found_by_their_id() {
+        let (active, former, service) = (
+            MasterKey::generate().unwrap(),
+            MasterKey::generate().unwrap(),
+            MasterKey::generate().unwrap(),
+        );
+        let (active_id, former_id) = (*active.id(), *former.id());
+        let keys = MasterKeys::new(active, [former]).with_former(MasterKeys::wrapped_by(service));
+        assert_eq!(keys.active_id(), &active_id);
+        assert!(matches!(keys.get(&former_id), Some(KeySource::Local(_))));
+        let service_id = *keys.0[2].id();
+        assert!(matches!(keys.get(&service_id), Some(KeySource::Service(_))));
+        assert!(keys.get(&[0; 16]).is_none());
+    }
+}
