@@ -27,7 +27,8 @@ use crate::vault::{KeyServiceError, SealedVault, VaultError};
 const LONGEST: usize = 240;
 
 /// Phrases of which a message has at least one: an action, or the valid choices.
-const ACTIONS: [&str; 53] = [
+const ACTIONS: [&str; 54] = [
+    "check ",
     "send ",
     "honor ",
     "see ",
@@ -337,6 +338,17 @@ fn requests() -> Vec<Sample> {
     ]
 }
 
+fn key_services() -> Vec<Sample> {
+    vec![
+        sample!(KeyServiceError::Denied),
+        sample!(KeyServiceError::UnknownKey),
+        sample!(KeyServiceError::Disabled),
+        sample!(KeyServiceError::Mismatch),
+        sample!(KeyServiceError::Unavailable { retry_after: None }),
+        sample!(KeyServiceError::Protocol("its answer cannot be read")),
+    ]
+}
+
 fn vault() -> Vec<Sample> {
     let source = Arc::new(std::io::Error::other("cause"));
     vec![
@@ -433,6 +445,11 @@ fn each_message_is_a_fragment_that_says_what_to_do() {
         &["vault/error.rs"],
         &vault(),
         &facts.map(|variant| ("VaultError", variant)),
+    );
+    check(
+        &["vault/envelope/key_encryption.rs"],
+        &key_services(),
+        &["Mismatch", "Protocol"].map(|variant| ("KeyServiceError", variant)),
     );
 }
 

@@ -17,17 +17,19 @@ use crate::vault::envelope::{MasterKey, VaultId, aad};
 /// Encrypts keys with a key that this process does not have: that of a KMS or an HSM.
 ///
 /// There are two ways to use one. [`MasterKey::seal`] seals a whole master key, which is unsealed
-/// once when the process starts. [`MasterKeys::wrapped_by`](crate::vault::MasterKeys::wrapped_by)
-/// has the service wrap one key for each tenant, which is then unwrapped when the tenant is used.
+/// once when the process starts. With
+/// [`MasterKeys::wrapped_by`](crate::vault::MasterKeys::wrapped_by), the service wraps one key for
+/// each tenant, which is unwrapped when the tenant is used.
 ///
 /// # Contract
 ///
-/// * [`unwrap`](Self::unwrap) returns exactly the bytes that were given to [`wrap`](Self::wrap), and
-///   only with an equal context. A service without additional authenticated data must bind the
+/// * [`unwrap`](Self::unwrap) returns exactly the bytes that were given to [`wrap`](Self::wrap),
+///   and only with an equal context. A service without additional authenticated data must bind the
 ///   context in another way, for example by encrypting it together with the key.
 /// * Each call ends within a bounded time, such as that of an
-///   [`HttpRequest`](crate::http::HttpRequest), and is not repeated by the implementation. The vault
-///   calls once for concurrent callers and does not call again for a short time after a failure.
+///   [`HttpRequest`](crate::http::HttpRequest), and is not repeated by the implementation. The
+///   vault calls once for concurrent callers and does not call again for a short time after a
+///   failure.
 /// * The implementation keeps no key. The vault remembers unwrapped keys for a limited time.
 ///
 /// # Examples
@@ -80,7 +82,7 @@ impl<K: KeyEncryption + ?Sized> KeyEncryption for Arc<K> {
     }
 }
 
-/// What a wrapped key belongs to. It opens nowhere else.
+/// The vault and the tenant that a wrapped key belongs to. It opens nowhere else.
 ///
 /// A service records the context in its own log, so that it shows which tenant's key was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,7 +192,7 @@ impl KeyServiceError {
 impl From<KeyServiceError> for VaultError {
     fn from(error: KeyServiceError) -> Self {
         match error {
-            // What was altered or moved is reported alike, wherever it is noticed.
+            // Altered or moved data is the same error, whether the service or the vault notices it.
             KeyServiceError::Mismatch => Self::Tampered,
             error => Self::KeyService(error),
         }

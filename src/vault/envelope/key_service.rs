@@ -222,7 +222,8 @@ impl KeyService {
             }
             _ => {}
         }
-        // The lifetime begins before the call: a key that was disabled during it is not used longer.
+        // The lifetime begins before the call: if the key is disabled during it, it still ends
+        // in time.
         let from = self.now();
         match make() {
             Ok((cipher, wrapped)) => {

@@ -148,6 +148,11 @@ impl MasterKeys {
         }
     }
 
+    /// Returns whether a key service wraps or wrapped keys.
+    pub(crate) fn has_service(&self) -> bool {
+        self.0.iter().any(|key| matches!(**key, KeySource::Service(_)))
+    }
+
     /// Returns whether a key with this lifetime may still be used.
     pub(crate) fn allows(&self, lifetime: Option<Lifetime>) -> bool {
         lifetime.is_none_or(|lifetime| self.now().is_none_or(|now| lifetime.includes(now)))

@@ -1,4 +1,4 @@
-//! How a data key or an audit key is wrapped: directly by a master key, or through a key service.
+//! Wraps data keys and audit keys: directly with a master key, or through a key service.
 
 use zeroize::Zeroizing;
 

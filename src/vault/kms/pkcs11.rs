@@ -36,7 +36,7 @@ type PinSource = dyn Fn() -> Result<SecretBytes, KeyServiceError> + Send + Sync;
 /// inserted again, is opened again once for each call.
 ///
 /// ```no_run
-/// use valetkey::secret::SecretBytes;
+/// use valetkey::SecretBytes;
 /// use valetkey::vault::kms::Pkcs11Key;
 /// use valetkey::vault::{MasterKeys, SqliteVault};
 ///

@@ -1,4 +1,4 @@
-//! What every key service must do, and a server to try it with.
+//! The contract of key services, and whether the programs that tests need are installed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ pub(super) fn is_required() -> bool {
 }
 
 /// Reports that a test did not run, which fails it if it must run.
+#[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
 pub(super) fn skipped(what: &str) {
     assert!(!is_required(), "{what} is not installed");
     eprintln!("skipped: {what} is not installed");

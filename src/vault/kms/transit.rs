@@ -33,7 +33,7 @@ type TokenSource = dyn Fn() -> Result<SecretBytes, KeyServiceError> + Send + Syn
 ///
 /// ```no_run
 /// use valetkey::http::UreqClient;
-/// use valetkey::secret::SecretBytes;
+/// use valetkey::SecretBytes;
 /// use valetkey::vault::kms::VaultTransit;
 /// use valetkey::vault::{KeyServiceError, MasterKeys, SqliteVault};
 ///

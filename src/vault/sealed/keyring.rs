@@ -188,6 +188,17 @@ impl Keyring {
         }
     }
 
+    /// Returns whether the tenant's keys open without a key service.
+    pub(super) fn is_unlocked(&self, name: &TenantId) -> bool {
+        if !self.keys.has_service() {
+            return true;
+        }
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants
+            .get(name)
+            .is_some_and(|known| self.keys.allows(known.newest.lifetime()))
+    }
+
     /// Returns the tenant with a data key that may still seal. Creates both if they do not exist.
     pub(super) fn sealing_tenant<T: Tables>(&self, tables: &T, name: &TenantId) -> Result<Arc<Tenant>> {
         if let Some(tenant) = self.tenant(tables, name)? {

@@ -1,15 +1,38 @@
 use std::sync::Barrier;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::thread;
 
 use super::*;
 use crate::model::TenantId;
 use crate::secret::SecretBytes;
-use crate::testing::ManualClock;
 use crate::vault::envelope::{AuditKey, DataKey, MasterKey, MasterKeys, VaultId};
 
 const VAULT: VaultId = VaultId::from_bytes([9; 16]);
 const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// A clock that the test sets. Clones share the time.
+#[derive(Debug, Clone)]
+struct TestClock(Arc<AtomicI64>);
+
+impl TestClock {
+    fn new(millis: i64) -> Self {
+        Self(Arc::new(AtomicI64::new(millis)))
+    }
+
+    fn set(&self, now: Timestamp) {
+        self.0.store(now.as_unix_millis(), Ordering::SeqCst);
+    }
+
+    fn advance(&self, by: Duration) {
+        self.set(self.now() + by);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_millis(self.0.load(Ordering::SeqCst))
+    }
+}
 
 /// A key service in this process, which counts its calls and can be made to fail.
 #[derive(Debug)]
@@ -134,7 +157,7 @@ fn concurrent_callers_share_one_call_and_its_failure() {
 #[test]
 fn an_unwrapped_key_is_used_until_its_lifetime_ends() {
     let service = Service::new();
-    let clock = ManualClock::new(Timestamp::from_unix_millis(1_000_000));
+    let clock = TestClock::new(1_000_000);
     let keys = MasterKeys::wrapped_by(Arc::clone(&service)).clock(clock.clone());
     let wrapped = wrapped_key(&keys, "acme", 1);
     service.fail(KeyServiceError::Disabled);
@@ -155,7 +178,7 @@ fn an_unwrapped_key_is_used_until_its_lifetime_ends() {
 #[test]
 fn a_clock_that_is_set_back_ends_the_lifetime() {
     let service = Service::new();
-    let clock = ManualClock::new(Timestamp::from_unix_millis(1_000_000_000));
+    let clock = TestClock::new(1_000_000_000);
     let keys = MasterKeys::wrapped_by(Arc::clone(&service)).clock(clock.clone());
     let key = unwrap(&keys, &wrapped_key(&keys, "acme", 1), "acme", 1).unwrap();
     clock.set(Timestamp::from_unix_millis(1));
@@ -165,7 +188,7 @@ fn a_clock_that_is_set_back_ends_the_lifetime() {
 #[test]
 fn a_failure_is_repeated_without_a_call_only_for_a_moment() {
     let service = Service::new();
-    let clock = ManualClock::new(Timestamp::from_unix_millis(1_000_000));
+    let clock = TestClock::new(1_000_000);
     let wrapped = wrapped_key(&MasterKeys::wrapped_by(Arc::clone(&service)), "acme", 1);
     let keys = MasterKeys::wrapped_by(Arc::clone(&service)).clock(clock.clone());
     let unavailable = KeyServiceError::Unavailable { retry_after: None };

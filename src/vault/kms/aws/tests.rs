@@ -128,7 +128,7 @@ fn a_server_that_cannot_be_reached_is_unavailable() {
 /// The request as it is sent, and a signature that botocore computed for the same request.
 #[test]
 fn a_request_is_signed_as_botocore_signs_it() {
-    let sent: Arc<Mutex<Option<(HeaderMap, Vec<u8>)>>> = Arc::default();
+    let sent = Arc::new(Mutex::new(None::<(HeaderMap, Vec<u8>)>));
     let keep = Arc::clone(&sent);
     let client = move |request: HttpRequest| {
         *keep.lock().unwrap() = Some((request.headers.clone(), request.body.as_bytes().to_vec()));

@@ -59,8 +59,8 @@ fn pin(text: &'static str) -> impl Fn() -> Result<SecretBytes, KeyServiceError> 
     move || Ok(SecretBytes::new(text.as_bytes().to_vec()))
 }
 
-/// The parts of this test share a process of their own, because SoftHSM reads its configuration
-/// from the environment.
+/// The parts of this test run in a separate process, because SoftHSM reads its configuration from
+/// the environment.
 #[test]
 fn an_hsm_wraps_keys() {
     let Some(module) = module() else {
@@ -99,9 +99,15 @@ fn with_a_token() {
 
     let sealed = MasterKey::generate().unwrap().seal(&service).unwrap();
     assert!(MasterKey::unseal(&service, &sealed).is_ok());
-    // SoftHSM checks the PIN only while nobody is logged in.
+    wrong_pin_is_denied(service, &key("agents", "0000"));
+}
+
+fn wrong_pin_is_denied(service: Pkcs11Key, other: &Pkcs11Key) {
+    // A token checks the PIN only while no session of the process is logged in.
+    Pkcs11::new(&service.module).unwrap().finalize().unwrap();
     drop(service);
-    assert!(format!("{:?}", key("agents", "0000")).contains("agents"));
+    let failed = other.wrap(&SecretBytes::new(vec![7; 32]), &KeyContext::master_key());
+    assert_eq!(failed.unwrap_err(), KeyServiceError::Denied);
 }
 
 fn reopens_a_closed_session(service: &Pkcs11Key) {
