@@ -447,7 +447,7 @@ fn each_message_is_a_fragment_that_says_what_to_do() {
         &facts.map(|variant| ("VaultError", variant)),
     );
     check(
-        &["vault/envelope/key_encryption.rs"],
+        &["vault/key_service_error.rs"],
         &key_services(),
         &["Mismatch", "Protocol"].map(|variant| ("KeyServiceError", variant)),
     );

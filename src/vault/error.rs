@@ -155,6 +155,16 @@ impl From<RandomUnavailable> for VaultError {
     }
 }
 
+impl From<KeyServiceError> for VaultError {
+    fn from(error: KeyServiceError) -> Self {
+        match error {
+            // Altered or moved data is the same error, whether the service or the vault notices it.
+            KeyServiceError::Mismatch => Self::Tampered,
+            error => Self::KeyService(error),
+        }
+    }
+}
+
 impl VaultError {
     /// Wraps a failure of the underlying store.
     pub fn storage(source: impl StdError + Send + Sync + 'static) -> Self {

@@ -11,6 +11,7 @@ use crate::vault::envelope::aead::{self, KEY_LEN};
 use crate::vault::envelope::key_encryption::KeyContext;
 use crate::vault::envelope::key_service::Lifetime;
 use crate::vault::envelope::master_key::derive;
+use crate::vault::envelope::master_keys::KeySource;
 use crate::vault::envelope::wrapping::{self, Unwrapped};
 use crate::vault::envelope::{MasterKeys, VaultId, aad};
 
@@ -71,8 +72,17 @@ impl AuditKey {
         self.lifetime
     }
 
-    /// Returns the value by which a vault whose keys a service wraps recognises its audit key.
-    pub(crate) fn check_value(&self, vault: VaultId) -> [u8; 32] {
+    /// Returns the value that a vault stores in order to recognise the active master key.
+    ///
+    /// The key of a service is not here: it proves itself by unwrapping the audit key.
+    pub(crate) fn check_value(&self, keys: &MasterKeys, vault: VaultId) -> [u8; 32] {
+        match keys.active() {
+            KeySource::Local(master) => master.check_value(vault),
+            KeySource::Service(_) => self.own_check_value(vault),
+        }
+    }
+
+    fn own_check_value(&self, vault: VaultId) -> [u8; 32] {
         let mut key = Zeroizing::new([0_u8; KEY_LEN]);
         derive(&self.secret, b"check", key.as_mut_slice());
         let tag = hmac::sign(
@@ -220,6 +230,27 @@ impl AuditKey {
         let mut fingerprint = [0; 8];
         fingerprint.copy_from_slice(tag.as_ref().get(..8).unwrap_or(&[0; 8]));
         fingerprint
+    }
+}
+
+/// Returns whether the master key with this id is the one that a vault was created with.
+///
+/// # Errors
+///
+/// [`VaultError::WrongMasterKey`] if there is no such key, and those of [`AuditKey::unwrap`].
+pub(crate) fn proves(
+    keys: &MasterKeys,
+    id: &[u8; 16],
+    vault: VaultId,
+    wrapped_audit_key: &[u8],
+    check: &[u8; 32],
+) -> Result<bool, VaultError> {
+    match keys.get(id).ok_or(VaultError::WrongMasterKey)? {
+        KeySource::Local(master) => Ok(master.check_value(vault) == *check),
+        KeySource::Service(_) => {
+            let audit_key = AuditKey::unwrap(wrapped_audit_key, keys, vault)?;
+            Ok(audit_key.own_check_value(vault) == *check)
+        }
     }
 }
 

@@ -13,9 +13,9 @@ use ring::digest;
 
 use crate::clock::{Clock, SystemClock};
 use crate::model::Timestamp;
-use crate::vault::VaultError;
 use crate::vault::envelope::aead::Cipher;
-use crate::vault::envelope::key_encryption::{self, KeyContext, KeyEncryption, KeyServiceError};
+use crate::vault::envelope::key_encryption::{self, KeyContext, KeyEncryption};
+use crate::vault::{KeyServiceError, VaultError};
 
 /// The default time for which an unwrapped key is remembered.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);

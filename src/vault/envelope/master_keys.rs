@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::model::Timestamp;
-use crate::vault::VaultError;
+use crate::vault::envelope::MasterKey;
 use crate::vault::envelope::key_encryption::KeyEncryption;
 use crate::vault::envelope::key_service::{KeyService, Lifetime};
-use crate::vault::envelope::{AuditKey, MasterKey, VaultId};
 
 /// One or more master keys. The active key wraps; all of them unwrap.
 ///
@@ -115,37 +114,6 @@ impl MasterKeys {
     /// Returns the id of the active key.
     pub(crate) fn active_id(&self) -> &[u8; 16] {
         self.active().id()
-    }
-
-    /// Returns the value that a vault stores in order to recognise the active key.
-    pub(crate) fn check_value(&self, vault: VaultId, audit_key: &AuditKey) -> [u8; 32] {
-        match self.active() {
-            KeySource::Local(master) => master.check_value(vault),
-            // The key itself is not here, and the service proves it by unwrapping the audit key.
-            KeySource::Service(_) => audit_key.check_value(vault),
-        }
-    }
-
-    /// Returns whether the key with this id is the one that a vault was created with.
-    ///
-    /// # Errors
-    ///
-    /// [`VaultError::WrongMasterKey`] if there is no such key, and those of
-    /// [`AuditKey::unwrap`].
-    pub(crate) fn proves(
-        &self,
-        id: &[u8; 16],
-        vault: VaultId,
-        wrapped_audit_key: &[u8],
-        check: &[u8; 32],
-    ) -> Result<bool, VaultError> {
-        match self.get(id).ok_or(VaultError::WrongMasterKey)? {
-            KeySource::Local(master) => Ok(master.check_value(vault) == *check),
-            KeySource::Service(_) => {
-                let audit_key = AuditKey::unwrap(wrapped_audit_key, self, vault)?;
-                Ok(audit_key.check_value(vault) == *check)
-            }
-        }
     }
 
     /// Returns whether a key service wraps or wrapped keys.

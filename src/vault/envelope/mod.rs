@@ -175,10 +175,11 @@ mod vault_id;
 mod wrapping;
 
 pub(crate) use aead::Cipher;
+pub(crate) use audit_key::proves;
 pub use audit_key::{AuditKey, Link};
 pub use data_key::DataKey;
 pub use fields::Fields;
-pub use key_encryption::{KeyContext, KeyEncryption, KeyServiceError};
+pub use key_encryption::{KeyContext, KeyEncryption};
 #[cfg(feature = "_internals")]
 pub use master_key::check_value;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::model::{TenantId, Timestamp};
-use crate::vault::envelope::{AuditKey, Context, DataKey, Fields, MasterKeys, RowKey, VaultId};
+use crate::vault::envelope::{self, AuditKey, Context, DataKey, Fields, MasterKeys, RowKey, VaultId};
 use crate::vault::sealed::chain;
 use crate::vault::tables::{Chain, KeyRow, RowsMut, Tables, TenantRow, VAULT_CHAIN, VaultRow, Write};
 use crate::vault::{AuditEntry, AuditKind, VaultError};
@@ -57,7 +57,7 @@ struct WrappedKey {
 /// Checks that one of the master keys is the one that the vault was created with.
 pub(in crate::vault) fn check(keys: &MasterKeys, row: &VaultRow) -> Result<VaultId> {
     let id = VaultId::from_bytes(row.id);
-    if keys.proves(&row.master_key, id, &row.audit_key, &row.key_check)? {
+    if envelope::proves(keys, &row.master_key, id, &row.audit_key, &row.key_check)? {
         Ok(id)
     } else {
         // The key is known, but its proof is wrong: the row was altered.
@@ -139,7 +139,7 @@ impl Keyring {
         let row = VaultRow {
             id: *id.as_bytes(),
             master_key: *self.keys.active_id(),
-            key_check: self.keys.check_value(id, &audit_key),
+            key_check: audit_key.check_value(&self.keys, id),
             audit_key: audit_key.wrap(&self.keys, id)?,
         };
         let made = tables.write(|rows| {

@@ -90,7 +90,7 @@ impl<T: Tables> Core<T> {
         let (key, vault) = self.keyring.audit_key(&self.tables)?;
         let master = self.keyring.master_keys();
         let active = *master.active_id();
-        let check = master.check_value(vault, &key);
+        let check = key.check_value(master, vault);
         let audit_key = key.wrap(master, vault)?;
         let entry = AuditEntry::new(AuditKind::MasterKeyRotated, now);
         self.write(|rows| {
