@@ -324,6 +324,7 @@ fn requests() -> Vec<Sample> {
         sample!(HttpError::Tls),
         sample!(HttpError::Untrusted),
         sample!(HttpError::Refused),
+        sample!(HttpError::PrivateAddress),
         sample!(HttpError::Timeout),
         sample!(HttpError::Interrupted),
         sample!(HttpError::TooLarge),
