@@ -2,6 +2,7 @@
 
 mod builder;
 #[cfg(feature = "gateway")]
+mod identity;
 mod web;
 
 pub use crate::connections::builder::ConnectionsBuilder;

@@ -27,6 +27,7 @@ mod form;
 mod granted;
 mod hints;
 mod id_token;
+mod identity_grant;
 mod json;
 mod pasted;
 mod pointer;
@@ -52,6 +53,7 @@ pub use discovery::{discovery_choices, parse_discovery};
 pub use granted::{granted_scopes, with_offline_access};
 pub use hints::{Hints, Prompt};
 pub use id_token::{IdTokenError, account_in_id_token};
+pub(crate) use identity_grant::{Target, parse_identity};
 pub use pointer::value_in_answer;
 pub(crate) use pushed::pushed_url;
 #[cfg(feature = "_internals")]

@@ -134,11 +134,7 @@ impl TokenClient<'_> {
 
     /// Adds `client_id`, and `client_secret` or an assertion if one is sent in the body
     /// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
-    pub(super) fn name_the_client<'f>(
-        &'f self,
-        endpoint: &Url,
-        fields: &mut Fields<'f>,
-    ) -> Result<(), RequestError> {
+    fn name_the_client<'f>(&'f self, endpoint: &Url, fields: &mut Fields<'f>) -> Result<(), RequestError> {
         fields.lend("client_id", &self.registration.client_id);
         if self.server.client_authentication == ClientAuthentication::Post {
             let secret = self.registration.client_secret.as_ref();
@@ -191,7 +187,7 @@ impl TokenClient<'_> {
 
     /// Builds the request from these fields, with the names and in the format that this server
     /// requires.
-    pub(super) fn request<'f>(
+    fn request<'f>(
         &'f self,
         endpoint: &Url,
         mut fields: Fields<'f>,
@@ -239,6 +235,16 @@ impl TokenClient<'_> {
             }
         }
         self.with_basic(request)
+    }
+
+    /// Returns a token request with these fields and the authentication of the client.
+    pub(super) fn send_fields<'f>(
+        &'f self,
+        endpoint: &Url,
+        mut fields: Fields<'f>,
+    ) -> Result<HttpRequest, RequestError> {
+        self.name_the_client(endpoint, &mut fields)?;
+        self.request(endpoint, fields, &self.registration.redirect_uri)
     }
 
     /// Returns the request that pushes an authorization request

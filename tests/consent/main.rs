@@ -8,6 +8,7 @@ mod exchange;
 mod foreign_callbacks;
 mod grant_family;
 mod grant_family_model;
+mod identity;
 mod loopback;
 mod needs;
 mod no_consent_loops;

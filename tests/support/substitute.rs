@@ -72,6 +72,8 @@ impl ConnectionManager for Substitute {
         cancel(user: &ActingUser, id: ConsentId) -> Result<ConsentState>;
         pending(by: &Operator, user: &UserId) -> Result<Vec<OpenConsent>>;
         withdraw(by: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState>;
+        connect_with_identity(user: &ActingUser, provider: &str, idp: &str, id_token: &str, options: ConsentOptions)
+            -> Result<Connection>;
         list(by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>>;
         counts(by: &Operator) -> Result<BTreeMap<ProviderId, StatusCounts>>;
         get(by: &dyn Principal, id: ConnectionId) -> Result<Connection>;

@@ -67,6 +67,32 @@ fn begin(
 ) -> Result<Consent> {
     let tenant = acting_user.tenant();
     let service = &cx.service(tenant, provider)?;
+    let (added, consent) = pending(cx, service, id, acting_user, owner, options, &secrets)?;
+    let authorization_url = authorization_url(cx, service, &added, &consent, &secrets)?;
+    let verifier = verifier(service, &secrets);
+    cx.vault.insert_consent(&consent, verifier)?;
+    cx.emit(
+        tenant,
+        Some(acting_user.user()),
+        &consent.provider,
+        consent.purpose.target(),
+        EventKind::ConsentStarted,
+    );
+    Ok(started(consent, authorization_url, secrets))
+}
+
+/// Returns the record of a new consent, and the parameters that its services add to the
+/// authorization request.
+pub(super) fn pending(
+    cx: &Context,
+    service: &Service,
+    id: ConsentId,
+    acting_user: &ActingUser,
+    owner: Owner,
+    options: ConsentOptions,
+    secrets: &FlowSecrets,
+) -> Result<(AddedParameters, PendingConsent)> {
+    let tenant = acting_user.tenant();
     let (purpose, target) = purpose(cx, tenant, &owner, &service.provider.id, &options)?;
     let parameters = parameters(cx, service, options.parameters.clone(), target.as_ref())?;
     let endpoints = service.endpoints(&parameters)?;
@@ -95,17 +121,7 @@ fn begin(
         )
     };
     options.keep_in(&mut consent);
-    let authorization_url = authorization_url(cx, service, &asked.added, &consent, &secrets)?;
-    let verifier = verifier(service, &secrets);
-    cx.vault.insert_consent(&consent, verifier)?;
-    cx.emit(
-        tenant,
-        Some(acting_user.user()),
-        &consent.provider,
-        purpose.target(),
-        EventKind::ConsentStarted,
-    );
-    Ok(started(consent, authorization_url, secrets))
+    Ok((asked.added, consent))
 }
 
 /// Returns a started flow that is still pending, to be continued in any browser of its user.

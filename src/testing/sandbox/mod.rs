@@ -14,6 +14,7 @@ mod descriptor;
 mod edit;
 mod faults;
 mod grant;
+mod identity;
 mod log;
 mod mcp;
 mod pages;
@@ -146,6 +147,8 @@ impl Sandbox {
             surface: None,
             client_key: None,
             used_assertions: BTreeSet::new(),
+            identities: BTreeMap::new(),
+            assertions: BTreeMap::new(),
             pushed: BTreeMap::new(),
             registered: Registered::default(),
             mcp: Places::default(),

@@ -1,5 +1,6 @@
 //! Authorization requests that wait for the user's decision.
 
+use super::account::TestAccount;
 use super::log::Pairs;
 use crate::model::{Scopes, Timestamp};
 
@@ -28,5 +29,15 @@ pub(super) struct Pushed {
     pub(super) client: String,
     pub(super) issuer: String,
     pub(super) parameters: Pairs,
+    pub(super) expires_at: Timestamp,
+}
+
+/// The assertion of an identity provider about a user, for another authorization server.
+pub(super) struct Assertion {
+    pub(super) account: TestAccount,
+    pub(super) client: String,
+    pub(super) issuer: String,
+    pub(super) resource: Option<String>,
+    pub(super) scopes: Scopes,
     pub(super) expires_at: Timestamp,
 }

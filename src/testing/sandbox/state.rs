@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::account::TestAccount;
 use super::edit::Edit;
 use super::grant::Grants;
 use super::log::Logged;
 use super::mcp::places::Places;
-use super::pending::{Pending, Pushed};
+use super::pending::{Assertion, Pending, Pushed};
 use super::personality::Personality;
 use super::registered::{Client, Registered};
 use super::surface::Surface;
@@ -37,6 +38,10 @@ pub(super) struct World {
     pub(super) client_key: Option<ClientKey>,
     /// The ids of client assertions that were used.
     pub(super) used_assertions: BTreeSet<String>,
+    /// The users of ID tokens that [`Sandbox::id_token`](super::Sandbox::id_token) returned.
+    pub(super) identities: BTreeMap<String, TestAccount>,
+    /// Assertions for other authorization servers that were not used yet.
+    pub(super) assertions: BTreeMap<String, Assertion>,
     /// Pushed authorization requests, by reference.
     pub(super) pushed: BTreeMap<String, Pushed>,
     /// The clients that registered themselves.

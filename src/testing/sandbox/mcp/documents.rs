@@ -44,7 +44,11 @@ pub(super) fn authorization_server(world: &World, issuer: &str) -> HttpResponse 
         "jwks_uri": Endpoint::Keys.at(issuer),
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": [
+            "authorization_code",
+            "refresh_token",
+            "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        ],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": METHODS,
         "subject_types_supported": ["public"],
