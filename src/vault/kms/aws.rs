@@ -30,10 +30,10 @@ type CredentialSource = dyn Fn() -> Result<AwsCredentials, KeyServiceError> + Se
 
 /// A symmetric encryption key of AWS Key Management Service.
 ///
-/// The context of each wrapped key is sent as the [encryption
-/// context](https://docs.aws.amazon.com/kms/latest/developerguide/encrypt_context.html), so that
-/// CloudTrail shows which tenant's key was used, and a policy can restrict it. The names of tenants
-/// therefore appear in CloudTrail.
+/// The context of each wrapped key is sent as the
+/// [encryption context](https://docs.aws.amazon.com/kms/latest/developerguide/encrypt_context.html),
+/// so that CloudTrail shows which tenant's key was used, and a policy can restrict it. The names of
+/// tenants therefore appear in CloudTrail.
 ///
 /// The credentials need `kms:Encrypt` and `kms:Decrypt` on the key.
 ///
