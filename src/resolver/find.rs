@@ -9,10 +9,11 @@ use crate::model::{Label, Owner, Status, UserId, check_name};
 use crate::provider::compiled::CompiledProvider;
 use crate::resolver::access::Access;
 use crate::resolver::decision::{Finding, Step};
+use crate::resolver::held::Asked;
 use crate::resolver::ledger::Ledger;
 use crate::resolver::policy::{Call, Denial, WorkspaceConnections};
 use crate::resolver::token::ResolvedToken;
-use crate::vault::{ConnectionQuery, Found, Of, StoredToken, TokenQuery};
+use crate::vault::{Again, ConnectionQuery, Found, Of, StoredToken, TokenQuery};
 
 /// An active connection that has the required scopes.
 pub(super) struct Candidate {
@@ -43,15 +44,15 @@ impl Candidate {
 
     /// The refreshed token belonged to this user until now, and a tool may have seen it.
     pub(super) fn remember(self, ledger: &Ledger) {
-        if let Some(token) = self.stored.access_token {
-            ledger.note(&Arc::new(token));
+        if let Some(token) = &self.stored.access_token {
+            ledger.note(token);
         }
     }
 
     pub(super) fn into_token(self) -> Option<ResolvedToken> {
         Some(ResolvedToken {
             grant: self.stored.grant,
-            access_token: Arc::new(self.stored.access_token?),
+            access_token: self.stored.access_token?,
             provider: self.provider,
             connection: self.stored.connection,
             generation: self.stored.generation,
@@ -117,6 +118,39 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
     )
 }
 
+/// Reads a connection of this user or of the tenant from the vault, unless the turn holds an answer
+/// from which nothing was committed since.
+fn read(access: &Access<'_>, user: Option<&UserId>, provider: &Arc<CompiledProvider>) -> Result<Found> {
+    let options = access.options;
+    let query = TokenQuery {
+        tenant: access.acting_user.tenant(),
+        of: Of::Owner {
+            user,
+            provider: &provider.id,
+            label: options.label.as_ref(),
+        },
+        scopes: &options.scopes,
+    };
+    let asked = Asked {
+        is_workspace: user.is_none(),
+        provider,
+        options,
+    };
+    let vault = &access.cx().vault;
+    let held = access.ledger.answer(&asked);
+    let (found, as_of) = match vault.find_token_again(&query, held.as_ref().map(|held| held.as_of))? {
+        Again::Found(found, as_of) => (found, as_of),
+        Again::Unchanged => match held {
+            Some(held) => return Ok(held.stored.map_or(Found::Nothing, Found::One)),
+            None => (vault.find_token(&query)?, None),
+        },
+    };
+    if let Some(as_of) = as_of {
+        access.ledger.hold(&asked, as_of, &found);
+    }
+    Ok(found)
+}
+
 /// Returns the error for several connections, none of which is the default.
 fn ambiguous(access: &Access<'_>, user: Option<&UserId>, provider: &Arc<CompiledProvider>) -> Result<Error> {
     let owner = user.map_or(Owner::Workspace, |user| Owner::Personal(user.clone()));
@@ -143,10 +177,8 @@ fn look_up(
     access: &Access<'_>,
     user: Option<&UserId>,
     provider: &Arc<CompiledProvider>,
-
     tell: &mut dyn FnMut(Step),
 ) -> Result<Option<Candidate>> {
-    let options = access.options;
     let mut tell = |finding| {
         tell(if user.is_some() {
             Step::Personal(finding)
@@ -154,16 +186,7 @@ fn look_up(
             Step::Workspace(finding)
         });
     };
-    let query = TokenQuery {
-        tenant: access.acting_user.tenant(),
-        of: Of::Owner {
-            user,
-            provider: &provider.id,
-            label: options.label.as_ref(),
-        },
-        scopes: &options.scopes,
-    };
-    let stored = match access.cx().vault.find_token(&query)? {
+    let stored = match read(access, user, provider)? {
         Found::Nothing => {
             tell(Finding::Nothing);
             return Ok(None);

@@ -1,10 +1,13 @@
 //! Grants and the connections that use them.
 
+use std::sync::Arc;
+
 use crate::model::{
     Actor, Connection, ConnectionId, Grant, GrantId, Label, Owner, Parameters, ProviderId, RefreshState,
     Scopes, Status, TenantId, Timestamp, UserId,
 };
 use crate::secret::{AccessToken, IdToken, RefreshToken};
+use crate::vault::tables::Stamp;
 use crate::vault::{StateHash, VaultError};
 
 /// Stores grants and connections.
@@ -51,6 +54,18 @@ pub trait GrantStore {
     /// [`VaultError`] if the store cannot be read; [`VaultError::Tampered`] if the connection or
     /// its grant was altered.
     fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found, VaultError>;
+
+    /// Finds a token as [`find_token`](Self::find_token) does, for a caller that holds an earlier
+    /// answer to the same query. If nothing was committed since that answer, it still holds, and
+    /// nothing is searched or opened.
+    ///
+    /// A call that begins after a commit has returned, in any process of this machine, never
+    /// returns [`Again::Unchanged`] for an answer from before that commit.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`find_token`](Self::find_token).
+    fn find_token_again(&self, query: &TokenQuery<'_>, held: Option<AsOf>) -> Result<Again, VaultError>;
 
     /// Makes a connection the default among its owner's connections to its provider. Returns
     /// `false` if there is no such connection or it is revoked.
@@ -193,6 +208,25 @@ pub enum Found {
     Several,
 }
 
+/// The outcome of [`GrantStore::find_token_again`].
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once or twice: an allocation on the hot path costs more"
+)]
+#[allow(clippy::exhaustive_enums, reason = "a vault must be able to build one")]
+pub enum Again {
+    /// The answer that the caller holds is still the answer.
+    Unchanged,
+    /// The answer, with the state of the store that it is from; `None` if the store cannot tell
+    /// later whether anything was committed.
+    Found(Found, Option<AsOf>),
+}
+
+/// Identifies the state of the store from which an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AsOf(pub(in crate::vault) Stamp);
+
 /// An access token, and the facts about its connection that a turn needs.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
@@ -206,7 +240,7 @@ pub struct StoredToken {
     /// The status.
     pub status: Status,
     /// The token; `None` unless the status is active.
-    pub access_token: Option<AccessToken>,
+    pub access_token: Option<Arc<AccessToken>>,
     /// The time when the tokens were issued.
     pub refreshed_at: Timestamp,
     /// The time when the token expires, if known.
@@ -219,4 +253,23 @@ pub struct StoredToken {
     pub parameters: Parameters,
     /// The claim and the failures of refreshes.
     pub refresh: RefreshState,
+}
+
+impl StoredToken {
+    /// Returns the same facts with the same token, which both values share.
+    pub(crate) fn shared(&self) -> Self {
+        Self {
+            connection: self.connection,
+            grant: self.grant,
+            generation: self.generation,
+            status: self.status,
+            access_token: self.access_token.clone(),
+            refreshed_at: self.refreshed_at,
+            expires_at: self.expires_at,
+            refreshable: self.refreshable,
+            missing: self.missing.clone(),
+            parameters: self.parameters.clone(),
+            refresh: self.refresh,
+        }
+    }
 }

@@ -13,49 +13,74 @@ use crate::vault::sealed::recent::{Answer, Known};
 use crate::vault::sealed::rows;
 #[cfg(test)]
 use crate::vault::tables::TenantRow;
-use crate::vault::tables::{ConnectionRow, FoundRows, Tables, TokenRow, Wanted};
-use crate::vault::{Found, Of, StoredToken, TokenQuery, VaultError};
+use crate::vault::tables::{ConnectionRow, FoundRows, Stamp, Tables, TokenRow, Wanted};
+use crate::vault::{Again, AsOf, Found, Of, StoredToken, TokenQuery, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
+/// The result of looking up an answer.
+enum Reading {
+    /// Nothing was committed since the caller's answer.
+    Unchanged,
+    /// The stored answer, and the state that it is from.
+    Answer(Arc<Answer>, Option<Stamp>),
+    /// The tenant has another number now.
+    OtherTenant,
+}
+
 impl<T: Tables> Core<T> {
     pub(super) fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found> {
-        again_if_tampered(|| self.find_once(query))
+        match self.find_token_again(query, None)? {
+            Again::Found(found, _) => Ok(found),
+            // Only an answer that the caller holds can be unchanged.
+            Again::Unchanged => Err(VaultError::Damaged),
+        }
     }
 
-    fn find_once(&self, query: &TokenQuery<'_>) -> Result<Found> {
+    pub(super) fn find_token_again(&self, query: &TokenQuery<'_>, held: Option<AsOf>) -> Result<Again> {
+        again_if_tampered(|| self.find_once(query, held))
+    }
+
+    fn find_once(&self, query: &TokenQuery<'_>, held: Option<AsOf>) -> Result<Again> {
         let Some(tenant) = self.remembered_tenant(query.tenant)? else {
-            return Ok(Found::Nothing);
+            return Ok(Again::Found(Found::Nothing, None));
         };
-        if let Some(answer) = self.answer(&tenant, wanted(&query.of))? {
-            return self.give(&tenant, query, &answer);
+        match self.answer(&tenant, wanted(&query.of), held)? {
+            Reading::Unchanged => return Ok(Again::Unchanged),
+            Reading::Answer(answer, stamp) => return self.give(&tenant, query, &answer, stamp),
+            Reading::OtherTenant => {}
         }
         // The tenant was erased since its number was read. Its name may belong to a new one.
         let Some(tenant) = self.tenant(query.tenant)? else {
-            return Ok(Found::Nothing);
+            return Ok(Again::Found(Found::Nothing, None));
         };
-        match self.answer(&tenant, wanted(&query.of))? {
-            Some(answer) => self.give(&tenant, query, &answer),
-            None => Ok(Found::Nothing),
+        match self.answer(&tenant, wanted(&query.of), None)? {
+            Reading::Answer(answer, stamp) => self.give(&tenant, query, &answer, stamp),
+            Reading::Unchanged | Reading::OtherTenant => Ok(Again::Found(Found::Nothing, None)),
         }
     }
 
     /// Returns the stored answer: the remembered one if nothing was committed since, and otherwise
-    /// a new read. Returns `None` if the tenant has another number now.
-    fn answer(&self, tenant: &Tenant, wanted: Wanted<'_>) -> Result<Option<Arc<Answer>>> {
-        let mut recent = None;
+    /// a new read.
+    fn answer(&self, tenant: &Tenant, wanted: Wanted<'_>, held: Option<AsOf>) -> Result<Reading> {
+        let mut known = None;
         let read = self.tables.token(tenant.row, wanted, &mut |stamp| {
-            recent = self.recent.get(stamp, tenant.row, wanted);
-            recent.is_some()
+            known = if held == Some(AsOf(stamp)) {
+                Some(Reading::Unchanged)
+            } else {
+                let recent = self.recent.get(stamp, tenant.row, wanted);
+                recent.map(|answer| Reading::Answer(answer, Some(stamp)))
+            };
+            known.is_some()
         })?;
-        if recent.is_some() {
-            return Ok(recent);
+        if let Some(known) = known {
+            return Ok(known);
         }
         let (stamp, found) = read.ok_or(VaultError::Damaged)?;
         let answer = match found {
             FoundRows::Nothing => match self.tenant(&tenant.name)? {
                 Some(current) if current.row == tenant.row => Answer::Nothing,
-                _ => return Ok(None),
+                _ => return Ok(Reading::OtherTenant),
             },
             FoundRows::Several => Answer::Several,
             FoundRows::Damaged => return Err(VaultError::Damaged),
@@ -65,15 +90,22 @@ impl<T: Tables> Core<T> {
         if let Some(stamp) = stamp {
             self.recent.put(stamp, tenant.row, wanted, &answer);
         }
-        Ok(Some(answer))
+        Ok(Reading::Answer(answer, stamp))
     }
 
-    fn give(&self, tenant: &Tenant, query: &TokenQuery<'_>, answer: &Answer) -> Result<Found> {
-        match answer {
-            Answer::Nothing => Ok(Found::Nothing),
-            Answer::Several => Ok(Found::Several),
-            Answer::One(known) => self.open_known(tenant, query, known).map(Found::One),
-        }
+    fn give(
+        &self,
+        tenant: &Tenant,
+        query: &TokenQuery<'_>,
+        answer: &Answer,
+        stamp: Option<Stamp>,
+    ) -> Result<Again> {
+        let found = match answer {
+            Answer::Nothing => Found::Nothing,
+            Answer::Several => Found::Several,
+            Answer::One(known) => Found::One(self.open_known(tenant, query, known)?),
+        };
+        Ok(Again::Found(found, stamp.map(AsOf)))
     }
 
     /// Returns whether the answer is remembered and nothing was committed since.
@@ -97,7 +129,7 @@ impl<T: Tables> Core<T> {
             route: &known.route,
         };
         let access_token = match &known.access {
-            Some(record) => Some(self.open_access(tenant, &context, record.to_vec())?),
+            Some(record) => Some(Arc::new(self.open_access(tenant, &context, record.to_vec())?)),
             None => None,
         };
         Ok(StoredToken {
