@@ -125,9 +125,7 @@ fn run_only(scenarios: &mut [Scenario<'_>], name: &str) {
 
 /// Returns the argument after this option.
 pub fn value_of(option: &str) -> Option<String> {
-    std::env::args()
-        .skip_while(|argument| argument != option)
-        .nth(1)
+    std::env::args().skip_while(|argument| argument != option).nth(1)
 }
 
 /// Returns whether the command line contains this option.

@@ -13,7 +13,7 @@ use crate::resolver::held::Asked;
 use crate::resolver::ledger::Ledger;
 use crate::resolver::policy::{Call, Denial, WorkspaceConnections};
 use crate::resolver::token::ResolvedToken;
-use crate::vault::{Again, ConnectionQuery, Found, Of, StoredToken, TokenQuery};
+use crate::vault::{ConnectionQuery, Found, Of, StoredToken, TokenQuery};
 
 /// An active connection that has the required scopes.
 pub(super) struct Candidate {
@@ -49,10 +49,14 @@ impl Candidate {
         }
     }
 
-    pub(super) fn into_token(self) -> Option<ResolvedToken> {
-        Some(ResolvedToken {
+    /// Returns the stored token as it is.
+    pub(super) fn into_token(mut self) -> Result<ResolvedToken> {
+        let Some(access_token) = self.stored.access_token.take() else {
+            return Err(self.need(ConsentReason::NotConnected));
+        };
+        Ok(ResolvedToken {
             grant: self.stored.grant,
-            access_token: self.stored.access_token?,
+            access_token,
             provider: self.provider,
             connection: self.stored.connection,
             generation: self.stored.generation,
@@ -69,10 +73,9 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
     let options = access.options;
     // A service that the host has not configured is not offered, even if the user is connected to
     // it.
-    let provider = &access
+    let provider = access
         .cx()
-        .service(access.acting_user.tenant(), &options.provider)?
-        .provider;
+        .usable_provider(access.acting_user.tenant(), &options.provider)?;
     // A name that no policy rule can contain is not a valid tool name.
     options
         .tool
@@ -120,8 +123,20 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
 
 /// Reads a connection of this user or of the tenant from the vault, unless the turn holds an answer
 /// from which nothing was committed since.
-fn read(access: &Access<'_>, user: Option<&UserId>, provider: &Arc<CompiledProvider>) -> Result<Found> {
+fn read(access: &Access<'_>, user: Option<&UserId>, provider: &CompiledProvider) -> Result<Found> {
     let options = access.options;
+    let asked = Asked {
+        is_workspace: user.is_none(),
+        provider: &provider.id,
+        options,
+    };
+    let vault = &access.cx().vault;
+    if let Some(stored) = access
+        .ledger
+        .held(&asked, |as_of| vault.is_unchanged_since(as_of))?
+    {
+        return Ok(stored.map_or(Found::Nothing, Found::One));
+    }
     let query = TokenQuery {
         tenant: access.acting_user.tenant(),
         of: Of::Owner {
@@ -131,20 +146,7 @@ fn read(access: &Access<'_>, user: Option<&UserId>, provider: &Arc<CompiledProvi
         },
         scopes: &options.scopes,
     };
-    let asked = Asked {
-        is_workspace: user.is_none(),
-        provider,
-        options,
-    };
-    let vault = &access.cx().vault;
-    let held = access.ledger.answer(&asked);
-    let (found, as_of) = match vault.find_token_again(&query, held.as_ref().map(|held| held.as_of))? {
-        Again::Found(found, as_of) => (found, as_of),
-        Again::Unchanged => match held {
-            Some(held) => return Ok(held.stored.map_or(Found::Nothing, Found::One)),
-            None => (vault.find_token(&query)?, None),
-        },
-    };
+    let (found, as_of) = vault.find_token_as_of(&query)?;
     if let Some(as_of) = as_of {
         access.ledger.hold(&asked, as_of, &found);
     }

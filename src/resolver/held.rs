@@ -2,17 +2,14 @@
 //!
 //! A turn keeps the tokens that it returned open, because it masks them. The next resolve or `send`
 //! of the turn may use such a token again if nothing was committed since it was read: the vault
-//! decides that on every call (see [`find_token_again`]). A resolve that begins after a commit has
+//! decides that on every call (see [`is_unchanged_since`]). A resolve that begins after a commit has
 //! returned, in any process of this machine, therefore never returns a token that the commit
 //! removed. The policy, the clock and the configuration are not part of an answer; they are
 //! evaluated on every call.
 //!
-//! [`find_token_again`]: crate::vault::GrantStore::find_token_again
-
-use std::sync::Arc;
+//! [`is_unchanged_since`]: crate::vault::GrantStore::is_unchanged_since
 
 use crate::model::{Label, ProviderId, Scopes};
-use crate::provider::compiled::CompiledProvider;
 use crate::resolver::options::ResolveOptions;
 use crate::vault::{AsOf, Found, StoredToken};
 
@@ -24,15 +21,8 @@ const MOST: usize = 32;
 pub(super) struct Asked<'a> {
     /// True for the workspace connection, false for the user's own.
     pub(super) is_workspace: bool,
-    pub(super) provider: &'a Arc<CompiledProvider>,
+    pub(super) provider: &'a ProviderId,
     pub(super) options: &'a ResolveOptions<'a>,
-}
-
-/// The answer to a query, with the state of the vault that it is from.
-pub(super) struct Answer {
-    pub(super) as_of: AsOf,
-    /// `None` if there is no such connection.
-    pub(super) stored: Option<StoredToken>,
 }
 
 /// The answers of one turn, each to a different query.
@@ -44,16 +34,24 @@ struct Entry {
     provider: ProviderId,
     label: Option<Label>,
     scopes: Scopes,
-    answer: Answer,
+    as_of: AsOf,
+    /// The answer; `None` if there is no such connection.
+    stored: Option<StoredToken>,
 }
 
 impl Held {
-    pub(super) fn answer(&self, asked: &Asked<'_>) -> Option<Answer> {
-        let entry = self.0.iter().find(|entry| entry.is(asked))?;
-        Some(Answer {
-            as_of: entry.answer.as_of,
-            stored: entry.answer.stored.as_ref().map(StoredToken::shared),
-        })
+    /// Returns the answer to this query, if the turn holds one and `is_current` accepts the state
+    /// that it is from.
+    pub(super) fn answer<E>(
+        &self,
+        asked: &Asked<'_>,
+        is_current: impl FnOnce(AsOf) -> Result<bool, E>,
+    ) -> Result<Option<Option<StoredToken>>, E> {
+        let Some(entry) = self.0.iter().find(|entry| entry.is(asked)) else {
+            return Ok(None);
+        };
+        let is_current = is_current(entry.as_of)?;
+        Ok(is_current.then(|| entry.stored.as_ref().map(StoredToken::shared)))
     }
 
     /// Holds an answer. That there are several connections is not held: it is an error, and rare.
@@ -63,9 +61,9 @@ impl Held {
             Found::One(stored) => Some(stored.shared()),
             Found::Several => return,
         };
-        let answer = Answer { as_of, stored };
         if let Some(entry) = self.0.iter_mut().find(|entry| entry.is(asked)) {
-            entry.answer = answer;
+            entry.as_of = as_of;
+            entry.stored = stored;
             return;
         }
         if self.0.len() == MOST {
@@ -73,10 +71,11 @@ impl Held {
         }
         self.0.push(Entry {
             is_workspace: asked.is_workspace,
-            provider: asked.provider.id.clone(),
+            provider: asked.provider.clone(),
             label: asked.options.label.clone(),
             scopes: asked.options.scopes.clone(),
-            answer,
+            as_of,
+            stored,
         });
     }
 }
@@ -84,7 +83,7 @@ impl Held {
 impl Entry {
     fn is(&self, asked: &Asked<'_>) -> bool {
         self.is_workspace == asked.is_workspace
-            && self.provider == asked.provider.id
+            && self.provider == *asked.provider
             && self.label == asked.options.label
             && self.scopes == asked.options.scopes
     }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::resolver::held::{Answer, Asked, Held};
+use crate::resolver::held::{Asked, Held};
 use crate::resolver::redact::{Filter, Masks, SharedMasks};
 use crate::secret::AccessToken;
-use crate::vault::{AsOf, Found};
+use crate::vault::{AsOf, Found, StoredToken};
 
 /// The tokens returned or used in a turn. A token is wiped when its last holder drops it.
 #[derive(Default)]
@@ -37,10 +37,17 @@ impl Ledger {
         }
     }
 
-    /// Returns the answer to a query that the turn holds. The vault decides whether it still is the
-    /// answer.
-    pub(super) fn answer(&self, asked: &Asked<'_>) -> Option<Answer> {
-        lock(self.held.as_ref()?).answer(asked)
+    /// Returns the answer to a query that the turn holds, if `is_current` accepts the state of the
+    /// vault that it is from. The inner `None` is the answer that there is no such connection.
+    pub(super) fn held<E>(
+        &self,
+        asked: &Asked<'_>,
+        is_current: impl FnOnce(AsOf) -> Result<bool, E>,
+    ) -> Result<Option<Option<StoredToken>>, E> {
+        match &self.held {
+            Some(held) => lock(held).answer(asked, is_current),
+            None => Ok(None),
+        }
     }
 
     /// Holds an answer to a query for the rest of the turn.

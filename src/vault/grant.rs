@@ -55,17 +55,25 @@ pub trait GrantStore {
     /// its grant was altered.
     fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found, VaultError>;
 
-    /// Finds a token as [`find_token`](Self::find_token) does, for a caller that holds an earlier
-    /// answer to the same query. If nothing was committed since that answer, it still holds, and
-    /// nothing is searched or opened.
-    ///
-    /// A call that begins after a commit has returned, in any process of this machine, never
-    /// returns [`Again::Unchanged`] for an answer from before that commit.
+    /// Finds a token as [`find_token`](Self::find_token) does, and returns the state of the store
+    /// that the answer is from; `None` if the store cannot tell later whether anything was
+    /// committed.
     ///
     /// # Errors
     ///
     /// Those of [`find_token`](Self::find_token).
-    fn find_token_again(&self, query: &TokenQuery<'_>, held: Option<AsOf>) -> Result<Again, VaultError>;
+    fn find_token_as_of(&self, query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>), VaultError>;
+
+    /// Returns whether nothing was committed since this state, so that the answers from it still
+    /// hold.
+    ///
+    /// A call that begins after a commit has returned, in any process of this machine, never
+    /// returns `true` for a state from before that commit.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read.
+    fn is_unchanged_since(&self, as_of: AsOf) -> Result<bool, VaultError>;
 
     /// Makes a connection the default among its owner's connections to its provider. Returns
     /// `false` if there is no such connection or it is revoked.
@@ -206,21 +214,6 @@ pub enum Found {
     One(StoredToken),
     /// There are several connections; none was named and none is the default.
     Several,
-}
-
-/// The outcome of [`GrantStore::find_token_again`].
-#[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "moved once or twice: an allocation on the hot path costs more"
-)]
-#[allow(clippy::exhaustive_enums, reason = "a vault must be able to build one")]
-pub enum Again {
-    /// The answer that the caller holds is still the answer.
-    Unchanged,
-    /// The answer, with the state of the store that it is from; `None` if the store cannot tell
-    /// later whether anything was committed.
-    Found(Found, Option<AsOf>),
 }
 
 /// Identifies the state of the store from which an answer is.

@@ -18,10 +18,7 @@ use crate::support::world::{World, operator, person};
 /// the log, and SQLite's version of the data. The second host has its own handle on the same file,
 /// as another process has.
 fn everywhere(test: impl Fn(&World, &Host)) {
-    for options in [
-        SqliteVault::options(),
-        SqliteVault::options().without_log_index(),
-    ] {
+    for options in [SqliteVault::options(), SqliteVault::options().without_log_index()] {
         let directory = tempfile::tempdir().unwrap();
         let open = |options: &SqliteOptions| {
             let key = MasterKey::from_base64("BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=").unwrap();
@@ -170,7 +167,10 @@ fn each_label_has_its_own_token() {
             world.try_connect(&alice, account, options).unwrap();
         }
         let turn = turn_of_alice(&world.resolver);
-        let labelled = |name: &str| turn.resolve(ResolveOptions::new("notes").label(label(name))).unwrap();
+        let labelled = |name: &str| {
+            turn.resolve(ResolveOptions::new("notes").label(label(name)))
+                .unwrap()
+        };
         let (home, work) = (labelled("home"), labelled("work"));
         assert_ne!(home.connection(), work.connection());
         assert!(is_same(&home, &labelled("home")) && is_same(&work, &labelled("work")));
@@ -197,7 +197,10 @@ fn every_use_is_recorded() {
             assert!(is_same(&first, &turn.resolve("notes").unwrap()));
         }
         world.connections.maintain(Default::default()).unwrap();
-        let entries = world.connections.audit(&operator(), &AuditPage::default()).unwrap();
+        let entries = world
+            .connections
+            .audit(&operator(), &AuditPage::default())
+            .unwrap();
         let uses = entries.iter().filter(|entry| entry.kind == AuditKind::TokenUsed);
         assert_eq!(uses.count(), 4);
     });

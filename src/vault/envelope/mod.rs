@@ -172,6 +172,7 @@ pub use fields::Fields;
 #[cfg(feature = "_internals")]
 pub use master_key::check_value;
 pub use master_key::{MasterKey, MasterKeys};
+pub(crate) use record::Binding;
 pub use record::{Context, Kind};
 pub use row_key::RowKey;
 pub use vault_id::VaultId;

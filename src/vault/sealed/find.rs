@@ -4,83 +4,70 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::model::{Owner, Scopes, Status, Timestamp, UserId};
+use crate::model::{Scopes, Status, Timestamp, UserId};
 use crate::vault::codec::Decoder;
 use crate::vault::envelope::{Context, Kind};
 use crate::vault::sealed::core::{Core, again_if_tampered};
 use crate::vault::sealed::keyring::Tenant;
-use crate::vault::sealed::recent::{Answer, Known};
+use crate::vault::sealed::recent::{Answer, Known, SealedAccess};
 use crate::vault::sealed::rows;
 #[cfg(test)]
 use crate::vault::tables::TenantRow;
 use crate::vault::tables::{ConnectionRow, FoundRows, Stamp, Tables, TokenRow, Wanted};
-use crate::vault::{Again, AsOf, Found, Of, StoredToken, TokenQuery, VaultError};
+use crate::vault::{AsOf, Found, Of, StoredToken, TokenQuery, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// The result of looking up an answer.
-enum Reading {
-    /// Nothing was committed since the caller's answer.
-    Unchanged,
-    /// The stored answer, and the state that it is from.
-    Answer(Arc<Answer>, Option<Stamp>),
-    /// The tenant has another number now.
-    OtherTenant,
-}
+/// An answer, and the state that it is from.
+type Stamped = (Arc<Answer>, Option<Stamp>);
 
 impl<T: Tables> Core<T> {
     pub(super) fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found> {
-        match self.find_token_again(query, None)? {
-            Again::Found(found, _) => Ok(found),
-            // Only an answer that the caller holds can be unchanged.
-            Again::Unchanged => Err(VaultError::Damaged),
-        }
+        self.find_token_as_of(query).map(|(found, _)| found)
     }
 
-    pub(super) fn find_token_again(&self, query: &TokenQuery<'_>, held: Option<AsOf>) -> Result<Again> {
-        again_if_tampered(|| self.find_once(query, held))
+    pub(super) fn find_token_as_of(&self, query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>)> {
+        again_if_tampered(|| self.find_once(query))
     }
 
-    fn find_once(&self, query: &TokenQuery<'_>, held: Option<AsOf>) -> Result<Again> {
+    pub(super) fn is_unchanged_since(&self, as_of: AsOf) -> Result<bool> {
+        self.tables.is_unchanged_since(as_of.0)
+    }
+
+    fn find_once(&self, query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>)> {
         let Some(tenant) = self.remembered_tenant(query.tenant)? else {
-            return Ok(Again::Found(Found::Nothing, None));
+            return Ok((Found::Nothing, None));
         };
-        match self.answer(&tenant, wanted(&query.of), held)? {
-            Reading::Unchanged => return Ok(Again::Unchanged),
-            Reading::Answer(answer, stamp) => return self.give(&tenant, query, &answer, stamp),
-            Reading::OtherTenant => {}
+        if let Some(answer) = self.answer(&tenant, wanted(&query.of))? {
+            return self.give(&tenant, query, &answer);
         }
         // The tenant was erased since its number was read. Its name may belong to a new one.
         let Some(tenant) = self.tenant(query.tenant)? else {
-            return Ok(Again::Found(Found::Nothing, None));
+            return Ok((Found::Nothing, None));
         };
-        match self.answer(&tenant, wanted(&query.of), None)? {
-            Reading::Answer(answer, stamp) => self.give(&tenant, query, &answer, stamp),
-            Reading::Unchanged | Reading::OtherTenant => Ok(Again::Found(Found::Nothing, None)),
+        match self.answer(&tenant, wanted(&query.of))? {
+            Some(answer) => self.give(&tenant, query, &answer),
+            None => Ok((Found::Nothing, None)),
         }
     }
 
     /// Returns the stored answer: the remembered one if nothing was committed since, and otherwise
-    /// a new read.
-    fn answer(&self, tenant: &Tenant, wanted: Wanted<'_>, held: Option<AsOf>) -> Result<Reading> {
-        let mut known = None;
+    /// a new read. Returns `None` if the tenant has another number now.
+    fn answer(&self, tenant: &Tenant, wanted: Wanted<'_>) -> Result<Option<Stamped>> {
+        let mut recent = None;
         let read = self.tables.token(tenant.row, wanted, &mut |stamp| {
-            known = if held == Some(AsOf(stamp)) {
-                Some(Reading::Unchanged)
-            } else {
-                let recent = self.recent.get(stamp, tenant.row, wanted);
-                recent.map(|answer| Reading::Answer(answer, Some(stamp)))
-            };
-            known.is_some()
+            let answer = self.recent.get(stamp, tenant.row, wanted);
+            recent = answer.map(|answer| (answer, Some(stamp)));
+            recent.is_some()
         })?;
-        if let Some(known) = known {
-            return Ok(known);
+        if recent.is_some() {
+            return Ok(recent);
         }
         let (stamp, found) = read.ok_or(VaultError::Damaged)?;
         let answer = match found {
             FoundRows::Nothing => match self.tenant(&tenant.name)? {
                 Some(current) if current.row == tenant.row => Answer::Nothing,
-                _ => return Ok(Reading::OtherTenant),
+                _ => return Ok(None),
             },
             FoundRows::Several => Answer::Several,
             FoundRows::Damaged => return Err(VaultError::Damaged),
@@ -90,22 +77,21 @@ impl<T: Tables> Core<T> {
         if let Some(stamp) = stamp {
             self.recent.put(stamp, tenant.row, wanted, &answer);
         }
-        Ok(Reading::Answer(answer, stamp))
+        Ok(Some((answer, stamp)))
     }
 
     fn give(
         &self,
         tenant: &Tenant,
         query: &TokenQuery<'_>,
-        answer: &Answer,
-        stamp: Option<Stamp>,
-    ) -> Result<Again> {
-        let found = match answer {
+        (answer, stamp): &Stamped,
+    ) -> Result<(Found, Option<AsOf>)> {
+        let found = match &**answer {
             Answer::Nothing => Found::Nothing,
             Answer::Several => Found::Several,
             Answer::One(known) => Found::One(self.open_known(tenant, query, known)?),
         };
-        Ok(Again::Found(found, stamp.map(AsOf)))
+        Ok((found, stamp.map(AsOf)))
     }
 
     /// Returns whether the answer is remembered and nothing was committed since.
@@ -118,18 +104,8 @@ impl<T: Tables> Core<T> {
     }
 
     fn open_known(&self, tenant: &Tenant, query: &TokenQuery<'_>, known: &Known) -> Result<StoredToken> {
-        let context = Context {
-            kind: Kind::AccessToken,
-            vault: tenant.vault,
-            tenant: &tenant.name,
-            owner: known.owner.as_ref(),
-            provider: &known.provider,
-            id: known.grant.as_bytes(),
-            generation: known.generation,
-            route: &known.route,
-        };
         let access_token = match &known.access {
-            Some(record) => Some(Arc::new(self.open_access(tenant, &context, record.to_vec())?)),
+            Some(access) => Some(Arc::new(self.open_known_access(tenant, access)?)),
             None => None,
         };
         Ok(StoredToken {
@@ -187,14 +163,27 @@ fn authentic(tenant: &Tenant, wanted: Wanted<'_>, found: TokenRow) -> Result<Kno
         (Status::Active, access) => access,
         _ => None,
     };
+    let owner = rows::owner(head.owner)?;
+    let context = Context {
+        kind: Kind::AccessToken,
+        vault: tenant.vault,
+        tenant: &tenant.name,
+        owner: owner.user(),
+        provider: &rows::provider(head.provider)?,
+        id: connection.grant.as_bytes(),
+        generation: found.generation,
+        route: &found.route,
+    };
+    let access = match access {
+        Some(record) => Some(SealedAccess {
+            binding: context.binding(&record)?,
+            record: Zeroizing::new(record),
+        }),
+        None => None,
+    };
     Ok(Known {
         connection: connection.id,
         grant: connection.grant,
-        owner: match rows::owner(head.owner)? {
-            Owner::Personal(user) => Some(user),
-            Owner::Workspace => None,
-        },
-        provider: rows::provider(head.provider)?,
         generation: found.generation,
         status: lifecycle.status,
         refreshed_at: Timestamp::from_unix_millis(found.refreshed_at),
@@ -203,8 +192,7 @@ fn authentic(tenant: &Tenant, wanted: Wanted<'_>, found: TokenRow) -> Result<Kno
         granted: head.granted.to_owned(),
         parameters: rows::connection_parameters(connection)?,
         refresh: lifecycle.refresh_state(),
-        access: access.map(Zeroizing::new),
-        route: found.route,
+        access,
     })
 }
 

@@ -53,7 +53,8 @@ forward! { GrantStore {
     fn connection(tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError>;
     fn connections(query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError>;
     fn find_token(query: &TokenQuery<'_>) -> Result<Found, VaultError>;
-    fn find_token_again(query: &TokenQuery<'_>, held: Option<AsOf>) -> Result<Again, VaultError>;
+    fn find_token_as_of(query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>), VaultError>;
+    fn is_unchanged_since(as_of: AsOf) -> Result<bool, VaultError>;
     fn set_default(tenant: &TenantId, id: ConnectionId, by: Option<&Actor>, now: Timestamp) -> Result<bool, VaultError>;
 } }
 
