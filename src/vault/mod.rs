@@ -65,7 +65,7 @@ pub(crate) use consent::{
     ConsentStatus, ConsentStore, MAX_CONSENTS, PendingConsent, Purpose, RequestOptions, StateHash, Taken,
 };
 pub(crate) use grant::{
-    ConnectionQuery, Found, GrantStore, NewGrant, Of, StoreOutcome, StoredToken, TokenQuery, Tokens,
+    AsOf, ConnectionQuery, Found, GrantStore, NewGrant, Of, StoreOutcome, StoredToken, TokenQuery, Tokens,
 };
 pub(crate) use refresh::{
     Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, DueQuery, Holder, RefreshFailure,

@@ -221,6 +221,9 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
         is_known: &mut dyn FnMut(Stamp) -> bool,
     ) -> Result<Option<(Option<Stamp>, FoundRows)>>;
 
+    /// Returns whether nothing was committed since this stamp. Returns `false` without stamps.
+    fn is_unchanged_since(&self, stamp: Stamp) -> Result<bool>;
+
     /// Writes in one transaction, durably: the committed changes survive a crash once this returns.
     /// `write` may be called again if the database requires it.
     fn write<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;

@@ -73,7 +73,27 @@ pub struct Context<'a> {
     pub route: &'a [u8],
 }
 
+/// The encoded additional data of one record, for a record that is opened more than once.
+#[derive(Debug)]
+pub(crate) struct Binding(Box<[u8]>);
+
+impl Binding {
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
 impl Context<'_> {
+    /// Encodes the additional data of a record of the current format in this context.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Tampered`] if the bytes are not a record.
+    pub(crate) fn binding(&self, record: &[u8]) -> Result<Binding, VaultError> {
+        let header = record.first_chunk::<HEADER_LEN>().ok_or(VaultError::Tampered)?;
+        Ok(Binding(self.encode(FORMAT_2, header).into_boxed_slice()))
+    }
+
     fn encode(&self, format: u8, header: &[u8]) -> Vec<u8> {
         let generation = self.generation.to_be_bytes();
         // The tag byte distinguishes the workspace from every name of a user.
@@ -217,6 +237,15 @@ impl DataKey {
         self.open_bound(FORMAT_2, |header| context.encode(FORMAT_2, header), record)
     }
 
+    /// Opens a record in place whose additional data was [encoded](Context::binding) before.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub(crate) fn open_in(&self, binding: &Binding, record: Vec<u8>) -> Result<Fields, VaultError> {
+        self.open_bound(FORMAT_2, |_| &*binding.0, record)
+    }
+
     /// Opens a record of format 1, which is not bound to a route. Only the migration from schemas 1
     /// and 2 uses it.
     ///
@@ -228,10 +257,10 @@ impl DataKey {
         self.open_bound(FORMAT_1, |header| context.encode(FORMAT_1, header), record)
     }
 
-    fn open_bound(
+    fn open_bound<A: AsRef<[u8]>>(
         &self,
         format: u8,
-        binding: impl Fn(&[u8]) -> Vec<u8>,
+        binding: impl FnOnce(&[u8]) -> A,
         record: Vec<u8>,
     ) -> Result<Fields, VaultError> {
         if Self::version_of(&record)? != self.version() || record.first() != Some(&format) {
@@ -244,7 +273,10 @@ impl DataKey {
         let (nonce, sealed) = sealed
             .split_first_chunk_mut::<NONCE_LEN>()
             .ok_or(VaultError::Tampered)?;
-        let len = self.cipher().open(*nonce, &binding(header), sealed)?.len();
+        let len = self
+            .cipher()
+            .open(*nonce, binding(header).as_ref(), sealed)?
+            .len();
         Ok(Fields::new(record, SEALED_FROM, SEALED_FROM + len))
     }
 }

@@ -99,6 +99,10 @@ impl<S: Store> Tables for Kv<S> {
         Ok(Some((None, found)))
     }
 
+    fn is_unchanged_since(&self, _: Stamp) -> Result<bool> {
+        Ok(false)
+    }
+
     fn write<T>(&self, mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {
         let mut end = None;
         let result = self.store.write(&mut |tx| {

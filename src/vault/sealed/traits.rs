@@ -54,6 +54,8 @@ forward! { GrantStore {
     fn connections(query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError>;
     fn find_token(query: &TokenQuery<'_>) -> Result<Found, VaultError>;
     fn is_unlocked(tenant: &TenantId) -> Result<bool, VaultError>;
+    fn find_token_as_of(query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>), VaultError>;
+    fn is_unchanged_since(as_of: AsOf) -> Result<bool, VaultError>;
     fn set_default(tenant: &TenantId, id: ConnectionId, by: Option<&Actor>, now: Timestamp) -> Result<bool, VaultError>;
 } }
 

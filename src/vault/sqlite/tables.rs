@@ -214,6 +214,15 @@ impl Tables for SqliteTables {
         })
     }
 
+    fn is_unchanged_since(&self, stamp: Stamp) -> Result<bool, VaultError> {
+        if let Some(index) = self.store.log_index() {
+            self.store.check_process()?;
+            return Ok(index.stamp() == Some(stamp));
+        }
+        self.store
+            .read_once(|source, sql| Ok(stamp::stamp(source, sql)? == stamp))
+    }
+
     fn write<T>(
         &self,
         mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
