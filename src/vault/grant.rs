@@ -52,6 +52,14 @@ pub trait GrantStore {
     /// its grant was altered.
     fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found, VaultError>;
 
+    /// Returns whether the keys of the tenant are in memory, so that
+    /// [`find_token`](Self::find_token) calls no key service.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read.
+    fn is_unlocked(&self, tenant: &TenantId) -> Result<bool, VaultError>;
+
     /// Makes a connection the default among its owner's connections to its provider. Returns
     /// `false` if there is no such connection or it is revoked.
     ///

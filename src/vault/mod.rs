@@ -34,6 +34,9 @@ pub(crate) mod envelope;
 mod error;
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub(crate) mod grant;
+mod key_service_error;
+#[cfg(any(feature = "aws-kms", feature = "vault-transit", feature = "pkcs11"))]
+pub mod kms;
 mod mountinfo;
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub(crate) mod refresh;
@@ -50,8 +53,9 @@ pub(crate) mod upkeep;
 
 pub use crate::model::VaultWarning;
 pub use audit::{AuditEntry, AuditHead, AuditKind, AuditReport};
-pub use envelope::{MasterKey, MasterKeys};
+pub use envelope::{KeyContext, KeyEncryption, MasterKey, MasterKeys};
 pub use error::VaultError;
+pub use key_service_error::KeyServiceError;
 pub use revocation::Erasure;
 pub use sealed::{SealedVault, Store, Transaction};
 #[cfg(feature = "sqlite")]

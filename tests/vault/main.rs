@@ -10,6 +10,7 @@ mod faults;
 mod file_descriptors;
 mod forget;
 mod independent;
+mod key_services;
 mod lying_index;
 mod migration;
 mod older_files;

@@ -159,7 +159,7 @@ impl<T: Tables> Core<T> {
                         .collect();
                     self.tables.write(|rows| {
                         rows.record_uses(&times)?;
-                        if !self.keyring.append(rows, audit_key, tenant, &entries)? {
+                        if !self.keyring.append(rows, &audit_key, tenant, &entries)? {
                             return Ok(Write::NewDataKey);
                         }
                         Ok(Write::Commit(()))

@@ -252,7 +252,7 @@ impl<T: Tables> Core<T> {
                     } else {
                         AuditKind::DefinitionChanged
                     };
-                    entry(kind, &definition.row, Some(audit_key), tenant, put.by, put.now)
+                    entry(kind, &definition.row, Some(&audit_key), tenant, put.by, put.now)
                 })
                 .collect::<Result<_>>()?;
             let seals = u32::try_from(prepared.len()).map_err(|_| VaultError::TooLarge)?;
@@ -275,7 +275,7 @@ impl<T: Tables> Core<T> {
                 for Prepared { row, sealed, .. } in &prepared {
                     rows.put_definition(tenant.row, row, sealed)?;
                 }
-                if !self.keyring.append(rows, audit_key, tenant, &entries)? {
+                if !self.keyring.append(rows, &audit_key, tenant, &entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 Ok(Write::Commit(DefinitionWrite::Stored))
@@ -350,7 +350,7 @@ impl<T: Tables> Core<T> {
                 if entries.is_empty() {
                     return Ok(Write::Unchanged(DefinitionRemoval::Removed(0)));
                 }
-                if !self.keyring.append(rows, audit_key, tenant, &entries)? {
+                if !self.keyring.append(rows, &audit_key, tenant, &entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 Ok(Write::Commit(DefinitionRemoval::Removed(entries.len())))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::model::{Owner, Scopes, Status, Timestamp, UserId};
+use crate::model::{Owner, Scopes, Status, TenantId, Timestamp, UserId};
 use crate::vault::codec::Decoder;
 use crate::vault::envelope::{Context, Kind};
 use crate::vault::sealed::core::{Core, again_if_tampered};
@@ -21,6 +21,11 @@ type Result<T> = std::result::Result<T, VaultError>;
 impl<T: Tables> Core<T> {
     pub(super) fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found> {
         again_if_tampered(|| self.find_once(query))
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "a vault that asks its database can fail")]
+    pub(super) fn is_unlocked(&self, tenant: &TenantId) -> Result<bool> {
+        Ok(self.keyring.is_unlocked(tenant))
     }
 
     fn find_once(&self, query: &TokenQuery<'_>) -> Result<Found> {

@@ -156,7 +156,7 @@ impl<T: Tables> Core<T> {
             }
             let mut deleted = 0;
             for run in runs(doomed) {
-                deleted += prune_run(rows, key, vault, pass.chain, run)?;
+                deleted += prune_run(rows, &key, vault, pass.chain, run)?;
             }
             rows.set_pruned_to(pass.chain, pass.tenant.row, pass.what, to)?;
             Ok(Write::Commit(deleted))

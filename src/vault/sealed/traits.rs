@@ -61,6 +61,7 @@ forward! { GrantStore {
     fn connection(tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError>;
     fn connections(query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError>;
     fn find_token(query: &TokenQuery<'_>) -> Result<Found, VaultError>;
+    fn is_unlocked(tenant: &TenantId) -> Result<bool, VaultError>;
     fn set_default(tenant: &TenantId, id: ConnectionId, by: Option<&Actor>, now: Timestamp) -> Result<bool, VaultError>;
 } }
 

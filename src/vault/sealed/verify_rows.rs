@@ -220,7 +220,7 @@ impl<T: Tables> Core<T> {
             (AuditKind::UserForgotten, _) => {
                 if let Some(fingerprint) = entry.fingerprint {
                     let (key, _) = self.keyring.audit_key(&self.tables)?;
-                    noted.forget(key, &tenant.name, fingerprint);
+                    noted.forget(&key, &tenant.name, fingerprint);
                 }
             }
             (_, Some(connection)) => {
