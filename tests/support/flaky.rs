@@ -114,6 +114,16 @@ impl RefreshStore for FlakyVault {
     }
 }
 
+impl DefinitionStore for FlakyVault {
+    forward! {
+        fn put_definitions(put: &PutDefinitions<'_>) -> Result<DefinitionWrite, VaultError>;
+        fn definition(tenant: &TenantId, key: DefinitionKey<'_>, known: Option<&KnownDefinition>) -> Result<FoundDefinition, VaultError>;
+        fn definitions(tenant: &TenantId, kind: DefinitionKind, after: Option<&str>, limit: usize) -> Result<Vec<Definition>, VaultError>;
+        fn definition_names(kind: DefinitionKind, after: Option<&str>, limit: usize) -> Result<Vec<String>, VaultError>;
+        fn remove_definitions(remove: &RemoveDefinitions<'_>) -> Result<DefinitionRemoval, VaultError>;
+    }
+}
+
 impl RevocationStore for FlakyVault {
     forward! {
         fn revoke(request: &Revoke<'_>) -> Result<Option<Revoked>, VaultError>;

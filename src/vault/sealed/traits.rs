@@ -1,4 +1,4 @@
-//! Implements the six traits for every vault that is built on [`Core`], and for an `Arc` of any
+//! Implements the seven traits for every vault that is built on [`Core`], and for an `Arc` of any
 //! vault.
 
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::secret::PkceVerifier;
 use crate::vault::sealed::SealedVault;
 use crate::vault::*;
 
-/// Implements one of the six traits by forwarding every method: to the core of a vault, or to the
+/// Implements one of the seven traits by forwarding every method: to the core of a vault, or to the
 /// vault in an `Arc`.
 macro_rules! forward {
     ($trait:ident { $(fn $method:ident($($name:ident: $type:ty),*) -> $out:ty;)* }) => {
@@ -45,6 +45,14 @@ forward! { ConsentStore {
     fn consents(tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError>;
     fn take_consent(tenant: &TenantId, state: &StateHash, now: Timestamp) -> Result<Taken, VaultError>;
     fn close_consent(tenant: &TenantId, state: &StateHash, status: ConsentStatus, now: Timestamp) -> Result<(), VaultError>;
+} }
+
+forward! { DefinitionStore {
+    fn put_definitions(put: &PutDefinitions<'_>) -> Result<DefinitionWrite, VaultError>;
+    fn definition(tenant: &TenantId, key: DefinitionKey<'_>, known: Option<&KnownDefinition>) -> Result<FoundDefinition, VaultError>;
+    fn definitions(tenant: &TenantId, kind: DefinitionKind, after: Option<&str>, limit: usize) -> Result<Vec<Definition>, VaultError>;
+    fn definition_names(kind: DefinitionKind, after: Option<&str>, limit: usize) -> Result<Vec<String>, VaultError>;
+    fn remove_definitions(remove: &RemoveDefinitions<'_>) -> Result<DefinitionRemoval, VaultError>;
 } }
 
 forward! { GrantStore {
