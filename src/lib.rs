@@ -97,6 +97,7 @@ mod manager;
 #[cfg(all(test, feature = "ureq", feature = "gateway"))]
 mod messages;
 pub mod model;
+mod prehashed;
 pub(crate) mod protocol;
 pub mod provider;
 mod random;

@@ -5,6 +5,7 @@ mod audit_times;
 mod connections_open;
 mod contract;
 mod database_writer;
+mod definitions;
 mod faults;
 mod file_descriptors;
 mod forget;

@@ -54,7 +54,7 @@ impl Turn {
         // Unique and ordered by time, like every id of this crate. A turn without one is equally
         // safe.
         let id = ConsentId::generate(common.engine.now()).ok();
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::of_turn();
         ledger.turn = id.map(|id| id.to_string().into());
         Self {
             common,

@@ -180,11 +180,11 @@ pub use audit_key::{AuditKey, Link};
 pub use data_key::DataKey;
 pub use fields::Fields;
 pub use key_encryption::{KeyContext, KeyEncryption};
+pub use master_key::MasterKey;
 #[cfg(feature = "_internals")]
 pub use master_key::check_value;
-
-pub use master_key::MasterKey;
 pub use master_keys::MasterKeys;
+pub(crate) use record::Binding;
 pub use record::{Context, Kind};
 pub use row_key::RowKey;
 pub use vault_id::VaultId;

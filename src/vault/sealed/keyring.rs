@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::model::{TenantId, Timestamp};
-use crate::vault::envelope::{self, AuditKey, Context, DataKey, Fields, MasterKeys, RowKey, VaultId};
+use crate::vault::envelope::{
+    self, AuditKey, Binding, Context, DataKey, Fields, MasterKeys, RowKey, VaultId,
+};
 use crate::vault::sealed::chain;
 use crate::vault::tables::{Chain, KeyRow, RowsMut, Tables, TenantRow, VAULT_CHAIN, VaultRow, Write};
 use crate::vault::{AuditEntry, AuditKind, VaultError};
@@ -466,6 +468,21 @@ impl Keyring {
             return tenant.newest.open(context, record);
         }
         self.other_key(tables, tenant, version)?.open(context, record)
+    }
+
+    /// Opens a record whose additional data was encoded before.
+    pub(super) fn open_in<T: Tables>(
+        &self,
+        tables: &T,
+        tenant: &Tenant,
+        binding: &Binding,
+        record: Vec<u8>,
+    ) -> Result<Fields> {
+        let version = DataKey::version_of(&record)?;
+        if version == tenant.newest.version() {
+            return tenant.newest.open_in(binding, record);
+        }
+        self.other_key(tables, tenant, version)?.open_in(binding, record)
     }
 
     /// Opens the body of an audit entry.

@@ -126,6 +126,7 @@ impl<T: Tables> Core<T> {
                 after = Some(last.id);
                 rotated.done += self.reseal_chunk(&name, &grants, now)?;
             }
+            rotated.done += self.reseal_definitions_of(&name, version, limit - rotated.done, now)?;
             match self.tenant(&name)? {
                 Some(tenant) if self.destroy(&tenant, version)? => rotated.destroyed += 1,
                 Some(_) => rotated.remaining += 1,
@@ -133,6 +134,30 @@ impl<T: Tables> Core<T> {
             }
         }
         Ok(rotated)
+    }
+
+    /// Seals the definitions of a tenant that an old key seals again, at most `limit`.
+    fn reseal_definitions_of(
+        &self,
+        name: &TenantId,
+        version: u32,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<usize> {
+        let mut done = 0;
+        let mut after: Option<(String, String)> = None;
+        while done < limit {
+            let Some(tenant) = self.tenant(name)? else { break };
+            let chunk = CHUNK.min(limit - done);
+            let from = after.as_ref().map(|(kind, name)| (kind.as_str(), name.as_str()));
+            let found = self
+                .tables
+                .read(|rows| rows.definitions_sealed_by(tenant.row, version, from, chunk))?;
+            let Some((last, _)) = found.last() else { break };
+            after = Some((last.kind.clone(), last.name.clone()));
+            done += self.reseal_definitions(name, &found, now)?;
+        }
+        Ok(done)
     }
 
     /// Seals again outside, and stores inside a transaction the records that have not changed

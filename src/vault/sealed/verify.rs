@@ -135,9 +135,11 @@ impl<T: Tables> Core<T> {
         let mut report = AuditReport {
             checked: walk.checked,
             first_broken: [broken, cut, end.broken].into_iter().flatten().min(),
-            out_of_date: Vec::new(),
+            ..AuditReport::default()
         };
         let Some(tenant) = tenant else { return Ok(report) };
+        report.definitions_out_of_date =
+            self.definitions_out_of_date(&tenant, &key, (of, end.number), &mut noted.definitions)?;
         report.out_of_date = self.out_of_date(&tenant, &key, (of, end.number), &mut noted)?;
         Ok(report)
     }
