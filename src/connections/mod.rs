@@ -1,8 +1,8 @@
 //! The connections of a host: the facade over the engine.
 
 mod builder;
-#[cfg(feature = "gateway")]
 mod identity;
+#[cfg(feature = "gateway")]
 mod web;
 
 pub use crate::connections::builder::ConnectionsBuilder;
