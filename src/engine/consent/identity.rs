@@ -35,8 +35,8 @@ pub(crate) fn connect(
     let id = ConsentId::generate(cx.now())?;
     let secrets = FlowSecrets::random()?;
     let (_, consent) = pending(cx, &service, id, acting_user, owner, options, &secrets)?;
-    // The consent request is stored and taken at once: it is the record of this connection's origin
-    // in the audit, and nobody can complete it.
+    // The consent request is stored and taken at once. It is the record of this connection's origin
+    // in the audit, and no callback can complete it.
     cx.vault.insert_consent(&consent, None)?;
     let taken = cx.vault.take_consent(tenant, &consent.state, cx.now())?;
     let Taken::Consent(mut consent, _) = taken else {
