@@ -22,6 +22,50 @@ impl Connections {
     /// this method again with a current ID token and
     /// [`ConsentOptions::reconnect`].
     ///
+    /// ```
+    /// use valetkey::provider::{AuthorizationServer, Provider};
+    /// use valetkey::testing::{ManualClock, Sandbox};
+    /// use valetkey::vault::SealedVault;
+    /// use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sandbox = Sandbox::playing_mcp(ManualClock::default());
+    /// let server = AuthorizationServer::from_json(
+    ///     r#"{
+    ///         "id": "board",
+    ///         "issuer": "https://auth.sandbox.test",
+    ///         "authorization_endpoint": "https://auth.sandbox.test/authorize",
+    ///         "token_endpoint": "https://auth.sandbox.test/token",
+    ///         "resources": ["https://mcp.sandbox.test/mcp"]
+    ///     }"#,
+    /// )?;
+    /// let provider = Provider::from_json(
+    ///     r#"{
+    ///         "id": "board",
+    ///         "server": "board",
+    ///         "name": "Board",
+    ///         "api_base": "https://mcp.sandbox.test/mcp"
+    ///     }"#,
+    /// )?;
+    /// let redirect_uri = "https://agent.example/callback";
+    /// let connections = Connections::builder(SealedVault::in_memory())
+    ///     .server(sandbox.server()) // the organization's identity provider, with the id `sandbox`
+    ///     .server(server)
+    ///     .provider(provider)
+    ///     .client("sandbox", sandbox.registration(redirect_uri))
+    ///     .client("board", sandbox.registration(redirect_uri))
+    ///     .http_client(sandbox.clone())
+    ///     .build()?;
+    ///
+    /// let alice = ActingUser::authenticated("acme", "alice")?;
+    /// let id_token = sandbox.id_token("ada"); // from the sign-in of the organization
+    /// let options = ConsentOptions::default();
+    /// connections.connect_with_identity(&alice, "board", "sandbox", &id_token, options)?;
+    /// let token = Resolver::new(connections).resolve(&alice, "board")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of [`start`](Self::start) and [`complete`](Self::complete).
