@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
+use super::account::TestAccount;
 use super::grant::Grants;
 use super::log::Logged;
 use super::pending::Pending;
@@ -18,6 +19,7 @@ pub(super) struct World {
     /// The secrets of other apps, by client id.
     pub(super) other_clients: BTreeMap<String, String>,
     pub(super) redirect_uris: BTreeSet<String>,
+    pub(super) accounts: Vec<TestAccount>,
     pub(super) personality: Personality,
     pub(super) pending: BTreeMap<String, Pending>,
     pub(super) grants: Grants,
@@ -31,6 +33,14 @@ pub(super) struct World {
 }
 
 impl World {
+    /// Returns the account with this id or e-mail address.
+    pub(super) fn account(&self, id_or_email: &str) -> Option<TestAccount> {
+        self.accounts
+            .iter()
+            .find(|account| account.is(id_or_email))
+            .copied()
+    }
+
     /// Returns the secret of a client, if it is known.
     pub(super) fn secret_of(&self, client: &str) -> Option<&str> {
         if client == self.client_id {
