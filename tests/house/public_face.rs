@@ -11,7 +11,7 @@ const MOST: [(&str, usize); 6] = [
     ("aws-kms", 2),
     ("vault-transit", 1),
     ("pkcs11", 1),
-    ("gateway", 7),
+    ("gateway", 10),
     ("testing", 20),
 ];
 
