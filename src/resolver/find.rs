@@ -70,7 +70,7 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
     // it.
     let provider = &access
         .cx()
-        .service(access.acting_user.tenant(), &options.provider)?
+        .usable(access.acting_user.tenant(), &options.provider)?
         .provider;
     // A name that no policy rule can contain is not a valid tool name.
     options

@@ -22,6 +22,8 @@ mod find;
 mod ledger;
 pub mod mcp;
 mod memory;
+#[cfg(feature = "mcp")]
+mod moved;
 mod options;
 mod placeholder;
 mod policy;

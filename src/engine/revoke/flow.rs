@@ -56,7 +56,10 @@ fn revoke_once(
     tally: &mut Tally,
 ) -> Result<Vec<ConnectionId>> {
     let now = cx.now();
-    let server = cx.registry.server(connection.issued_by.server.as_str());
+    let server = cx
+        .server(&connection.tenant, connection.issued_by.server.as_str())
+        .ok()
+        .flatten();
     let revoked = cx.vault.revoke(&Revoke {
         tenant: &connection.tenant,
         what,
@@ -66,7 +69,7 @@ fn revoke_once(
         // provider answers does not lose them.
         keep_until: server
             // The operator may register a server again that is missing now.
-            .is_none_or(|server| ends_by_program(server))
+            .is_none_or(|server| ends_by_program(&server))
             .then(|| now + cx.settings.revocation_patience),
     })?;
     // From here on, the connection does not resolve, whatever the network does.
