@@ -50,6 +50,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | try again later, if [`is_retryable`](Self::is_retryable) says so | [`Unavailable`](Self::Unavailable), [`Vault`](Self::Vault), [`RandomUnavailable`](Self::RandomUnavailable) |
 /// | tell the operator | [`Misconfigured`](Self::Misconfigured), and [`Vault`](Self::Vault) if it is not retryable |
 /// | correct the call | [`UnknownProvider`](Self::UnknownProvider), [`Parameter`](Self::Parameter), [`InvalidValue`](Self::InvalidValue), [`NotOneGrant`](Self::NotOneGrant), [`Request`](Self::Request) |
+#[cfg_attr(
+    feature = "mcp",
+    doc = "| tell the user that this MCP server cannot be connected | [`Mcp`](Self::Mcp) |"
+)]
 /// | do not repeat the request unchanged: the API has answered it | [`AnswerTooLarge`](Self::AnswerTooLarge) |
 ///
 /// No message contains a secret, a body, a URL or a text that a server wrote.

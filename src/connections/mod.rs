@@ -106,21 +106,13 @@ impl Connections {
     /// use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
     /// use valetkey::testing::Host;
     ///
-    /// let host = Host::new();
-    /// let tenant = host.user("ada").tenant().clone();
-    /// let server = AuthorizationServer::from_json(
-    ///     r#"{
-    ///         "id": "acme",
-    ///         "authorization_endpoint": "https://acme.example/authorize",
-    ///         "token_endpoint": "https://acme.example/token"
-    ///     }"#,
-    /// )?;
-    /// let provider = Provider::from_json(
-    ///     r#"{"id": "board", "server": "acme", "name": "Board", "api_base": "https://api.acme.example"}"#,
-    /// )?;
-    /// host.connections.add_provider(&tenant, Some(server), provider)?;
-    /// let client = ClientRegistration::new("id", "secret", "https://agent.example/callback");
-    /// host.connections.add_client(&tenant, "acme", client)?;
+    /// let host = Host::new(); let tenant = host.user("ada").tenant().clone(); let server =
+    /// AuthorizationServer::from_json( r#"{ "id": "acme", "authorization_endpoint":
+    /// "https://acme.example/authorize", "token_endpoint": "https://acme.example/token" }"#, )?;
+    /// let provider = Provider::from_json( r#"{"id": "board", "server": "acme", "name": "Board",
+    /// "api_base": "https://api.acme.example"}"#, )?; host.connections.add_provider(&tenant,
+    /// Some(server), provider)?; let client = ClientRegistration::new("id", "secret",
+    /// "https://agent.example/callback"); host.connections.add_client(&tenant, "acme", client)?;
     /// assert_eq!(host.connections.added_providers(&tenant)?[0].name(), "Board");
     /// # Ok::<(), valetkey::Error>(())
     /// ```

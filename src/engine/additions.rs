@@ -164,8 +164,9 @@ pub(crate) fn remove_provider(cx: &Context, tenant: &TenantId, id: &str) -> Resu
     }
 }
 
-/// Removes a registration that its server does not know any more, so that the next consent registers
-/// again. Returns `false` if the client did not register itself, or another one has replaced it.
+/// Removes a registration that its server does not know any more, so that the next consent
+/// registers again. Returns `false` if the client did not register itself, or another one has
+/// replaced it.
 pub(crate) fn discard_client(cx: &Context, tenant: &TenantId, server: &str, client_id: &str) -> Result<bool> {
     let Some(compiled) = cx.server(tenant, server)? else {
         return Ok(false);

@@ -196,7 +196,8 @@ impl Context {
             .map_err(failed)
     }
 
-    /// Returns the providers of the registry that a tenant can connect. Each server's client is looked up once.
+    /// Returns the providers of the registry that a tenant can connect. Each server's client is
+    /// looked up once.
     pub(crate) fn offered(&self, tenant: &TenantId) -> Result<Vec<&Arc<CompiledProvider>>> {
         let mut usable = BTreeSet::new();
         for server in self.registry.servers() {

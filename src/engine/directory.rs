@@ -29,7 +29,7 @@ const MOST: usize = 4_096;
 #[derive(Debug)]
 pub(crate) struct StoredServer {
     pub(crate) server: Arc<CompiledServer>,
-    /// Where it was discovered, if it was.
+    /// Its origin, if it was discovered.
     pub(crate) discovered: Option<Discovered>,
 }
 

@@ -1,5 +1,5 @@
-//! An MCP server that refused a token may have another authorization server by now. The token of the
-//! former one is then of no use, and is never sent to the new one.
+//! An MCP server that refused a token may have another authorization server by now. The token of
+//! the former one is then of no use, and is never sent to the new one.
 
 use http::StatusCode;
 

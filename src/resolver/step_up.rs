@@ -68,8 +68,8 @@ fn insufficient_scope(answer: &HttpResponse) -> Option<Scopes> {
     }
 }
 
-/// Returns the operation that a request is about: its method and path and, in the protocol revisions
-/// that name them in headers, the method and the tool of an MCP message.
+/// Returns the operation that a request is about: its method and path and, in the protocol
+/// revisions that name them in headers, the method and the tool of an MCP message.
 fn operation(request: &Parts) -> String {
     let header = |name: &str| {
         let value = request.headers.get(name).and_then(|value| value.to_str().ok());

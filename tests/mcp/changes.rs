@@ -51,7 +51,7 @@ fn row_11_a_forgotten_registration_leads_to_another_one_and_to_a_consent() {
     );
     assert!(host.connections.added_clients(&tenant()).unwrap().is_empty());
 
-    // Nobody retries: not the next call, not another user's, and not upkeep.
+    // There are no retries: by the next call, by another user's, or by upkeep.
     let asked = host.count("/token");
     for who in [&alice, &bob] {
         assert_eq!(

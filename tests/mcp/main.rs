@@ -6,6 +6,7 @@ mod bad_input;
 mod by_url;
 mod changes;
 mod host;
+mod leaks;
 mod many;
 #[path = "../support/mod.rs"]
 mod support;

@@ -357,8 +357,8 @@ fn choice(cx: &Context, service: &Service, discovery: &Discovery, response: &Htt
     })
 }
 
-/// Returns whether the server has forgotten a client that registered itself. The registration is then
-/// discarded.
+/// Returns whether the server has forgotten a client that registered itself. The registration is
+/// then discarded.
 fn is_forgotten(cx: &Context, service: &Service, failure: &TokenFailure) -> Result<bool> {
     if failure.code != FailureCode::ClientRejected {
         return Ok(false);

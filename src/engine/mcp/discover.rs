@@ -24,7 +24,7 @@ pub(crate) struct Wish<'a> {
     pub(crate) other_hosts: bool,
 }
 
-/// What was found behind the URL of an MCP server.
+/// The result of a discovery.
 pub(crate) struct Found {
     pub(crate) resource: Resource,
     pub(crate) server: ServerMetadata,

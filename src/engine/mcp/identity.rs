@@ -1,4 +1,4 @@
-//! What a host says about itself as an MCP client.
+//! The description of a host as an MCP client.
 
 use serde_json::Value;
 

@@ -31,8 +31,8 @@ impl McpOptions {
         self
     }
 
-    /// Uses this client, which was registered by hand, at the authorization server. It is stored for
-    /// the tenant, and takes precedence over every other way to become known.
+    /// Uses this client, which was registered by hand, at the authorization server. It is stored
+    /// for the tenant, and takes precedence over every other way to become known.
     #[must_use]
     pub fn client(mut self, registration: ClientRegistration) -> Self {
         self.client = Some(registration);

@@ -8,7 +8,10 @@ use crate::model::TenantId;
 
 /// The locks, by tenant and issuer.
 #[derive(Debug, Default)]
-pub(crate) struct Registering(Mutex<HashMap<(TenantId, String), Arc<Mutex<()>>>>);
+pub(crate) struct Registering(Mutex<HashMap<Place, Arc<Mutex<()>>>>);
+
+/// A tenant, and an issuer.
+type Place = (TenantId, String);
 
 impl Registering {
     pub(crate) fn of(&self, tenant: &TenantId, issuer: &str) -> Arc<Mutex<()>> {

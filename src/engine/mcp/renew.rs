@@ -58,7 +58,7 @@ fn rediscover(cx: &Context, tenant: &TenantId, known: &Known) -> Result<()> {
 }
 
 /// Returns whether an MCP server that refused a request has left the authorization server that
-/// issued the token. What it names now is discovered at once, so that the next consent goes there.
+/// issued the token. The new one is discovered at once, so that the next consent goes there.
 ///
 /// Metadata that cannot be read change nothing.
 pub(crate) fn has_moved(

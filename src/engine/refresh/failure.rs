@@ -80,8 +80,8 @@ pub(crate) fn failed(
     }
 }
 
-/// Returns whether the server has forgotten a client that registered itself. The registration is then
-/// discarded, and the next consent registers another one.
+/// Returns whether the server has forgotten a client that registered itself. The registration is
+/// then discarded, and the next consent registers another one.
 fn is_forgotten(cx: &Context, grant: &Grant) -> Result<bool> {
     let issued_by = &grant.issued_by;
     additions::discard_client(cx, &grant.tenant, issued_by.server.as_str(), &issued_by.client_id)

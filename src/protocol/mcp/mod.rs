@@ -7,7 +7,7 @@
 //!   ([RFC 8414](https://www.rfc-editor.org/rfc/rfc8414)) and OpenID Connect discovery documents;
 //! * `register` writes client metadata and reads registrations
 //!   ([RFC 7591](https://www.rfc-editor.org/rfc/rfc7591));
-//! * `problem` is what a server did wrong.
+//! * `problem` names the mistakes of servers.
 
 mod problem;
 mod register;

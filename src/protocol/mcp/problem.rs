@@ -1,4 +1,4 @@
-//! What an MCP server, or its authorization server, did wrong.
+//! The mistakes of MCP servers and of their authorization servers.
 
 /// A reason why an MCP server cannot be connected by its URL. Nothing was stored.
 ///
@@ -6,8 +6,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum McpError {
-    /// The URL is not that of an MCP server: it must be `https`, and have neither a user nor a query
-    /// nor a fragment.
+    /// The URL is not that of an MCP server: it must be `https`, and have neither a user nor a
+    /// query nor a fragment.
     #[error("the URL of an MCP server is https, without user, query and fragment")]
     Url,
     /// The connections were built without an [`McpClient`](crate::connections::McpClient).

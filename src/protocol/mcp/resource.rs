@@ -124,7 +124,7 @@ fn covers(resource: &str, server: &Url) -> bool {
         && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Returns the scopes in a list. What is not a scope is left out.
+/// Returns the scopes in a list. Other text is omitted.
 pub(super) fn scopes(list: &[String]) -> Scopes {
     let mut scopes = Scopes::default();
     for scope in list.iter().take(MOST) {
