@@ -51,6 +51,10 @@ pub(super) enum Said {
     LinkExpired,
     NoProvider,
     NoParameter,
+    UnknownUser,
+    NoReadOnly,
+    NoAccess,
+    NoSelection,
     ReturnTo,
     Need(ConsentReason),
     Unavailable(FailureCode),
@@ -77,6 +81,10 @@ pub(super) struct SignIn {
 pub(super) enum Mistake {
     Label(InvalidValue),
     Parameter(InvalidParameter),
+    /// The host's directory does not know the user, or knows several of that name.
+    User,
+    /// The chosen values allow no reading without changing.
+    Access,
 }
 
 impl Refusal {
@@ -173,6 +181,22 @@ impl Refusal {
         }
     }
 
+    /// Returns the refusal of a user whom the host's directory does not know.
+    pub(super) fn unknown_user() -> Self {
+        Self {
+            mistake: Some(Box::new(Mistake::User)),
+            ..Self::bad(Said::UnknownUser)
+        }
+    }
+
+    /// Returns the refusal of reading only where the service or its values do not allow it.
+    pub(super) fn no_read_only() -> Self {
+        Self {
+            mistake: Some(Box::new(Mistake::Access)),
+            ..Self::bad(Said::NoReadOnly)
+        }
+    }
+
     pub(super) fn media_type() -> Self {
         let text = "The body must be application/x-www-form-urlencoded or application/json.";
         let said = Said::Program(text.into());
@@ -261,6 +285,9 @@ impl From<Error> for Refusal {
             Error::NotFound => Self::not_found(),
             Error::NotPermitted | Error::Denied(_) | Error::LabelRequired(_) => Self::forbidden(),
             Error::NotOneGrant(_) => Self::bad(Said::NotOneGrant),
+            Error::InUse(_) => Self::forbidden(),
+            #[cfg(feature = "mcp")]
+            Error::Mcp(_) => Self::bad(Said::UnknownProvider),
             Error::ConsentRequired(need) => {
                 Self::new(StatusCode::CONFLICT, "consent_required", Said::Need(need.reason))
             }

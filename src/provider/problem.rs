@@ -54,6 +54,13 @@ impl fmt::Display for InvalidDescriptor {
     }
 }
 
+impl InvalidDescriptor {
+    /// Returns the error for a registration with a private key that is to be stored.
+    pub(crate) fn key_not_stored(server: &str) -> Self {
+        Self::new(server, "private_key", DescriptorProblem::KeyNotStored)
+    }
+}
+
 impl std::error::Error for InvalidDescriptor {}
 
 fn unknown_server(given: &str, known: &[String]) -> String {
@@ -256,6 +263,12 @@ pub(crate) enum DescriptorProblem {
         /// True if the server requires signed assertions.
         needs_key: bool,
     },
+    /// The registration is to be stored, but the vault stores no private keys.
+    #[error(
+        "is not stored in the vault: register this client with ConnectionsBuilder::client, or return it from a \
+         ClientSource"
+    )]
+    KeyNotStored,
     /// The issuer is missing although it is the audience of assertions.
     #[error(
         "is missing, but it is the audience of the client's assertions: set it, or set \

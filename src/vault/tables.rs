@@ -111,6 +111,13 @@ pub(crate) trait Rows {
     /// Returns a consent request and its sealed verifier.
     fn consent(&self, tenant: TenantRow, state: &StateHash) -> Result<Option<(ConsentRow, Option<Vec<u8>>)>>;
     fn consents_of(&self, tenant: TenantRow, user: &str) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>>;
+    /// Returns consent requests of a tenant after this one, in the order of their keys.
+    fn consents_after(
+        &self,
+        tenant: TenantRow,
+        after: Option<&StateHash>,
+        limit: usize,
+    ) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>>;
     /// Returns consent requests that expired before this time.
     fn expired_consents(&self, before: i64, limit: usize) -> Result<Vec<Of<StateHash>>>;
 

@@ -71,6 +71,8 @@ impl ConnectionManager for Substitute {
         poll(user: &ActingUser, id: ConsentId) -> Result<ConsentState>;
         cancel(user: &ActingUser, id: ConsentId) -> Result<ConsentState>;
         pending(by: &Operator, user: &UserId) -> Result<Vec<OpenConsent>>;
+        all_pending(by: &Operator) -> Result<Vec<OpenConsent>>;
+        revoke_all(by: &Operator, filter: &ConnectionFilter) -> Result<Vec<RevocationReport>>;
         withdraw(by: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState>;
         connect_with_identity(user: &ActingUser, provider: &str, idp: &str, id_token: &str, options: ConsentOptions)
             -> Result<Connection>;

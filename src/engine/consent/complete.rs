@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::engine::Context;
+use crate::engine::additions;
 use crate::engine::consent::account;
 use crate::engine::consent::link;
 use crate::engine::consent::record;
@@ -168,6 +169,7 @@ fn exchange(
         )
         .map_err(|_| ConsentError::ExchangeFailed(FailureCode::RequestRejected))?;
     request.timeout = cx.settings.token_timeout();
+    let request = service.server.bounded(request);
 
     // The lifetime starts before the request: a slow response must not extend it.
     let sent_at = cx.now();
@@ -187,8 +189,14 @@ pub(super) fn store(
     response: &HttpResponse,
     sent_at: Timestamp,
 ) -> Result<Connection> {
-    let answer = parse_token_response(&service.server, response)
-        .map_err(|failure| exchange_error(&service.server, &failure))?;
+    let answer = match parse_token_response(&service.server, response) {
+        Ok(answer) => answer,
+        Err(failure) if is_forgotten(cx, service, &failure)? => {
+            // The next consent registers another client.
+            return Err(ConsentError::ExchangeFailed(failure.code).into());
+        }
+        Err(failure) => return Err(exchange_error(&service.server, &failure)),
+    };
     let accounts = capture(cx, consent, service, response, &answer.access_token)
         .and_then(|()| account::accounts(cx, consent, service, response, &answer));
     let accounts = match accounts {
@@ -268,7 +276,7 @@ fn give_back(
     );
     for mut request in requests.unwrap_or_default() {
         request.timeout = cx.settings.http_timeout;
-        let _ = cx.http.send(request);
+        let _ = cx.http.send(service.server.bounded(request));
     }
 }
 
@@ -368,6 +376,16 @@ fn choice(cx: &Context, service: &Service, discovery: &Discovery, response: &Htt
         parameter,
         choices,
     })
+}
+
+/// Returns whether the server has forgotten a client that registered itself. The registration is
+/// then discarded.
+fn is_forgotten(cx: &Context, service: &Service, failure: &TokenFailure) -> Result<bool> {
+    if failure.code != FailureCode::ClientRejected {
+        return Ok(false);
+    }
+    let (server, client_id) = (service.server.id.as_str(), service.client.client_id());
+    additions::discard_client(cx, &service.tenant, server, client_id)
 }
 
 pub(super) fn exchange_error(server: &ServerDescriptor, failure: &TokenFailure) -> Error {

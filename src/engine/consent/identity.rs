@@ -84,7 +84,8 @@ fn redeem(
         .assertion_request(&endpoint, &assertion, &consent.scopes)
         .map_err(|_| ConsentError::ExchangeFailed(FailureCode::RequestRejected))?;
     let sent_at = cx.now();
-    let response = send(cx, request).map_err(|failure| exchange_error(&service.server, &failure))?;
+    let response =
+        send(cx, &service.server, request).map_err(|failure| exchange_error(&service.server, &failure))?;
     store(cx, consent, service, &response, sent_at)
 }
 
@@ -117,13 +118,17 @@ fn assertion(
     let request = client
         .identity_request(&endpoint, id_token, target)
         .map_err(|_| failed(TokenFailure::new(FailureCode::RequestRejected)))?;
-    let response = send(cx, request).map_err(failed)?;
+    let response = send(cx, idp.server, request).map_err(failed)?;
     parse_identity(idp.server, &response).map_err(failed)
 }
 
-fn send(cx: &Context, mut request: HttpRequest) -> Result<HttpResponse, TokenFailure> {
+fn send(
+    cx: &Context,
+    server: &CompiledServer,
+    mut request: HttpRequest,
+) -> Result<HttpResponse, TokenFailure> {
     request.timeout = cx.settings.token_timeout();
-    cx.http.send(request).map_err(TokenFailure::from)
+    cx.http.send(server.bounded(request)).map_err(TokenFailure::from)
 }
 
 /// Returns the error for a server whose descriptor lacks what this grant needs.

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use http::{HeaderValue, StatusCode, header};
 use url::Url;
 
-use super::account::TestAccount;
 use super::grant::{Code, fresh};
 use super::log::{Pairs, Received, Repeated, single};
 use super::pages;
@@ -43,8 +42,8 @@ pub(super) fn ask(world: &mut World, received: &Received, issuer: &str, now: Tim
     let uniting = world.personality.uniting_parameter.as_ref();
     let unites = uniting.is_some_and(|(name, value)| first(&query, name) == Some(value));
     let returns_to = Url::parse(&redirect.uri).map_or_else(|_| String::new(), |uri| origin(&uri));
-    let hint = first(&query, "login_hint").and_then(TestAccount::find);
-    let page = pages::consent(&id, &client, &returns_to, &scopes, hint);
+    let hint = first(&query, "login_hint").and_then(|hint| world.account(hint));
+    let page = pages::consent(&id, &client, &returns_to, &scopes, (&world.accounts, hint));
     let pending = Pending {
         client,
         redirect,
@@ -66,7 +65,7 @@ pub(super) fn decide(world: &mut World, received: &Received, now: Timestamp) -> 
     if first(form, "decision") != Some("allow") {
         return pending.redirect.with_error(world, "access_denied");
     }
-    let Some(account) = first(form, "account").and_then(TestAccount::find) else {
+    let Some(account) = first(form, "account").and_then(|account| world.account(account)) else {
         return pages::error("No account was chosen.");
     };
     let ticked = |scope: &str| form.iter().any(|(name, value)| name == "scope" && value == scope);

@@ -134,6 +134,7 @@ impl Sandbox {
             client_secret: "sbx-cs-not:so+secret %26é".into(),
             other_clients: BTreeMap::new(),
             redirect_uris: BTreeSet::new(),
+            accounts: TestAccount::ALL.to_vec(),
             personality: Personality::default(),
             pending: BTreeMap::new(),
             grants: Grants::default(),
@@ -284,14 +285,20 @@ impl Sandbox {
         secrets
     }
 
+    /// Adds an account, which users can choose on the consent page from now on.
+    pub fn add_account(&self, account: TestAccount) {
+        self.world().accounts.push(account);
+    }
+
     /// Ends all grants of this account, as when the user removes the app at the provider.
     ///
     /// # Panics
     ///
     /// If there is no such account.
     pub fn revoke_at_server(&self, account: &str) {
-        let account = TestAccount::find(account).expect("the account exists");
-        self.world().grants.end_all_of(account);
+        let mut world = self.world();
+        let account = world.account(account).expect("the account exists");
+        world.grants.end_all_of(account);
     }
 
     /// Expires all access tokens now, regardless of the clock. Refresh tokens stay valid.

@@ -47,6 +47,7 @@ pub(super) struct World {
     /// The clients that registered themselves.
     pub(super) registered: Registered,
     pub(super) redirect_uris: BTreeSet<String>,
+    pub(super) accounts: Vec<TestAccount>,
     pub(super) personality: Personality,
     pub(super) pending: BTreeMap<String, Pending>,
     pub(super) grants: Grants,
@@ -66,6 +67,14 @@ pub(super) struct World {
 }
 
 impl World {
+    /// Returns the account with this id or e-mail address.
+    pub(super) fn account(&self, id_or_email: &str) -> Option<TestAccount> {
+        self.accounts
+            .iter()
+            .find(|account| account.is(id_or_email))
+            .copied()
+    }
+
     /// Returns a client that is known at this issuer: one that registered itself there, or an app
     /// of the host, which every issuer knows.
     pub(super) fn client(&self, issuer: &str, id: &str) -> Option<Client<'_>> {

@@ -43,6 +43,7 @@ forward! { ConsentStore {
     fn consent(tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError>;
     fn open_consent(tenant: &TenantId, state: &StateHash) -> Result<Option<(PendingConsent, Option<PkceVerifier>)>, VaultError>;
     fn consents(tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError>;
+    fn tenant_consents(tenant: &TenantId, after: Option<&StateHash>, limit: usize) -> Result<Vec<PendingConsent>, VaultError>;
     fn take_consent(tenant: &TenantId, state: &StateHash, now: Timestamp) -> Result<Taken, VaultError>;
     fn close_consent(tenant: &TenantId, state: &StateHash, status: ConsentStatus, now: Timestamp) -> Result<(), VaultError>;
 } }

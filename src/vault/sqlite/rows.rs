@@ -113,6 +113,15 @@ impl Rows for Sql<'_> {
         consent::consents_of(*self, tenant, user)
     }
 
+    fn consents_after(
+        &self,
+        tenant: TenantRow,
+        after: Option<&StateHash>,
+        limit: usize,
+    ) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>> {
+        consent::consents_after(*self, tenant, after, limit)
+    }
+
     fn expired_consents(&self, before: i64, limit: usize) -> Result<Vec<Of<StateHash>>> {
         consent::expired_consents(*self, before, limit)
     }

@@ -2,7 +2,6 @@
 
 use crate::clock::Clock;
 use crate::testing::sandbox::Sandbox;
-use crate::testing::sandbox::account::TestAccount;
 use crate::testing::sandbox::token::{id_token_payload, jwt};
 
 /// An MCP server.
@@ -60,8 +59,8 @@ impl Sandbox {
     /// If there is no such account.
     #[must_use]
     pub fn id_token(&self, account: &str) -> String {
-        let account = TestAccount::find(account).expect("the account exists");
         let world = &mut *self.world();
+        let account = world.account(account).expect("the account exists");
         let payload = id_token_payload(&world.issuer(), &account, &world.client_id);
         let id_token = jwt(&payload);
         world.other_secrets.push(id_token.clone());

@@ -108,6 +108,15 @@ impl Rows for View<'_> {
         consents::of_user(self.tx, tenant, user)
     }
 
+    fn consents_after(
+        &self,
+        tenant: TenantRow,
+        after: Option<&StateHash>,
+        limit: usize,
+    ) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>> {
+        consents::after(self.tx, tenant, after, limit)
+    }
+
     fn expired_consents(&self, before: i64, limit: usize) -> Result<Vec<Of<StateHash>>> {
         consents::expired(self.tx, before, limit)
     }
