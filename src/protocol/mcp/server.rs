@@ -163,8 +163,10 @@ fn authentication(listed: Option<&[String]>) -> Option<ClientAuthentication> {
     };
     let has = |method: &str| listed.iter().any(|listed| listed == method);
     let known = [
-        ("client_secret_basic", ClientAuthentication::Basic),
+        // Several servers decode the fields of Basic in their own way, and an official SDK requires
+        // `client_id` in the body as well.
         ("client_secret_post", ClientAuthentication::Post),
+        ("client_secret_basic", ClientAuthentication::Basic),
         ("none", ClientAuthentication::None),
     ];
     known
@@ -333,9 +335,10 @@ mod tests {
                 Some(ClientAuthentication::Post),
             ),
             (
-                json!(["client_secret_post", "client_secret_basic"]),
-                Some(ClientAuthentication::Basic),
+                json!(["client_secret_basic", "client_secret_post"]),
+                Some(ClientAuthentication::Post),
             ),
+            (json!(["client_secret_basic"]), Some(ClientAuthentication::Basic)),
             (json!(["none"]), Some(ClientAuthentication::None)),
             (json!(["tls_client_auth"]), None),
             (json!([]), None),
