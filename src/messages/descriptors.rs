@@ -70,6 +70,10 @@ fn descriptors() -> Vec<Sample> {
         sample!(DescriptorProblem::Wrapped),
         sample!(DescriptorProblem::ClientSecret { needs_secret: true }),
         sample!(DescriptorProblem::ClientSecret { needs_secret: false }),
+        sample!(DescriptorProblem::PrivateKey { needs_key: true }),
+        sample!(DescriptorProblem::PrivateKey { needs_key: false }),
+        sample!(DescriptorProblem::KeyNotStored),
+        sample!(DescriptorProblem::NoAudience),
     ]
 }
 
