@@ -28,6 +28,7 @@
 //! them.
 
 mod accept;
+mod address;
 mod answer;
 mod api;
 mod begin;
@@ -75,7 +76,6 @@ use look::{Frame, Look};
 use refusal::Refusal;
 use request::Incoming;
 use route::Route;
-use settings::is_address;
 use site::Inner;
 
 /// The HTTP interface to the connections. Cheap to clone. A setting changes the gateway that it is

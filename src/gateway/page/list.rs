@@ -8,8 +8,9 @@ use url::form_urlencoded;
 
 use super::base::Page;
 use super::people::{PersonView, owners};
+use super::shell::{Shell, Tab};
 use super::sorted::{self, Sort};
-use super::view::{ConnectionView, Group, Shell, Tab, groups};
+use super::view::{ConnectionView, Group, groups};
 use crate::connections::StatusCounts;
 use crate::engine::lists::ConnectionFilter;
 use crate::error::Result;

@@ -8,6 +8,7 @@ mod chooser;
 mod detail;
 mod field;
 pub(super) mod for_whom;
+mod hue;
 mod icon;
 mod links;
 mod list;
@@ -17,6 +18,7 @@ mod revoke;
 mod revoke_all;
 mod service;
 mod services;
+mod shell;
 mod sorted;
 pub(super) mod text;
 mod together;
@@ -33,8 +35,8 @@ use super::refusal::Refusal;
 use super::{Caller, Inner};
 use crate::provider::Provider;
 use people::People;
+use shell::Shell;
 use text::{Language, Texts};
-use view::Shell;
 
 pub(super) use outcome::{link_expired, link_refused};
 

@@ -64,7 +64,7 @@ texts! {
         last_refreshed, last_used, token_expires, last_failure, id, activity, no_activity,
         no_activity_managed, no_activity_shared, through_workspace, turn, trail_unreadable,
         done_connected, done_refreshed, done_default;
-    Text: change_access, full_history;
+    Text: change_access, full_history, incomplete, incomplete_text;
     With1: to_provider, account_unverified, by, waits_for, ask_again;
     Count: trail_more;
     // Open links.
