@@ -15,6 +15,7 @@ use harness::people::{self, TOKEN_BYTES, step, user};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rusqlite::Connection as Database;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use valetkey::resolver::Turn;
 use valetkey::{ActingUser, Resolver};
 
 #[global_allocator]
@@ -29,12 +30,15 @@ fn main() {
     let hot = Resolving::new(&directory.path().join("hot.db"), HOT);
     let warm = Resolving::new(&directory.path().join("warm.db"), 10 * HOT);
 
+    let turns = hot.turns();
+
     harness::run(
         &mut [
             Scenario::new("floor: point read + open", || floor.read()),
             Scenario::new("resolve, 100 people", || hot.resolve()).at_most(2.2),
             Scenario::new("resolve, 1000 people", || warm.resolve()).at_most(2.6),
             Scenario::new("resolve, not connected", || hot.miss()).at_most(2.4),
+            Scenario::new("resolve again in a turn", || turns.resolve()).at_most(0.45),
         ],
         |run| {
             let region = Region::new(ALLOCATOR);
@@ -132,9 +136,34 @@ impl Resolving {
         self.resolver.resolve(person, "sandbox").expect("a token")
     }
 
+    /// Turns of these people, each with a token.
+    fn turns(&self) -> Turns {
+        let turns = self
+            .people
+            .iter()
+            .map(|person| self.resolver.turn(person.clone()));
+        Turns {
+            turns: turns.collect(),
+            next: Cell::new(0),
+        }
+    }
+
     fn miss(&self) -> valetkey::Error {
         self.resolver
             .resolve(&self.stranger, "sandbox")
             .expect_err("not connected")
+    }
+}
+
+/// Turns in which the token was resolved before.
+struct Turns {
+    turns: Vec<Turn>,
+    next: Cell<usize>,
+}
+
+impl Turns {
+    fn resolve(&self) -> valetkey::resolver::ResolvedToken {
+        let turn = &self.turns[step(&self.next, self.turns.len())];
+        turn.resolve("sandbox").expect("a token")
     }
 }

@@ -97,6 +97,7 @@ mod manager;
 #[cfg(all(test, feature = "ureq", feature = "gateway"))]
 mod messages;
 pub mod model;
+mod prehashed;
 pub(crate) mod protocol;
 pub mod provider;
 mod random;
@@ -127,7 +128,7 @@ pub use crate::protocol::AuthorizationResponse;
 pub use crate::provider::catalog;
 #[doc(inline)]
 pub use crate::resolver::Resolver;
-pub use crate::secret::{AccessToken, Binding, ClientSecret, Ticket};
+pub use crate::secret::{AccessToken, Binding, ClientSecret, SecretBytes, Ticket};
 pub use crate::upkeep_guard::{UpkeepGuard, UpkeepOptions};
 
 // The guides use the features `gateway`, `sqlite`, `ureq` and `testing`.

@@ -80,7 +80,14 @@ impl<'a> Scenario<'a> {
 }
 
 /// Runs the scenarios round by round. The first one is the floor, to which the others are compared.
+///
+/// With `--only NAME --times N`, runs one scenario N times and prints nothing: the difference of two
+/// counts under `valgrind --tool=callgrind` is the number of instructions of one run, which does not
+/// depend on other load of the machine.
 pub fn run(scenarios: &mut [Scenario<'_>], count_allocations: impl Fn(&mut dyn FnMut()) -> usize) {
+    if let Some(name) = value_of("--only") {
+        return run_only(scenarios, &name);
+    }
     let (rounds, slice) = if is_smoke() { (2, SLICE / 20) } else { (25, SLICE) };
     for scenario in scenarios.iter_mut() {
         scenario.calibrate(slice);
@@ -105,6 +112,20 @@ pub fn run(scenarios: &mut [Scenario<'_>], count_allocations: impl Fn(&mut dyn F
     {
         std::process::exit(1);
     }
+}
+
+fn run_only(scenarios: &mut [Scenario<'_>], name: &str) {
+    let times = value_of("--times").map_or(1, |times| times.parse().expect("a number"));
+    let scenario = scenarios.iter_mut().find(|scenario| scenario.name == name);
+    let scenario = scenario.expect("the name of a scenario");
+    for _ in 0..times {
+        (scenario.run)();
+    }
+}
+
+/// Returns the argument after this option.
+pub fn value_of(option: &str) -> Option<String> {
+    std::env::args().skip_while(|argument| argument != option).nth(1)
 }
 
 /// Returns whether the command line contains this option.

@@ -60,6 +60,18 @@ impl Context {
         })
     }
 
+    /// Returns a provider that the tenant can use: one with a usable client at its server. This is
+    /// the hot path.
+    pub(crate) fn usable_provider(
+        &self,
+        tenant: &TenantId,
+        provider: &str,
+    ) -> Result<&Arc<CompiledProvider>> {
+        let entry = self.registry.find(provider)?;
+        self.client(tenant, entry.server)?;
+        Ok(entry.provider)
+    }
+
     /// Returns the client of a tenant at a server.
     pub(crate) fn client(&self, tenant: &TenantId, server: &CompiledServer) -> Result<Client> {
         let found = self

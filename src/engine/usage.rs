@@ -1,11 +1,10 @@
 //! Token uses collected in memory until they are written.
 
-use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::{ActingUser, ConnectionId, ProviderId, Timestamp};
+use crate::prehashed::HashedMap;
 use crate::vault::TokenUse;
 
 /// Several pages, so that threads resolving different connections rarely contend.
@@ -31,7 +30,7 @@ pub(crate) struct Usage {
 #[derive(Debug, Default)]
 struct Page {
     /// The index of the last entry of each connection, user and turn, by their hash.
-    last: HashMap<u64, usize>,
+    last: HashedMap<usize>,
     hasher: RandomState,
     entries: Vec<TokenUse>,
     /// The number of entries above [`FULL`] to collect before the next attempt to write, after a
@@ -123,11 +122,10 @@ fn lock(page: &Mutex<Page>) -> MutexGuard<'_, Page> {
 
 impl Page {
     fn add(&mut self, handed: Handed<'_>) {
-        // Concurrent turns each find their own entry. Two that share a hash are distinguished and
-        // recorded twice.
-        let whose = self
-            .hasher
-            .hash_one((handed.connection, handed.to.user(), handed.turn));
+        // Concurrent turns each find their own entry. A turn has one user, so its id is sufficient.
+        // Two entries that share a hash are distinguished and recorded twice.
+        let whose = handed.turn.unwrap_or(handed.to.user().as_str());
+        let whose = self.hasher.hash_one((handed.connection.as_bytes(), whose));
         let known = self.last.get(&whose).and_then(|place| self.entries.get(*place));
         if known.is_some_and(|known| handed.continues(known)) {
             return;

@@ -9,6 +9,7 @@ use crate::model::{Label, Owner, Status, UserId, check_name};
 use crate::provider::compiled::CompiledProvider;
 use crate::resolver::access::Access;
 use crate::resolver::decision::{Finding, Step};
+use crate::resolver::held::Asked;
 use crate::resolver::ledger::Ledger;
 use crate::resolver::policy::{Call, Denial, WorkspaceConnections};
 use crate::resolver::token::ResolvedToken;
@@ -43,15 +44,19 @@ impl Candidate {
 
     /// The refreshed token belonged to this user until now, and a tool may have seen it.
     pub(super) fn remember(self, ledger: &Ledger) {
-        if let Some(token) = self.stored.access_token {
-            ledger.note(&Arc::new(token));
+        if let Some(token) = &self.stored.access_token {
+            ledger.note(token);
         }
     }
 
-    pub(super) fn into_token(self) -> Option<ResolvedToken> {
-        Some(ResolvedToken {
+    /// Returns the stored token as it is.
+    pub(super) fn into_token(mut self) -> Result<ResolvedToken> {
+        let Some(access_token) = self.stored.access_token.take() else {
+            return Err(self.need(ConsentReason::NotConnected));
+        };
+        Ok(ResolvedToken {
             grant: self.stored.grant,
-            access_token: Arc::new(self.stored.access_token?),
+            access_token,
             provider: self.provider,
             connection: self.stored.connection,
             generation: self.stored.generation,
@@ -68,10 +73,9 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
     let options = access.options;
     // A service that the host has not configured is not offered, even if the user is connected to
     // it.
-    let provider = &access
+    let provider = access
         .cx()
-        .service(access.acting_user.tenant(), &options.provider)?
-        .provider;
+        .usable_provider(access.acting_user.tenant(), &options.provider)?;
     // A name that no policy rule can contain is not a valid tool name.
     options
         .tool
@@ -117,6 +121,38 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
     )
 }
 
+/// Reads a connection of this user or of the tenant from the vault, unless the turn holds an answer
+/// from which nothing was committed since.
+fn read(access: &Access<'_>, user: Option<&UserId>, provider: &CompiledProvider) -> Result<Found> {
+    let options = access.options;
+    let asked = Asked {
+        is_workspace: user.is_none(),
+        provider: &provider.id,
+        options,
+    };
+    let vault = &access.cx().vault;
+    if let Some(stored) = access
+        .ledger
+        .held(&asked, |as_of| vault.is_unchanged_since(as_of))?
+    {
+        return Ok(stored.map_or(Found::Nothing, Found::One));
+    }
+    let query = TokenQuery {
+        tenant: access.acting_user.tenant(),
+        of: Of::Owner {
+            user,
+            provider: &provider.id,
+            label: options.label.as_ref(),
+        },
+        scopes: &options.scopes,
+    };
+    let (found, as_of) = vault.find_token_as_of(&query)?;
+    if let Some(as_of) = as_of {
+        access.ledger.hold(&asked, as_of, &found);
+    }
+    Ok(found)
+}
+
 /// Returns the error for several connections, none of which is the default.
 fn ambiguous(access: &Access<'_>, user: Option<&UserId>, provider: &Arc<CompiledProvider>) -> Result<Error> {
     let owner = user.map_or(Owner::Workspace, |user| Owner::Personal(user.clone()));
@@ -143,10 +179,8 @@ fn look_up(
     access: &Access<'_>,
     user: Option<&UserId>,
     provider: &Arc<CompiledProvider>,
-
     tell: &mut dyn FnMut(Step),
 ) -> Result<Option<Candidate>> {
-    let options = access.options;
     let mut tell = |finding| {
         tell(if user.is_some() {
             Step::Personal(finding)
@@ -154,16 +188,7 @@ fn look_up(
             Step::Workspace(finding)
         });
     };
-    let query = TokenQuery {
-        tenant: access.acting_user.tenant(),
-        of: Of::Owner {
-            user,
-            provider: &provider.id,
-            label: options.label.as_ref(),
-        },
-        scopes: &options.scopes,
-    };
-    let stored = match access.cx().vault.find_token(&query)? {
+    let stored = match read(access, user, provider)? {
         Found::Nothing => {
             tell(Finding::Nothing);
             return Ok(None);

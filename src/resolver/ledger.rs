@@ -3,13 +3,17 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::resolver::held::{Asked, Held};
 use crate::resolver::redact::{Filter, Masks, SharedMasks};
 use crate::secret::AccessToken;
+use crate::vault::{AsOf, Found, StoredToken};
 
 /// The tokens returned or used in a turn. A token is wiped when its last holder drops it.
 #[derive(Default)]
 pub(super) struct Ledger {
     page: Mutex<Page>,
+    /// The answers that the turn holds. `None` outside of a turn, where nothing is asked twice.
+    held: Option<Mutex<Held>>,
     /// The id and purpose of the turn, both validated. Empty outside of a turn.
     pub(super) turn: Option<Box<str>>,
     pub(super) purpose: Option<Box<str>>,
@@ -25,11 +29,40 @@ struct Page {
 }
 
 impl Ledger {
+    /// Returns the empty ledger of a turn.
+    pub(super) fn of_turn() -> Self {
+        Self {
+            held: Some(Mutex::default()),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the answer to a query that the turn holds, if `is_current` accepts the state of the
+    /// vault that it is from. The inner `None` is the answer that there is no such connection.
+    pub(super) fn held<E>(
+        &self,
+        asked: &Asked<'_>,
+        is_current: impl FnOnce(AsOf) -> Result<bool, E>,
+    ) -> Result<Option<Option<StoredToken>>, E> {
+        match &self.held {
+            Some(held) => lock(held).answer(asked, is_current),
+            None => Ok(None),
+        }
+    }
+
+    /// Holds an answer to a query for the rest of the turn.
+    pub(super) fn hold(&self, asked: &Asked<'_>, as_of: AsOf, found: &Found) {
+        if let Some(held) = &self.held {
+            lock(held).hold(asked, as_of, found);
+        }
+    }
+
     /// Records a token, unless it is already recorded.
     pub(super) fn note(&self, token: &Arc<AccessToken>) {
         let mut page = self.page();
         let value = token.expose_secret();
-        if page.tokens.iter().any(|known| known.expose_secret() == value) {
+        let is_same = |known: &Arc<AccessToken>| Arc::ptr_eq(known, token) || known.expose_secret() == value;
+        if page.tokens.iter().any(is_same) {
             return;
         }
         page.tokens.push(Arc::clone(token));
@@ -62,8 +95,12 @@ impl Ledger {
     }
 
     fn page(&self) -> MutexGuard<'_, Page> {
-        self.page.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.page)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Ledger {

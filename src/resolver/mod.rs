@@ -19,6 +19,7 @@ mod consent_request;
 mod decision;
 mod explain;
 mod find;
+mod held;
 mod ledger;
 pub mod mcp;
 mod memory;

@@ -153,7 +153,7 @@ impl ResolvedToken {
     /// Returns the stored token of the same connection in place of this one.
     fn replaced_by(&self, stored: StoredToken) -> Option<Self> {
         Some(Self {
-            access_token: Arc::new(stored.access_token?),
+            access_token: stored.access_token?,
             provider: Arc::clone(&self.provider),
             connection: self.connection,
             grant: stored.grant,

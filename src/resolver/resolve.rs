@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::engine::grant_users;
 use crate::engine::outlook::{self, Outlook};
 use crate::engine::refresh::{self, NotRefreshed, Wanted};
-use crate::error::{ConsentReason, ConsentRequired, Error, NamedProvider, Result};
+use crate::error::{ConsentReason, Error, Result};
 use crate::model::{EventKind, NeedsConsent};
 use crate::resolver::access::Access;
 use crate::resolver::find::{Candidate, find};
@@ -31,10 +31,14 @@ pub(super) fn resolve(access: &Access<'_>) -> Result<ResolvedToken> {
 
 /// Returns the stored token if it is valid as it is, without a request, a write or a wait.
 pub(super) fn peek(access: &Access<'_>) -> Result<Option<ResolvedToken>> {
+    // A key service is called over the network.
+    if !access.cx().vault.is_unlocked(access.acting_user.tenant())? {
+        return Ok(None);
+    }
     let found = find(access, &mut |_| {})?;
     match found.outlook(access) {
         Outlook::Token(_) | Outlook::Expiring => {
-            let token = hand_out(found)?;
+            let token = found.into_token()?;
             Ok(Some(token).filter(|token| uses::note_if_room(access, token)))
         }
         Outlook::Refresh | Outlook::Spent(_) | Outlook::Revoked => match refusal(access, &found)? {
@@ -47,11 +51,11 @@ pub(super) fn peek(access: &Access<'_>) -> Result<Option<ResolvedToken>> {
 /// Returns the token after refreshing it if it is due. If it cannot be refreshed now but is still
 /// valid, it is returned as is.
 fn current(access: &Access<'_>, found: Candidate) -> Result<ResolvedToken> {
-    let cx = access.cx();
-    let now = cx.now();
     match found.outlook(access) {
-        Outlook::Token(_) => hand_out(found),
+        Outlook::Token(_) => found.into_token(),
         Outlook::Expiring => {
+            let cx = access.cx();
+            let now = cx.now();
             let refresh = &found.stored.refresh;
             let busy = refresh.in_flight.is_some_and(|flight| flight.until > now)
                 || refresh.not_before.is_some_and(|until| until > now)
@@ -59,13 +63,15 @@ fn current(access: &Access<'_>, found: Candidate) -> Result<ResolvedToken> {
                     .in_progress
                     .is_running(access.acting_user.tenant(), found.stored.grant);
             if busy {
-                return hand_out(found);
+                return found.into_token();
             }
             match refresh_found(access, &found) {
                 // The token is still valid, so a failed early refresh does not fail the turn.
-                Err(Error::Unavailable { .. } | Error::Misconfigured(_) | Error::Vault(_)) => hand_out(found),
+                Err(Error::Unavailable { .. } | Error::Misconfigured(_) | Error::Vault(_)) => {
+                    found.into_token()
+                }
                 Err(Error::ConsentRequired(need)) if need.reason == ConsentReason::ClientChanged => {
-                    hand_out(found)
+                    found.into_token()
                 }
                 refreshed => {
                     found.remember(access.ledger);
@@ -155,15 +161,4 @@ fn expired(access: &Access<'_>, found: &Candidate) -> Result<ResolvedToken> {
         }
     }
     Err(found.need(reason.into()))
-}
-
-fn hand_out(found: Candidate) -> Result<ResolvedToken> {
-    let provider = Arc::clone(&found.provider);
-    let (connection, is_workspace) = (found.stored.connection, found.is_workspace);
-    found.into_token().ok_or_else(|| {
-        ConsentRequired::new(NamedProvider::of(&provider), ConsentReason::NotConnected)
-            .reconnecting(connection)
-            .of(is_workspace)
-            .into()
-    })
 }

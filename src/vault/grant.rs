@@ -1,10 +1,13 @@
 //! Grants and the connections that use them.
 
+use std::sync::Arc;
+
 use crate::model::{
     Actor, Connection, ConnectionId, Grant, GrantId, Label, Owner, Parameters, ProviderId, RefreshState,
     Scopes, Status, TenantId, Timestamp, UserId,
 };
 use crate::secret::{AccessToken, IdToken, RefreshToken};
+use crate::vault::tables::Stamp;
 use crate::vault::{StateHash, VaultError};
 
 /// Stores grants and connections.
@@ -51,6 +54,34 @@ pub trait GrantStore {
     /// [`VaultError`] if the store cannot be read; [`VaultError::Tampered`] if the connection or
     /// its grant was altered.
     fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found, VaultError>;
+
+    /// Finds a token as [`find_token`](Self::find_token) does, and returns the state of the store
+    /// that the answer is from; `None` if the store cannot tell later whether anything was
+    /// committed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`find_token`](Self::find_token).
+    fn find_token_as_of(&self, query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>), VaultError>;
+
+    /// Returns whether nothing was committed since this state, so that the answers from it still
+    /// hold.
+    ///
+    /// A call that begins after a commit has returned, in any process of this machine, never
+    /// returns `true` for a state from before that commit.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read.
+    fn is_unchanged_since(&self, as_of: AsOf) -> Result<bool, VaultError>;
+
+    /// Returns whether the keys of the tenant are in memory, so that
+    /// [`find_token`](Self::find_token) calls no key service.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read.
+    fn is_unlocked(&self, tenant: &TenantId) -> Result<bool, VaultError>;
 
     /// Makes a connection the default among its owner's connections to its provider. Returns
     /// `false` if there is no such connection or it is revoked.
@@ -193,6 +224,10 @@ pub enum Found {
     Several,
 }
 
+/// Identifies the state of the store from which an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AsOf(pub(in crate::vault) Stamp);
+
 /// An access token, and the facts about its connection that a turn needs.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
@@ -206,7 +241,7 @@ pub struct StoredToken {
     /// The status.
     pub status: Status,
     /// The token; `None` unless the status is active.
-    pub access_token: Option<AccessToken>,
+    pub access_token: Option<Arc<AccessToken>>,
     /// The time when the tokens were issued.
     pub refreshed_at: Timestamp,
     /// The time when the token expires, if known.
@@ -219,4 +254,23 @@ pub struct StoredToken {
     pub parameters: Parameters,
     /// The claim and the failures of refreshes.
     pub refresh: RefreshState,
+}
+
+impl StoredToken {
+    /// Returns the same facts with the same token, which both values share.
+    pub(crate) fn shared(&self) -> Self {
+        Self {
+            connection: self.connection,
+            grant: self.grant,
+            generation: self.generation,
+            status: self.status,
+            access_token: self.access_token.clone(),
+            refreshed_at: self.refreshed_at,
+            expires_at: self.expires_at,
+            refreshable: self.refreshable,
+            missing: self.missing.clone(),
+            parameters: self.parameters.clone(),
+            refresh: self.refresh,
+        }
+    }
 }

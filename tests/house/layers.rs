@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 12] = [
     &["vault", "protocol"],
     &["provider"],
     &["http"],
-    &["model", "secret", "clock", "random"],
+    &["model", "secret", "clock", "random", "prehashed"],
 ];
 
 fn layer(file: &str) -> Option<usize> {

@@ -8,6 +8,7 @@ mod stream;
 #[path = "../support/mod.rs"]
 mod support;
 mod turn;
+mod turn_again;
 mod turn_audit;
 mod turn_consent;
 mod turn_placeholder;

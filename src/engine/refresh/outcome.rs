@@ -20,7 +20,7 @@ impl CurrentToken {
     pub(crate) fn from_stored(stored: StoredToken) -> Option<Self> {
         Some(Self {
             generation: stored.generation,
-            access_token: Arc::new(stored.access_token?),
+            access_token: stored.access_token?,
             expires_at: stored.expires_at,
         })
     }

@@ -1,5 +1,6 @@
 //! The request of a claimed refresh.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Context;
@@ -48,7 +49,7 @@ fn held(cx: &Context, grant: &Grant) -> Option<AccessToken> {
         scopes: &Scopes::default(),
     };
     match cx.vault.find_token(&query).ok()? {
-        Found::One(stored) if stored.grant == grant.id => stored.access_token,
+        Found::One(stored) if stored.grant == grant.id => stored.access_token.and_then(Arc::into_inner),
         _ => None,
     }
 }

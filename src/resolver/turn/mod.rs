@@ -54,7 +54,7 @@ impl Turn {
         // Unique and ordered by time, like every id of this crate. A turn without one is equally
         // safe.
         let id = ConsentId::generate(common.engine.now()).ok();
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::of_turn();
         ledger.turn = id.map(|id| id.to_string().into());
         Self {
             common,
@@ -129,7 +129,9 @@ impl Turn {
     /// It uses no network, does not write, and does not wait for another caller. The use is
     /// recorded in memory, regardless of the [`Settings`](crate::connections::Settings), and
     /// `maintain` writes it. The result is also `None` while about 8,192 recorded uses wait for
-    /// `maintain`; `resolve`, which may write, then makes room.
+    /// `maintain`; `resolve`, which may write, then makes room. It is `None` as well while the keys
+    /// of the tenant have to be unwrapped by a key service (see
+    /// [`MasterKeys::wrapped_by`](crate::vault::MasterKeys::wrapped_by)).
     ///
     /// # Errors
     ///

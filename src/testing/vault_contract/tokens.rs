@@ -48,7 +48,7 @@ fn one(make: Make<'_>) {
         assert_eq!(token.generation, 1);
         assert_eq!(token.status, Status::Active);
         assert_eq!(
-            token.access_token.as_ref().map(AccessToken::expose_secret),
+            token.access_token.as_ref().map(|token| token.expose_secret()),
             Some("access-1")
         );
         assert_eq!(token.refreshed_at, connection.refreshed_at);

@@ -32,6 +32,8 @@ pub enum Kind {
     RevocationAccess,
     /// The refresh token of a pending revocation.
     RevocationRest,
+    /// A definition: an authorization server, a provider or a client registration.
+    Definition,
 }
 
 impl Kind {
@@ -42,6 +44,7 @@ impl Kind {
             Self::Consent => b"consent",
             Self::RevocationAccess => b"revocation_access",
             Self::RevocationRest => b"revocation_rest",
+            Self::Definition => b"definition",
         }
     }
 }
@@ -60,20 +63,42 @@ pub struct Context<'a> {
     pub tenant: &'a TenantId,
     /// The user that the secret belongs to; `None` for a workspace connection.
     pub owner: Option<&'a UserId>,
-    /// The service.
+    /// The service; for a definition, its name.
     pub provider: &'a ProviderId,
-    /// The id of the grant, the consent request or the pending revocation.
+    /// The id of the grant, the consent request or the pending revocation, or the version of the
+    /// definition.
     pub id: &'a [u8; 16],
-    /// The generation of the grant; zero for a consent request.
+    /// The generation of the grant; the revision of a definition; zero for a consent request.
     pub generation: u64,
     /// An encoding of the facts that decide where the secret is sent and how it is shown. For a
     /// grant these are its server, endpoints, client id, parameters, scopes, expiry and account;
-    /// for a consent request and a pending revocation it is the whole row. The documentation of the
+    /// for a consent request and a pending revocation it is the whole row, for a definition its
+    /// kind and name. The documentation of the
     /// module lists the fields. Format 1 has no route.
     pub route: &'a [u8],
 }
 
+/// The encoded additional data of one record, for a record that is opened more than once.
+#[derive(Debug)]
+pub(crate) struct Binding(Box<[u8]>);
+
+impl Binding {
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
 impl Context<'_> {
+    /// Encodes the additional data of a record of the current format in this context.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Tampered`] if the bytes are not a record.
+    pub(crate) fn binding(&self, record: &[u8]) -> Result<Binding, VaultError> {
+        let header = record.first_chunk::<HEADER_LEN>().ok_or(VaultError::Tampered)?;
+        Ok(Binding(self.encode(FORMAT_2, header).into_boxed_slice()))
+    }
+
     fn encode(&self, format: u8, header: &[u8]) -> Vec<u8> {
         let generation = self.generation.to_be_bytes();
         // The tag byte distinguishes the workspace from every name of a user.
@@ -217,6 +242,15 @@ impl DataKey {
         self.open_bound(FORMAT_2, |header| context.encode(FORMAT_2, header), record)
     }
 
+    /// Opens a record in place whose additional data was [encoded](Context::binding) before.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub(crate) fn open_in(&self, binding: &Binding, record: Vec<u8>) -> Result<Fields, VaultError> {
+        self.open_bound(FORMAT_2, |_| &*binding.0, record)
+    }
+
     /// Opens a record of format 1, which is not bound to a route. Only the migration from schemas 1
     /// and 2 uses it.
     ///
@@ -228,10 +262,10 @@ impl DataKey {
         self.open_bound(FORMAT_1, |header| context.encode(FORMAT_1, header), record)
     }
 
-    fn open_bound(
+    fn open_bound<A: AsRef<[u8]>>(
         &self,
         format: u8,
-        binding: impl Fn(&[u8]) -> Vec<u8>,
+        binding: impl FnOnce(&[u8]) -> A,
         record: Vec<u8>,
     ) -> Result<Fields, VaultError> {
         if Self::version_of(&record)? != self.version() || record.first() != Some(&format) {
@@ -244,7 +278,10 @@ impl DataKey {
         let (nonce, sealed) = sealed
             .split_first_chunk_mut::<NONCE_LEN>()
             .ok_or(VaultError::Tampered)?;
-        let len = self.cipher().open(*nonce, &binding(header), sealed)?.len();
+        let len = self
+            .cipher()
+            .open(*nonce, binding(header).as_ref(), sealed)?
+            .len();
         Ok(Fields::new(record, SEALED_FROM, SEALED_FROM + len))
     }
 }

@@ -277,7 +277,7 @@ impl<T: Tables> Core<T> {
                     }
                 }
                 entries.push(entry.clone());
-                if !self.keyring.append(rows, audit_key, tenant, &entries)? {
+                if !self.keyring.append(rows, &audit_key, tenant, &entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 rows.insert_consent(tenant.row, &row, &sealed)?;
@@ -426,7 +426,7 @@ impl<T: Tables> Core<T> {
                 }
                 rows.end_consent(tenant.row, state, text, completed)?;
                 let entries = std::slice::from_ref(&entry);
-                if !self.keyring.append(rows, audit_key, tenant, entries)? {
+                if !self.keyring.append(rows, &audit_key, tenant, entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 Ok(Write::Commit(()))

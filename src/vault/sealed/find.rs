@@ -4,48 +4,65 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::model::{Owner, Scopes, Status, Timestamp, UserId};
+use crate::model::{Scopes, Status, TenantId, Timestamp, UserId};
 use crate::vault::codec::Decoder;
 use crate::vault::envelope::{Context, Kind};
 use crate::vault::sealed::core::{Core, again_if_tampered};
 use crate::vault::sealed::keyring::Tenant;
-use crate::vault::sealed::recent::{Answer, Known};
+use crate::vault::sealed::recent::{Answer, Known, SealedAccess};
 use crate::vault::sealed::rows;
 #[cfg(test)]
 use crate::vault::tables::TenantRow;
-use crate::vault::tables::{ConnectionRow, FoundRows, Tables, TokenRow, Wanted};
-use crate::vault::{Found, Of, StoredToken, TokenQuery, VaultError};
+use crate::vault::tables::{ConnectionRow, FoundRows, Stamp, Tables, TokenRow, Wanted};
+use crate::vault::{AsOf, Found, Of, StoredToken, TokenQuery, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
+/// An answer, and the state that it is from.
+type Stamped = (Arc<Answer>, Option<Stamp>);
+
 impl<T: Tables> Core<T> {
     pub(super) fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found> {
+        self.find_token_as_of(query).map(|(found, _)| found)
+    }
+
+    pub(super) fn find_token_as_of(&self, query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>)> {
         again_if_tampered(|| self.find_once(query))
     }
 
-    fn find_once(&self, query: &TokenQuery<'_>) -> Result<Found> {
+    #[expect(clippy::unnecessary_wraps, reason = "a vault that asks its database can fail")]
+    pub(super) fn is_unlocked(&self, tenant: &TenantId) -> Result<bool> {
+        Ok(self.keyring.is_unlocked(tenant))
+    }
+
+    pub(super) fn is_unchanged_since(&self, as_of: AsOf) -> Result<bool> {
+        self.tables.is_unchanged_since(as_of.0)
+    }
+
+    fn find_once(&self, query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>)> {
         let Some(tenant) = self.remembered_tenant(query.tenant)? else {
-            return Ok(Found::Nothing);
+            return Ok((Found::Nothing, None));
         };
         if let Some(answer) = self.answer(&tenant, wanted(&query.of))? {
             return self.give(&tenant, query, &answer);
         }
         // The tenant was erased since its number was read. Its name may belong to a new one.
         let Some(tenant) = self.tenant(query.tenant)? else {
-            return Ok(Found::Nothing);
+            return Ok((Found::Nothing, None));
         };
         match self.answer(&tenant, wanted(&query.of))? {
             Some(answer) => self.give(&tenant, query, &answer),
-            None => Ok(Found::Nothing),
+            None => Ok((Found::Nothing, None)),
         }
     }
 
     /// Returns the stored answer: the remembered one if nothing was committed since, and otherwise
     /// a new read. Returns `None` if the tenant has another number now.
-    fn answer(&self, tenant: &Tenant, wanted: Wanted<'_>) -> Result<Option<Arc<Answer>>> {
+    fn answer(&self, tenant: &Tenant, wanted: Wanted<'_>) -> Result<Option<Stamped>> {
         let mut recent = None;
         let read = self.tables.token(tenant.row, wanted, &mut |stamp| {
-            recent = self.recent.get(stamp, tenant.row, wanted);
+            let answer = self.recent.get(stamp, tenant.row, wanted);
+            recent = answer.map(|answer| (answer, Some(stamp)));
             recent.is_some()
         })?;
         if recent.is_some() {
@@ -65,15 +82,21 @@ impl<T: Tables> Core<T> {
         if let Some(stamp) = stamp {
             self.recent.put(stamp, tenant.row, wanted, &answer);
         }
-        Ok(Some(answer))
+        Ok(Some((answer, stamp)))
     }
 
-    fn give(&self, tenant: &Tenant, query: &TokenQuery<'_>, answer: &Answer) -> Result<Found> {
-        match answer {
-            Answer::Nothing => Ok(Found::Nothing),
-            Answer::Several => Ok(Found::Several),
-            Answer::One(known) => self.open_known(tenant, query, known).map(Found::One),
-        }
+    fn give(
+        &self,
+        tenant: &Tenant,
+        query: &TokenQuery<'_>,
+        (answer, stamp): &Stamped,
+    ) -> Result<(Found, Option<AsOf>)> {
+        let found = match &**answer {
+            Answer::Nothing => Found::Nothing,
+            Answer::Several => Found::Several,
+            Answer::One(known) => Found::One(self.open_known(tenant, query, known)?),
+        };
+        Ok((found, stamp.map(AsOf)))
     }
 
     /// Returns whether the answer is remembered and nothing was committed since.
@@ -86,18 +109,8 @@ impl<T: Tables> Core<T> {
     }
 
     fn open_known(&self, tenant: &Tenant, query: &TokenQuery<'_>, known: &Known) -> Result<StoredToken> {
-        let context = Context {
-            kind: Kind::AccessToken,
-            vault: tenant.vault,
-            tenant: &tenant.name,
-            owner: known.owner.as_ref(),
-            provider: &known.provider,
-            id: known.grant.as_bytes(),
-            generation: known.generation,
-            route: &known.route,
-        };
         let access_token = match &known.access {
-            Some(record) => Some(self.open_access(tenant, &context, record.to_vec())?),
+            Some(access) => Some(Arc::new(self.open_known_access(tenant, access)?)),
             None => None,
         };
         Ok(StoredToken {
@@ -155,14 +168,27 @@ fn authentic(tenant: &Tenant, wanted: Wanted<'_>, found: TokenRow) -> Result<Kno
         (Status::Active, access) => access,
         _ => None,
     };
+    let owner = rows::owner(head.owner)?;
+    let context = Context {
+        kind: Kind::AccessToken,
+        vault: tenant.vault,
+        tenant: &tenant.name,
+        owner: owner.user(),
+        provider: &rows::provider(head.provider)?,
+        id: connection.grant.as_bytes(),
+        generation: found.generation,
+        route: &found.route,
+    };
+    let access = match access {
+        Some(record) => Some(SealedAccess {
+            binding: context.binding(&record)?,
+            record: Zeroizing::new(record),
+        }),
+        None => None,
+    };
     Ok(Known {
         connection: connection.id,
         grant: connection.grant,
-        owner: match rows::owner(head.owner)? {
-            Owner::Personal(user) => Some(user),
-            Owner::Workspace => None,
-        },
-        provider: rows::provider(head.provider)?,
         generation: found.generation,
         status: lifecycle.status,
         refreshed_at: Timestamp::from_unix_millis(found.refreshed_at),
@@ -171,8 +197,7 @@ fn authentic(tenant: &Tenant, wanted: Wanted<'_>, found: TokenRow) -> Result<Kno
         granted: head.granted.to_owned(),
         parameters: rows::connection_parameters(connection)?,
         refresh: lifecycle.refresh_state(),
-        access: access.map(Zeroizing::new),
-        route: found.route,
+        access,
     })
 }
 

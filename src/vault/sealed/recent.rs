@@ -8,13 +8,14 @@
 //!
 //! Access tokens are remembered as the database stores them. Each call opens its own copy.
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use zeroize::Zeroizing;
 
-use crate::model::{ConnectionId, GrantId, Parameters, ProviderId, RefreshState, Status, Timestamp, UserId};
+use crate::model::{ConnectionId, GrantId, Parameters, RefreshState, Status, Timestamp};
+use crate::prehashed::HashedMap;
+use crate::vault::envelope::Binding;
 use crate::vault::tables::{Stamp, TenantRow, Wanted};
 
 /// The number of bytes that are remembered for each source of stamps: about two thousand
@@ -36,8 +37,6 @@ pub(super) enum Answer {
 pub(super) struct Known {
     pub(super) connection: ConnectionId,
     pub(super) grant: GrantId,
-    pub(super) owner: Option<UserId>,
-    pub(super) provider: ProviderId,
     pub(super) generation: u64,
     pub(super) status: Status,
     pub(super) refreshed_at: Timestamp,
@@ -47,9 +46,17 @@ pub(super) struct Known {
     pub(super) granted: String,
     pub(super) parameters: Parameters,
     pub(super) refresh: RefreshState,
-    pub(super) route: Vec<u8>,
-    /// The sealed access token, wiped when dropped. `None` unless the grant is active.
-    pub(super) access: Option<Zeroizing<Vec<u8>>>,
+    /// The sealed access token. `None` unless the grant is active.
+    pub(super) access: Option<SealedAccess>,
+}
+
+/// A sealed access token, ready to be opened.
+#[derive(Debug)]
+pub(super) struct SealedAccess {
+    /// What the token is bound to, encoded once.
+    pub(super) binding: Binding,
+    /// The record, wiped when dropped.
+    pub(super) record: Zeroizing<Vec<u8>>,
 }
 
 /// The remembered answers, for each source of stamps.
@@ -63,7 +70,7 @@ pub(super) struct Recent {
 #[derive(Debug, Default)]
 struct Since {
     stamp: Option<Stamp>,
-    entries: BTreeMap<u64, Entry>,
+    entries: HashedMap<Entry>,
     bytes: usize,
 }
 
@@ -141,9 +148,10 @@ impl Since {
             self.bytes -= before.bytes;
         }
         while self.bytes > MAX_BYTES {
-            // Places are random, so the first one is as good as any.
-            match self.entries.pop_first() {
-                Some((_, victim)) => self.bytes -= victim.bytes,
+            // Places are random, so any entry will do.
+            let victim = self.entries.keys().next().copied();
+            match victim.and_then(|place| self.entries.remove(&place)) {
+                Some(victim) => self.bytes -= victim.bytes,
                 None => return,
             }
         }
@@ -154,8 +162,9 @@ impl Answer {
     fn len(&self) -> usize {
         match self {
             Self::One(known) => {
-                let access = known.access.as_ref().map_or(0, |record| record.len());
-                ENTRY + known.granted.len() + known.route.len() + access
+                let access = known.access.as_ref();
+                let access = access.map_or(0, |access| access.binding.len() + access.record.len());
+                ENTRY + known.granted.len() + access
             }
             Self::Nothing | Self::Several => ENTRY,
         }

@@ -2,9 +2,10 @@
 
 use crate::model::Grant;
 use crate::secret::{AccessToken, IdToken, RefreshToken};
-use crate::vault::envelope::{Context, Kind};
+use crate::vault::envelope::{Context, Fields, Kind};
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::recent::SealedAccess;
 use crate::vault::sealed::rows;
 use crate::vault::tables::{Sealed, Tables};
 use crate::vault::{Tokens, VaultError};
@@ -77,6 +78,11 @@ pub(super) fn seal(tenant: &Tenant, grant: &Grant, tokens: &Tokens) -> Result<Se
     Ok(SealedTokens { access, rest })
 }
 
+fn only_token(fields: Fields) -> Result<AccessToken> {
+    let mut text = fields.into_only_text()?;
+    Ok(AccessToken::new(std::mem::take(&mut *text)))
+}
+
 impl<T: Tables> Core<T> {
     /// Opens the access token of a grant.
     pub(super) fn open_access(
@@ -86,8 +92,16 @@ impl<T: Tables> Core<T> {
         record: Vec<u8>,
     ) -> Result<AccessToken> {
         let fields = self.keyring.open(&self.tables, tenant, context, record)?;
-        let mut text = fields.into_only_text()?;
-        Ok(AccessToken::new(std::mem::take(&mut *text)))
+        only_token(fields)
+    }
+
+    /// Opens a remembered access token.
+    pub(super) fn open_known_access(&self, tenant: &Tenant, access: &SealedAccess) -> Result<AccessToken> {
+        let record = access.record.to_vec();
+        let fields = self
+            .keyring
+            .open_in(&self.tables, tenant, &access.binding, record)?;
+        only_token(fields)
     }
 
     /// Opens the refresh token and the id token of a grant.
