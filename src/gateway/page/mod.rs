@@ -31,7 +31,7 @@ use askama::Template;
 use http::{HeaderMap, Response, StatusCode};
 
 use super::answer::{self, Answer};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Said};
 use super::{Caller, Inner};
 use crate::provider::Provider;
 use people::People;
@@ -83,6 +83,8 @@ impl Inner {
     ) -> Response<Vec<u8>> {
         let texts = self.texts(headers);
         let title = match refusal.status {
+            _ if matches!(refusal.said, Said::LinkRefused) => texts.link_refused,
+            _ if matches!(refusal.said, Said::LinkExpired) => texts.link_expired,
             StatusCode::UNAUTHORIZED => texts.sign_in_first,
             StatusCode::FORBIDDEN => texts.not_allowed,
             StatusCode::NOT_FOUND => texts.not_found,

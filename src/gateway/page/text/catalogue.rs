@@ -93,7 +93,7 @@ texts! {
     fn(&str, &str, &str, &str) -> String: link_text;
     fn(Outcome, &str) -> (Text, String): outcome;
     // Refusals.
-    Text: sign_in_first, not_allowed, not_found, that_failed, not_right;
+    Text: link_refused, link_expired, sign_in_first, not_allowed, not_found, that_failed, not_right;
     fn(&Said) -> Cow<'static, str>: refusal;
     // Revoking.
     Text: here, at_service, these_end, these_end_text, revoke, keep, erased, erased_text, ended,

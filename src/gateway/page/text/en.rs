@@ -216,6 +216,8 @@ pub(super) static TEXTS: Texts = Texts {
     link_text: |user, provider, lasts, time| format!("Send this link to {user}. It connects {provider} once, only {user} can use it, and it expires in {lasts} ({time}). You won’t see this link again."),
     outcome,
 
+    link_refused: "This link is not valid for you",
+    link_expired: "This link has expired",
     sign_in_first: "Sign in first",
     not_allowed: "Not allowed",
     not_found: "Not found",

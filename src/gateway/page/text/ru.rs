@@ -246,6 +246,8 @@ pub(super) static TEXTS: Texts = Texts {
     link_text: |user, provider, lasts, time| format!("Отправьте эту ссылку пользователю {user}. По ней можно один раз подключить {provider}, и воспользоваться ею может только {user}. Срок действия: {lasts} (до {time}). Больше эта ссылка показана не будет."),
     outcome,
 
+    link_refused: "Эта ссылка для вас не действует",
+    link_expired: "Срок действия ссылки истёк",
     sign_in_first: "Сначала войдите",
     not_allowed: "Доступ запрещён",
     not_found: "Не найдено",

@@ -120,10 +120,10 @@ pub(super) fn refusal(said: &Said) -> Cow<'static, str> {
         Said::NotAResponse => "This is not a response of an authorization server.",
         Said::ProviderDown => "The provider could not respond. Start again.",
         Said::LinkRefused => {
-            "This link is not valid for you: it may have been made for someone else, or was withdrawn. Ask for a new one, or sign in as the user it was made for."
+            "It may have been made for someone else, or was withdrawn. Ask for a new one, or sign in as the user it was made for."
         }
         Said::LinkExpired => {
-            "This link has expired. Ask for a new one, or connect the service from your connections."
+            "Ask for a new one, or connect the service from your connections."
         }
         Said::NoProvider => "No service is named.",
         Said::NoParameter => "The service has no such parameter.",
