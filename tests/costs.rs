@@ -1,5 +1,5 @@
 //! Counts what the hot path takes from the allocator. The counts belong to the whole process, so
-//! this is one test in a program of its own.
+//! this is one test, alone in its program.
 #![cfg(feature = "sqlite")]
 
 use std::alloc::System;

@@ -79,11 +79,12 @@ impl<'a> Scenario<'a> {
     }
 }
 
-/// Runs the scenarios round by round. The first one is the floor, to which the others are compared.
+/// Runs the scenarios round by round. The first one is the floor, to which the others are
+/// compared.
 ///
-/// With `--only NAME --times N`, runs one scenario N times and prints nothing: the difference of two
-/// counts under `valgrind --tool=callgrind` is the number of instructions of one run, which does not
-/// depend on other load of the machine.
+/// With `--only NAME --times N`, runs one scenario N times and prints nothing. The difference of
+/// two such runs under `valgrind --tool=callgrind` is the number of instructions of one run, which
+/// does not depend on other load of the machine.
 pub fn run(scenarios: &mut [Scenario<'_>], count_allocations: impl Fn(&mut dyn FnMut()) -> usize) {
     if let Some(name) = value_of("--only") {
         return run_only(scenarios, &name);

@@ -68,6 +68,11 @@ const PUT: &str = concat!(
     ") ON CONFLICT (tenant, uuid) DO UPDATE SET ",
     connection_columns!(changes)
 );
+/// A consent that is given again changes the grant of a connection, and of the columns in an index
+/// only that.
+const PUT_GRANT: &str = "UPDATE connections SET grant_id = :grant_id, details = :details, mac = :mac
+    WHERE tenant = :tenant AND uuid = :uuid AND owner = :owner AND provider = :provider AND label IS :label
+      AND is_default = :is_default AND revoked = :revoked AND account IS :account";
 const RECORD_USES: &str = "INSERT INTO uses (tenant, uuid, used_at)
     SELECT c.tenant, c.uuid, u.value ->> 2 FROM json_each(:uses) u
     CROSS JOIN connections c ON c.tenant = u.value ->> 0 AND c.uuid = unhex(u.value ->> 1) WHERE true
@@ -121,7 +126,11 @@ pub(crate) fn count_connections(sql: Sql<'_>, tenant: TenantRow, owner: Option<&
 
 /// A violated index undoes only the statement; the transaction continues.
 pub(crate) fn put_connection(sql: Sql<'_>, tenant: TenantRow, row: &ConnectionRow) -> Result<bool> {
-    match sql.try_put(PUT, row, &[(":tenant", &tenant)])? {
+    let updated = match sql.try_put(PUT_GRANT, row, &[(":tenant", &tenant)])? {
+        Ok(0) => sql.try_put(PUT, row, &[(":tenant", &tenant)])?,
+        updated => updated,
+    };
+    match updated {
         Ok(_) => Ok(true),
         Err(error) if is_unique_violation(&error) => Ok(false),
         Err(error) => Err(failed(error)),
