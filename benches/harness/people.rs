@@ -14,7 +14,7 @@ use valetkey::internals::vault::{
 };
 use valetkey::model::{Connection, ConnectionId, GrantId, Owner, ProviderId, Timestamp};
 use valetkey::testing::Sandbox;
-use valetkey::vault::{MasterKey, SqliteVault};
+use valetkey::vault::{MasterKey, SqliteVault, Vault};
 use valetkey::{AccessToken, ActingUser, Clock as _, Connections, SystemClock, TenantId};
 
 /// The length of an access token at most providers.
@@ -45,7 +45,7 @@ pub fn vault(path: &Path) -> SqliteVault {
     SqliteVault::open(path, master_key()).expect("a vault")
 }
 
-pub fn connections(vault: SqliteVault) -> Connections {
+pub fn connections(vault: impl Vault) -> Connections {
     let sandbox = Sandbox::new(SystemClock);
     Connections::builder(vault)
         .server(sandbox.server())

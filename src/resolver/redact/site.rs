@@ -38,6 +38,28 @@ pub(super) fn site(text: &[u8], at: usize) -> Site {
     }
 }
 
+/// Returns whether the line that begins here begins, after spaces, with a letter that is not a
+/// hexadecimal digit. Such a line has no number.
+#[inline]
+pub(super) fn begins_word(text: &[u8], from: usize) -> bool {
+    let mut at = from;
+    while byte(text, at) == b' ' {
+        at += 1;
+    }
+    is_word(byte(text, at))
+}
+
+/// Returns whether a percent sign, spaces and this byte are unchanged: the byte is a letter that
+/// does not continue an escape.
+#[inline]
+pub(super) const fn is_plain(byte: u8) -> bool {
+    is_word(byte) && !matches!(byte, b'u' | b'U')
+}
+
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() && !byte.is_ascii_hexdigit()
+}
+
 fn byte(text: &[u8], at: usize) -> u8 {
     text.get(at).copied().unwrap_or_default()
 }

@@ -16,7 +16,7 @@ pub(super) fn shown(row: &ListedRow, tenant: &Tenant) -> Result<Connection> {
     let connection = rows::connection(&row.connection, tenant.row_key())?;
     rows::same(&row.grant.id, &connection.grant)?;
     let stored = rows::grant(&row.grant, &tenant.name, tenant.row_key())?;
-    Ok(connection.show(&stored.grant, row.used_at.map(Timestamp::from_unix_millis)))
+    Ok(connection.show(stored.grant, row.used_at.map(Timestamp::from_unix_millis)))
 }
 
 impl<T: Tables> Core<T> {
