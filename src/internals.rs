@@ -64,6 +64,7 @@ pub mod protocol {
 pub mod vault {
     pub use crate::vault::audit::*;
     pub use crate::vault::consent::*;
+    pub use crate::vault::definition::*;
     pub use crate::vault::grant::*;
     pub use crate::vault::refresh::*;
     pub use crate::vault::revocation::*;

@@ -128,7 +128,7 @@ pub use crate::protocol::AuthorizationResponse;
 pub use crate::provider::catalog;
 #[doc(inline)]
 pub use crate::resolver::Resolver;
-pub use crate::secret::{AccessToken, Binding, ClientSecret, Ticket};
+pub use crate::secret::{AccessToken, Binding, ClientSecret, SecretBytes, Ticket};
 pub use crate::upkeep_guard::{UpkeepGuard, UpkeepOptions};
 
 // The guides use the features `gateway`, `sqlite`, `ureq` and `testing`.

@@ -95,6 +95,13 @@ pub trait ConnectionManager: Send + Sync {
     /// Those of [`Connections::pending`].
     fn pending(&self, operator: &Operator, user: &UserId) -> Result<Vec<OpenConsent>>;
 
+    /// See [`Connections::all_pending`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::all_pending`].
+    fn all_pending(&self, operator: &Operator) -> Result<Vec<OpenConsent>>;
+
     /// See [`Connections::withdraw`].
     ///
     /// # Errors
@@ -168,6 +175,13 @@ pub trait ConnectionManager: Send + Sync {
     ///
     /// Those of [`Connections::revoke`].
     fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<RevocationReport>;
+
+    /// See [`Connections::revoke_all`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::revoke_all`].
+    fn revoke_all(&self, operator: &Operator, filter: &ConnectionFilter) -> Result<Vec<RevocationReport>>;
 
     /// See [`Connections::set_default`].
     ///
@@ -273,6 +287,10 @@ impl ConnectionManager for Connections {
         Self::pending(self, operator, user)
     }
 
+    fn all_pending(&self, operator: &Operator) -> Result<Vec<OpenConsent>> {
+        Self::all_pending(self, operator)
+    }
+
     fn withdraw(&self, operator: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState> {
         Self::withdraw(self, operator, user, id)
     }
@@ -318,6 +336,10 @@ impl ConnectionManager for Connections {
 
     fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<RevocationReport> {
         Self::revoke(self, by, id)
+    }
+
+    fn revoke_all(&self, operator: &Operator, filter: &ConnectionFilter) -> Result<Vec<RevocationReport>> {
+        Self::revoke_all(self, operator, filter)
     }
 
     fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()> {

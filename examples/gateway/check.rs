@@ -2,15 +2,17 @@
 
 use std::error::Error;
 
-use crate::MOUNTED_AT;
 use crate::support::browser::{Browser, Page};
 
 pub fn walk(origin: &str) -> Result<(), Box<dyn Error>> {
-    let home = format!("{origin}{MOUNTED_AT}/");
+    let home = format!("{origin}/");
     let mut ada = sign_in(origin, "ada")?;
     let page = ada.open(&format!("{home}connect"))?;
-    ensure(page.html.contains("Sandbox Notes"), "the services are shown")?;
-    let departure = ada.submit(&page, &[("provider", "notes")])?;
+    ensure(
+        page.html.contains("Google Tasks") && page.html.contains("SmartThings"),
+        "the services are shown",
+    )?;
+    let departure = ada.submit(&page, &[("provider", "google-tasks")])?;
     let connection = consent(&mut ada, &departure, "allow")?;
     ensure(
         connection.html.contains("ada@example.test"),
@@ -25,14 +27,14 @@ pub fn walk(origin: &str) -> Result<(), Box<dyn Error>> {
         "the code has left the address bar",
     )?;
     let agent = ada.open(&format!("{origin}/agent"))?;
-    ensure(agent.html.contains("Note G"), "the agent reads Ada's notes")?;
-    println!("1. Ada connected her notes, and the agent reads them");
+    ensure(agent.html.contains("Note G"), "the agent reads Ada's tasks")?;
+    println!("1. Ada connected her tasks, and the agent reads them");
 
     let mut grace = sign_in(origin, "grace")?;
     let hers = grace.open(connection.url.as_str())?;
     ensure(hers.status == 404, "Ada's connection does not exist for Grace")?;
     let page = grace.open(&format!("{home}connect"))?;
-    let departure = grace.submit(&page, &[("provider", "notes")])?;
+    let departure = grace.submit(&page, &[("provider", "google-tasks")])?;
     let denied = consent(&mut grace, &departure, "deny")?;
     ensure(
         denied.html.contains("Access was declined"),
@@ -43,8 +45,8 @@ pub fn walk(origin: &str) -> Result<(), Box<dyn Error>> {
     let mut olga = sign_in(origin, "olga")?;
     let page = olga.open(&home)?;
     ensure(
-        page.html.contains(">ada</a>") && page.html.contains(">grace</a>"),
-        "Olga sees both",
+        page.html.contains(">Ada Lovelace<") && page.html.contains(">Grace Hopper<"),
+        "Olga sees both, by name",
     )?;
     let confirm = olga.open(&format!(
         "{}/revoke",

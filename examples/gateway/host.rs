@@ -12,13 +12,12 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use url::form_urlencoded;
 use valetkey::gateway::{Authenticator, Caller, Gateway, Refused};
 use valetkey::http::{HttpRequest, HttpResponse};
-use valetkey::{ActingUser, Connections, ConsentOptions, Error, Operator, Resolver};
+use valetkey::{ActingUser, Connections, ConsentOptions, Error, Resolver};
 
-use crate::MOUNTED_AT;
-use crate::world::{PEOPLE, acting_user};
+use crate::people::{MEMBERS, Member, acting_user, face, operator};
 
 /// The query parameter of the sign-in page for the way back.
-const RETURN_TO: &str = "return_to";
+pub const RETURN_TO: &str = "return_to";
 
 /// The sessions of signed-in users. The gateway asks it for the caller of every request.
 #[derive(Debug, Clone, Default)]
@@ -58,12 +57,8 @@ impl Authenticator for Sessions {
         };
         let name = self.person(&head.headers).ok_or_else(refused)?;
         let person = acting_user(name).map_err(|_| Refused::Forbidden)?;
-        let operator = PEOPLE
-            .iter()
-            .any(|(known, _, operator)| *known == name && *operator);
-        let caller = if operator {
-            let operator = Operator::authenticated(person.tenant().clone(), person.user().clone());
-            Caller::operator(operator.map_err(|_| Refused::Forbidden)?)
+        let caller = if Member::find(name).is_some_and(|member| member.operator) {
+            Caller::operator(operator(name).map_err(|_| Refused::Forbidden)?)
         } else {
             Caller::user(person)
         };
@@ -84,24 +79,23 @@ pub struct Host {
 impl Host {
     pub fn handle(&self, request: HttpRequest) -> HttpResponse {
         let path = request.url.path().to_owned();
-        if path == MOUNTED_AT || path.starts_with(&format!("{MOUNTED_AT}/")) {
-            return outgoing(self.gateway.handle(incoming(&request)));
-        }
         let person = self.sessions.person(&request.headers);
         match (&request.method, path.as_str(), person) {
             (&Method::GET, "/sign-in", _) => page(&sign_in_form(&way_back(request.url.query()))),
             (&Method::POST, "/sign-in", _) => self.sign_in(&request),
-            (&Method::GET, "/", None) => redirect("/sign-in"),
-            (&Method::GET, "/", Some(_)) => redirect(&format!("{MOUNTED_AT}/")),
             (&Method::GET, "/agent", Some(person)) => page(&self.agent(person)),
-            _ => HttpResponse::new(StatusCode::NOT_FOUND, "There is nothing here."),
+            (&Method::GET, "/agent", None) => redirect("/sign-in"),
+            (&Method::GET, "/portal", Some(_)) => page(PORTAL),
+            (&Method::GET, path, _) if path.starts_with("/faces/") => picture(&path["/faces/".len()..]),
+            // Everything else belongs to the gateway, which is mounted at the root.
+            _ => outgoing(self.gateway.handle(incoming(&request))),
         }
     }
 
     fn sign_in(&self, request: &HttpRequest) -> HttpResponse {
         let chosen = form_urlencoded::parse(request.body.as_bytes()).find(|(name, _)| name == "person");
-        let person = chosen.and_then(|(_, name)| PEOPLE.iter().find(|(known, ..)| *known == name));
-        let session = person.and_then(|(name, ..)| self.sessions.begin(name));
+        let person = chosen.and_then(|(_, name)| Member::find(&name));
+        let session = person.and_then(|member| self.sessions.begin(member.id));
         let Some(session) = session else {
             return redirect("/sign-in");
         };
@@ -114,16 +108,16 @@ impl Host {
         response
     }
 
-    /// Runs a turn of an agent that reads notes: with the user's authorization, or with a link to
+    /// Runs a turn of an agent that reads tasks: with the user's authorization, or with a link to
     /// grant it.
     fn agent(&self, person: &str) -> String {
         let Ok(person) = acting_user(person) else {
             return String::new();
         };
         let request = Request::get("/notes").body(Vec::new()).unwrap_or_default();
-        let said = match self.resolver.send(&person, "notes", request) {
+        let said = match self.resolver.send(&person, "google-tasks", request) {
             Ok(response) => format!(
-                "<p>Your notes say: <code>{}</code></p>",
+                "<p>Your tasks say: <code>{}</code></p>",
                 escape(&String::from_utf8_lossy(response.body()))
             ),
             Err(Error::ConsentRequired(need)) => match self.link(&person, &ConsentOptions::from(&*need)) {
@@ -136,11 +130,14 @@ impl Host {
             },
             Err(error) => format!("<p>Not now: {}.</p>", escape(&error.to_string())),
         };
-        format!("<h1>What do my notes say?</h1>{said}<p><a href=\"{MOUNTED_AT}/\">Connections</a></p>")
+        format!("<h1>What is on my list?</h1>{said}<p><a href=\"/\">Connections</a></p>")
     }
 
     fn link(&self, person: &ActingUser, options: &ConsentOptions) -> Option<String> {
-        let prepared = self.connections.prepare(person, "notes", options.clone()).ok()?;
+        let prepared = self
+            .connections
+            .prepare(person, "google-tasks", options.clone())
+            .ok()?;
         Some(self.gateway.mount().connect_url(prepared.ticket()))
     }
 }
@@ -172,23 +169,30 @@ fn way_back(fields: Option<&str>) -> String {
     fields
         .find(|(name, _)| name == RETURN_TO)
         .map(|(_, path)| path.into_owned())
-        .filter(|path| path.starts_with(&format!("{MOUNTED_AT}/")) && !path.contains(['\\', '\r', '\n']))
-        .unwrap_or_else(|| format!("{MOUNTED_AT}/"))
+        .filter(|path| path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n']))
+        .unwrap_or_else(|| "/".into())
 }
 
 fn sign_in_form(back: &str) -> String {
-    let buttons: String = PEOPLE
+    let buttons: String = MEMBERS
         .iter()
-        .map(|(name, who, _)| {
+        .map(|member| {
+            let role = if member.operator {
+                ", looks after the connections"
+            } else {
+                ""
+            };
             format!(
-                "<button class=\"button\" name=\"person\" value=\"{name}\">{}</button>",
-                escape(who)
+                "<button class=\"button\" name=\"person\" value=\"{}\">{} · {}{role}</button>",
+                member.id,
+                escape(member.name),
+                escape(member.work),
             )
         })
         .collect();
     format!(
         "<h1>Who are you?</h1><p>A demonstration: no password, and nothing outside this machine.</p>\
-         <form method=\"post\" action=\"/sign-in\" class=\"options\">\
+         <form method=\"post\" action=\"/sign-in\" class=\"buttons choices\">\
          <input type=\"hidden\" name=\"{RETURN_TO}\" value=\"{}\">{buttons}</form>",
         escape(back)
     )
@@ -198,9 +202,9 @@ fn page(main: &str) -> HttpResponse {
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Acme Assistant</title>\
-         <link rel=\"icon\" href=\"{MOUNTED_AT}/assets/icon.svg\">\
-         <link rel=\"stylesheet\" href=\"{MOUNTED_AT}/assets/gateway.css\"></head>\
-         <body><main class=\"wide\"><div class=\"card-page\">{main}</div></main></body></html>"
+         <link rel=\"icon\" href=\"/assets/icon.svg\">\
+         <link rel=\"stylesheet\" href=\"/assets/gateway.css\"></head>\
+         <body class=\"vk-page\"><div class=\"valetkey\"><main class=\"wide main\"><div class=\"card-page\">{main}</div></main></div></body></html>"
     );
     HttpResponse::new(StatusCode::OK, html)
         .with_header(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
@@ -208,9 +212,21 @@ fn page(main: &str) -> HttpResponse {
         .with_header(
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static(
-                "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'",
+                "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'none'",
             ),
         )
+}
+
+/// A page of the host that shows the list in a frame.
+const PORTAL: &str = "<h1>Acme Portal</h1><iframe title=\"Connections\" src=\"/embed/connections\" width=\"100%\" \
+                      height=\"600\"></iframe>";
+
+fn picture(file: &str) -> HttpResponse {
+    match face(file) {
+        Some(picture) => HttpResponse::new(StatusCode::OK, picture)
+            .with_header(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")),
+        None => HttpResponse::new(StatusCode::NOT_FOUND, ""),
+    }
 }
 
 fn redirect(location: &str) -> HttpResponse {

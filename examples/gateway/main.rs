@@ -17,6 +17,9 @@ mod support;
 
 mod check;
 mod host;
+mod people;
+mod seeds;
+mod services;
 mod world;
 
 use std::error::Error;
@@ -26,9 +29,6 @@ use std::time::Duration;
 use support::loopback::Loopback;
 use valetkey::connections::Budget;
 use world::World;
-
-/// The path at which the host mounts the gateway.
-pub const MOUNTED_AT: &str = "/connections";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -67,7 +67,7 @@ fn run(check: bool) -> Result<(), Box<dyn Error>> {
     }
     println!("The page is at    {origin}/");
     println!("The provider is   a sandbox in this process; its accounts are fictitious.");
-    println!("Sign in as Ada or Grace to connect something, as Olga to manage all connections.");
+    println!("Sign in as Ada to connect something, as Olga to manage all connections.");
     println!("Nothing is stored on disk. Press Ctrl-C to stop.");
     loop {
         // The host calls `maintain`: here every few seconds, so that "last used" shows soon.

@@ -14,7 +14,7 @@ use crate::engine::usage::Usage;
 #[cfg(not(feature = "ureq"))]
 use crate::error::Misconfigured;
 use crate::error::Result;
-use crate::http::HttpClient;
+use crate::http::{Guard, HttpClient, PrivateAddresses};
 use crate::model::{Event, EventKind, EventSink, InvalidValue, ServerId};
 use crate::provider::{
     AuthorizationServer, ClientRegistration, ClientSource, DescriptorFile, Provider, RegistryBuilder,
@@ -64,6 +64,7 @@ pub struct ConnectionsBuilder {
     registry: RegistryBuilder,
     transport: Transport,
     http: Option<Arc<dyn HttpClient>>,
+    private_addresses: PrivateAddresses,
     clock: Option<Arc<dyn Clock>>,
     events: Option<Arc<dyn EventSink>>,
     settings: Settings,
@@ -77,6 +78,7 @@ impl ConnectionsBuilder {
             registry: RegistryBuilder::default(),
             transport: Transport::HttpsOnly,
             http: None,
+            private_addresses: PrivateAddresses::Refused,
             clock: None,
             events: None,
             settings: Settings::default(),
@@ -174,6 +176,21 @@ impl ConnectionsBuilder {
         self
     }
 
+    /// Allows servers that are found by URL, and the authorization servers that they name, to be in
+    /// a private network or on this machine.
+    ///
+    /// # Security
+    ///
+    /// A URL from a user, and metadata from a server, then decide which hosts of the network the
+    /// host sends requests to, including those that have no authentication of their own. Only for
+    /// tests, and for hosts whose users may reach every address that the host reaches. Plain `http`
+    /// stays refused unless [`dangerous_loopback_http`](Self::dangerous_loopback_http) allows it.
+    #[must_use]
+    pub const fn dangerous_private_addresses(mut self) -> Self {
+        self.private_addresses = PrivateAddresses::Allowed;
+        self
+    }
+
     /// Validates and compiles the added descriptors, checks the registrations, and builds the
     /// connections.
     ///
@@ -195,7 +212,7 @@ impl ConnectionsBuilder {
             clock: self.clock.unwrap_or_else(|| self.vault.clock()),
             vault: self.vault,
             registry,
-            http,
+            http: Arc::new(Guard::new(http, self.private_addresses)),
             events: self.events,
             settings: self.settings,
             holder,

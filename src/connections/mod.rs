@@ -30,8 +30,8 @@ use crate::engine::upkeep::maintain;
 use crate::engine::{Context, Engine};
 use crate::error::{Error, Result};
 use crate::model::{
-    ActingUser, Actor, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, TenantId,
-    UserId,
+    ActingUser, Actor, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, Status,
+    TenantId, UserId,
 };
 use crate::protocol::AuthorizationResponse;
 use crate::provider::Provider;
@@ -196,6 +196,30 @@ impl Connections {
         poll::open_consents(&self.engine, operator.tenant(), user)
     }
 
+    /// Returns the pending consents of all users of the operator's tenant, oldest first. This reads
+    /// every consent request of the tenant, in pages of 500; upkeep deletes those that ended.
+    ///
+    /// ```
+    /// use valetkey::ConsentOptions;
+    /// use valetkey::testing::Host;
+    ///
+    /// let host = Host::new();
+    /// let (ada, olga) = (host.user("ada"), host.operator("olga"));
+    /// let link = host.connections.prepare(&ada, "notes", ConsentOptions::default())?;
+    /// let open = host.connections.all_pending(&olga)?;
+    /// assert_eq!(open[0].id, link.id());
+    /// host.connections.withdraw(&olga, &open[0].user, open[0].id)?;
+    /// assert!(host.connections.all_pending(&olga)?.is_empty());
+    /// # Ok::<(), valetkey::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
+    pub fn all_pending(&self, operator: &Operator) -> Result<Vec<OpenConsent>> {
+        poll::tenant_consents(&self.engine, operator.tenant())
+    }
+
     /// Withdraws a consent of a user of the operator's tenant, for example after a link was sent to
     /// the wrong address. The audit records a denial.
     ///
@@ -245,10 +269,11 @@ impl Connections {
     /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
         let limit = filter.limit.unwrap_or(1_000);
-        let Some(status) = filter.status else {
+        if filter.status.is_none() && filter.kind.is_none() {
             return lists::page(&self.engine, by, filter, filter.after, limit);
-        };
-        // The vault does not filter by status, so pages are read until enough connections match.
+        }
+        // The vault does not filter by status or kind, so pages are read until enough connections
+        // match.
         let mut found = Vec::new();
         let mut after = filter.after;
         let size = limit.clamp(100, 1_000);
@@ -256,7 +281,7 @@ impl Connections {
             let page = lists::page(&self.engine, by, filter, after, size)?;
             let last = page.len() < size;
             after = page.last().map(|connection| connection.id);
-            found.extend(page.into_iter().filter(|it| status.matches(it.status)));
+            found.extend(page.into_iter().filter(|it| filter.admits(it)));
             if last {
                 break;
             }
@@ -358,6 +383,45 @@ impl Connections {
             || About::from(&connection),
             || revoke::revoke(&self.engine, &connection, &by.actor()),
         )
+    }
+
+    /// Revokes the connections of the operator's tenant that match a filter, such as all of a user
+    /// or all of a service. [`list`](Self::list) with the same filter is the preview.
+    ///
+    /// First, all of them are revoked locally: from then on, none of them resolves. Then the
+    /// requests to the providers are sent, several at a time, for at most
+    /// [`Settings::resolve_deadline`] together. [`maintain`](Self::maintain) continues with those
+    /// that are left; their reports say [`Unconfirmed`](AtProvider::Unconfirmed).
+    ///
+    /// At most as many connections as the limit of the filter are revoked. Call again until the
+    /// result is empty.
+    ///
+    /// ```
+    /// use valetkey::connections::{AtProvider, ConnectionFilter};
+    /// use valetkey::testing::Host;
+    ///
+    /// let host = Host::new();
+    /// let ada = host.user("ada");
+    /// host.connect(&ada, "notes");
+    /// let of_ada = ConnectionFilter::default().user(ada.user().clone());
+    /// let reports = host.connections.revoke_all(&host.operator("olga"), &of_ada)?;
+    /// assert_eq!(reports[0].at_provider, AtProvider::Revoked);
+    /// assert!(host.connections.list(&ada, &ConnectionFilter::default())?.is_empty());
+    /// # Ok::<(), valetkey::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`list`](Self::list), before anything is revoked. [`Vault`](crate::Error::Vault) if
+    /// the vault fails in between: the connections that were revoked until then stay revoked.
+    pub fn revoke_all(
+        &self,
+        operator: &Operator,
+        filter: &ConnectionFilter,
+    ) -> Result<Vec<RevocationReport>> {
+        let mut connections = self.list(operator, filter)?;
+        connections.retain(|connection| connection.status != Status::Revoked);
+        revoke::revoke_all(&self.engine, &connections, &operator.actor())
     }
 
     /// Makes a connection the default of its owner: the one used if the owner has several and a

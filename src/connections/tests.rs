@@ -42,6 +42,7 @@ fn promise_37_every_field_of_the_options_survives_a_ticket_and_a_restart() {
         parameters: [("tenant".to_owned(), "organizations".to_owned())].into(),
         reconnect: None,
         also: vec!["onedrive".into()],
+        also_scopes: [("onedrive".to_owned(), scopes("Files.Read"))].into(),
         require_account: true,
         return_to: Some("/chat".into()),
         loopback_port: Some(4_711),
@@ -66,11 +67,16 @@ fn promise_37_every_field_of_the_options_survives_a_ticket_and_a_restart() {
         parameters,
         reconnect,
         also,
+        also_scopes,
         require_account,
         return_to,
         loopback_port,
     } = ConsentOptions::of(&stored);
     assert_eq!(scopes, before.scopes);
+    // With the scopes that the service requires.
+    let held = &also_scopes["onedrive"];
+    assert!(before.also_scopes["onedrive"].difference(held).is_empty());
+    assert!(!held.to_string().contains("Files.ReadWrite"), "{held}");
     assert_eq!(added_scopes, before.added_scopes);
     assert_eq!(label, before.label);
     let Hints {

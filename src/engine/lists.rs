@@ -66,6 +66,8 @@ pub struct ConnectionFilter {
     pub provider: Option<String>,
     /// Returns only connections with this status.
     pub(crate) status: Option<StatusFilter>,
+    /// Returns only connections with this kind of owner.
+    pub(crate) kind: Option<KindFilter>,
     /// If true, revoked connections are included. [`revoked`](Self::revoked) implies it.
     pub include_revoked: bool,
     /// Returns only connections after this one. Pass the last id of the previous page.
@@ -83,6 +85,15 @@ pub(crate) enum StatusFilter {
     NeedsConsent,
     /// Revoked connections.
     Revoked,
+}
+
+/// A kind of owner to filter by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KindFilter {
+    /// Connections of users.
+    Personal,
+    /// Workspace connections.
+    Workspace,
 }
 
 impl StatusFilter {
@@ -114,6 +125,16 @@ impl StatusCounts {
     #[must_use]
     pub const fn total(&self) -> usize {
         self.active + self.needs_consent + self.revoked
+    }
+
+    /// Returns the sum of two counts.
+    #[cfg(feature = "gateway")]
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self {
+            active: self.active + other.active,
+            needs_consent: self.needs_consent + other.needs_consent,
+            revoked: self.revoked + other.revoked,
+        }
     }
 
     /// Adds one connection of this status.
@@ -165,6 +186,26 @@ impl ConnectionFilter {
         self
     }
 
+    /// Limits the filter to the connections of users.
+    #[must_use]
+    pub const fn personal(mut self) -> Self {
+        self.kind = Some(KindFilter::Personal);
+        self
+    }
+
+    /// Limits the filter to workspace connections.
+    #[must_use]
+    pub const fn workspace(mut self) -> Self {
+        self.kind = Some(KindFilter::Workspace);
+        self
+    }
+
+    /// Returns whether a connection has the status and the kind that the vault does not filter by.
+    pub(crate) fn admits(&self, connection: &Connection) -> bool {
+        self.status.is_none_or(|status| status.matches(connection.status))
+            && (self.kind != Some(KindFilter::Personal) || connection.owner != Owner::Workspace)
+    }
+
     /// Includes revoked connections.
     #[must_use]
     pub fn include_revoked(mut self) -> Self {
@@ -212,7 +253,17 @@ pub(crate) fn page(
                 .collect::<Vec<_>>(),
         )
     };
+    if filter.kind == Some(KindFilter::Workspace) {
+        // A workspace connection belongs to no user.
+        return match filter.user {
+            Some(_) => Ok(Vec::new()),
+            None => Ok(read(Some(Owner::Workspace))?),
+        };
+    }
     match (by.actor(), &filter.user) {
+        (Actor::User(user), None) if filter.kind == Some(KindFilter::Personal) => {
+            Ok(read(Some(Owner::Personal(user)))?)
+        }
         (Actor::Operator(_), wanted) => Ok(read(wanted.clone().map(Owner::Personal))?),
         (Actor::User(user), Some(wanted)) if user != *wanted => Ok(Vec::new()),
         (Actor::User(user), Some(_)) => Ok(read(Some(Owner::Personal(user)))?),

@@ -3,15 +3,10 @@
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
+use super::look::{Frame, Look};
 use super::refusal::Refusal;
 
 pub(super) type Answer = Result<Response<Vec<u8>>, Refusal>;
-
-/// The policy allows no foreign or inline resources and no frames. Forms are submitted to the
-/// gateway alone. Browsers apply `form-action` to the redirect after a form as well, so the gateway
-/// never redirects a form to a provider: it answers with a page that leads on.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
-     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 pub(super) fn html(status: StatusCode, page: String) -> Response<Vec<u8>> {
     with_type(status, "text/html; charset=utf-8", page.into_bytes())
@@ -63,16 +58,21 @@ fn with_type(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Res
 }
 
 /// Adds the headers that every response carries.
-pub(super) fn secure(response: &mut Response<Vec<u8>>, https: bool) {
+pub(super) fn secure(response: &mut Response<Vec<u8>>, https: bool, look: &Look, frame: Frame) {
     let headers = response.headers_mut();
-    let every: [(HeaderName, &'static str); 6] = [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    let closed = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    let policy = look.policy(frame).unwrap_or(closed);
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    let embeds = frame == Frame::Embedded && look.is_framed();
+    if !embeds {
+        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    }
+    let every: [(HeaderName, &'static str); 4] = [
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
         (
             HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
+            if embeds { "same-site" } else { "same-origin" },
         ),
         (
             HeaderName::from_static("x-permitted-cross-domain-policies"),
@@ -93,4 +93,15 @@ pub(super) fn secure(response: &mut Response<Vec<u8>>, https: bool) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     }
+}
+
+/// Returns a file for download.
+pub(super) fn download(media_type: &'static str, name: &str, body: Vec<u8>) -> Answer {
+    let mut response = with_type(StatusCode::OK, media_type, body);
+    let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{name}\""));
+    let disposition = disposition.map_err(|_| Refusal::internal())?;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_DISPOSITION, disposition);
+    Ok(response)
 }

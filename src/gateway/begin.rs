@@ -13,6 +13,7 @@ use crate::model::{ActingUser, Connection, ConnectionId, Label, Owner, UserId};
 use crate::provider::UnknownProvider;
 use crate::secret::Ticket;
 
+use super::page::for_whom::Named;
 use super::refusal::{Refusal, Said};
 
 /// The services to connect, and their owner.
@@ -114,7 +115,7 @@ impl Inner {
             owner,
             mut options,
             also,
-        } = self.aim(caller, incoming)?;
+        } = self.aim(caller, incoming, service)?;
         *service = Some(provider.clone());
         if let Some(label) = incoming.field("label") {
             options = options.label(Label::new(label).map_err(Refusal::label)?);
@@ -128,9 +129,16 @@ impl Inner {
         for (name, value) in incoming.parameters() {
             options = options.parameter(name, value);
         }
-        for name in also {
-            options = options.also(name);
-        }
+        options = match incoming.field("access") {
+            None => also.into_iter().fold(options, |options, name| options.also(name)),
+            Some("full") => {
+                let scopes = self.offered(caller, &provider)?.default_scopes().clone();
+                also.into_iter()
+                    .fold(options.scopes(scopes), |options, name| options.also(name))
+            }
+            Some("read_only") => self.read_only(caller, incoming, &provider, &also, options)?,
+            Some(_) => return Err(Refusal::bad(Said::NoAccess)),
+        };
         let person = match &owner {
             Owner::Personal(user) if user == caller.acting_user().user() => caller.acting_user().clone(),
             // The host has authenticated the operator, and the operator names a user of the same
@@ -150,9 +158,37 @@ impl Inner {
         })
     }
 
+    /// Limits a consent to reading, for the named service and those that share the consent.
+    fn read_only(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        named: &str,
+        also: &[&str],
+        mut options: ConsentOptions,
+    ) -> Result<ConsentOptions, Refusal> {
+        let reads = |name: &str| {
+            let provider = self.offered(caller, name)?;
+            // The registration of the client decides the scopes, whatever is asked for.
+            let is_decided = provider.0.mode(incoming.parameters()).is_some();
+            let scopes = provider.read_only_scopes().filter(|_| !is_decided);
+            scopes.cloned().ok_or_else(Refusal::no_read_only)
+        };
+        options = options.scopes(reads(named)?);
+        for name in also {
+            options = options.also_with(name, reads(name)?);
+        }
+        Ok(options)
+    }
+
     /// Returns the service and the connection that a request concerns: a new connection, an
     /// existing one, or those of a consent to be repeated.
-    fn aim<'r>(&self, caller: &Caller, incoming: &'r Incoming<'_>) -> Result<Aim<'r>, Refusal> {
+    fn aim<'r>(
+        &self,
+        caller: &Caller,
+        incoming: &'r Incoming<'_>,
+        service: &mut Option<String>,
+    ) -> Result<Aim<'r>, Refusal> {
         let mut also: Vec<&str> = incoming.list("also").collect();
         if !also.is_empty() {
             let offered = self.connections.providers_for(caller.acting_user().tenant())?;
@@ -162,6 +198,7 @@ impl Inner {
             }
         }
         let named = incoming.field("provider");
+        *service = named.map(str::to_owned);
         let options = ConsentOptions::default();
         let aims = ["again", "reconnect", "extends"].map(|name| incoming.field(name));
         let (provider, owner, options) = match aims {
@@ -189,7 +226,7 @@ impl Inner {
             }
             [None, None, None] => {
                 let named = named.ok_or_else(|| Refusal::bad(Said::NoProvider))?;
-                (named.to_owned(), owner(caller, incoming)?, options)
+                (named.to_owned(), self.owner(caller, incoming)?, options)
             }
             _ => {
                 return Err(Refusal::invalid("Send only one of reconnect, extends and again."));
@@ -208,6 +245,25 @@ impl Inner {
         Ok(self.connections.get(caller.principal(), id)?)
     }
 
+    /// Returns the owner of a new connection.
+    fn owner(&self, caller: &Caller, incoming: &Incoming<'_>) -> Result<Owner, Refusal> {
+        if incoming.flag("shared") {
+            return Ok(Owner::Workspace);
+        }
+        let own = caller.acting_user().user();
+        let Some(user) = incoming.field("user") else {
+            return Ok(Owner::Personal(own.clone()));
+        };
+        let user = UserId::new(user).map_err(Error::from)?;
+        if !caller.is_operator() {
+            return Ok(Owner::Personal(user));
+        }
+        match self.named_user(caller, user) {
+            Named::One(user) => Ok(Owner::Personal(user)),
+            Named::Unknown => Err(Refusal::unknown_user()),
+        }
+    }
+
     /// Stores the binding of a consent in the browser.
     fn with_binding(
         &self,
@@ -223,16 +279,6 @@ impl Inner {
         cookies.into_iter().fold(response, |response, cookie| {
             answer::with_cookie(response, Some(cookie))
         })
-    }
-}
-
-fn owner(caller: &Caller, incoming: &Incoming<'_>) -> Result<Owner, Refusal> {
-    if incoming.flag("shared") {
-        return Ok(Owner::Workspace);
-    }
-    match incoming.field("user") {
-        Some(user) => Ok(Owner::Personal(UserId::new(user).map_err(Error::from)?)),
-        None => Ok(Owner::Personal(caller.acting_user().user().clone())),
     }
 }
 

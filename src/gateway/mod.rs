@@ -14,6 +14,8 @@
 //! | `GET /callback/{server}` | completes a consent; each authorization server has its own. A repeated callback leads to the connection |
 //! | `GET /consents/{id}` | redirects to the state of a consent, and waits while it is being completed |
 //! | `GET /connections/{id}` and below | shows one connection; refreshes it, makes it the default, revokes it |
+//! | `GET /links`, `/services`, `/revoke`, `/audit` | for operators: open links, services, the revocation of all connections of a user or a service, and the audit with its export `/audit.csv` |
+//! | `GET /embed/connections`, `/embed/connect` | the list and the choice of a service for a frame in the host's page; below `/fragments` the same as markup |
 //! | `POST /v1/oauth/token` | exchanges a code for a connection, for front ends that receive the callback themselves |
 //! | `/v1/connections`, `/v1/consents`, `/v1/audit`, `/v1/providers`, `/v1/session` | the API; `/v1/openapi.json` describes it |
 //! | `GET /healthz` | checks that the vault can be read |
@@ -32,15 +34,23 @@ mod begin;
 mod caller;
 mod cookie;
 mod csrf;
+mod csv;
+mod directory;
+mod ends;
 mod finish;
+mod history;
 mod json;
+mod look;
 mod mount;
 mod outcome;
 mod page;
 mod refusal;
 mod render;
 mod request;
+mod resume;
+mod revocation;
 mod route;
+mod settings;
 mod site;
 mod time;
 #[cfg(feature = "tower")]
@@ -54,15 +64,18 @@ use http::{Method, Request, Response};
 use zeroize::Zeroizing;
 
 pub use caller::{Authenticator, Caller, Refused};
+pub use directory::{Directory, Lookup, Person};
 pub use mount::Mount;
 pub use page::text::Language;
 
 use crate::connections::Connections;
-use crate::model::{Event, EventKind, InvalidValue, Rule};
+use crate::model::{Event, EventKind};
 use accept::Format;
+use look::{Frame, Look};
 use refusal::Refusal;
 use request::Incoming;
 use route::Route;
+use settings::is_address;
 use site::Inner;
 
 /// The HTTP interface to the connections. Cheap to clone. A setting changes the gateway that it is
@@ -90,14 +103,6 @@ pub struct Gateway {
     inner: Arc<Inner>,
 }
 
-/// Returns whether a link may lead to `address`: a path of this origin, or an `https` URL.
-fn is_address(address: &str) -> bool {
-    let path = address.starts_with('/') && !address.starts_with("//") && !address.starts_with("/\\");
-    let plain = !address.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\');
-    let https = address.starts_with("https://") && url::Url::parse(address).is_ok();
-    plain && (path || https)
-}
-
 impl Gateway {
     /// Returns a gateway to `connections`, mounted at `mount`. `authenticator` decides who may use
     /// it.
@@ -112,6 +117,9 @@ impl Gateway {
                 title: None,
                 language: None,
                 account_link: None,
+                switch_user: None,
+                directory: None,
+                look: Look::default(),
                 return_to: Vec::new(),
                 max_body: 64 * 1024,
                 page_size: 50,
@@ -119,64 +127,6 @@ impl Gateway {
                 reached: Arc::default(),
             }),
         }
-    }
-
-    /// Sets the title of the pages: "Connections" in their language by default.
-    #[must_use]
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.inner).title = Some(title.into());
-        self
-    }
-
-    /// Sets the language of the pages. By default, each browser chooses with `Accept-Language`; a
-    /// browser that asks for no language that exists gets English. The API answers in English.
-    #[must_use]
-    pub fn language(mut self, language: Language) -> Self {
-        Arc::make_mut(&mut self.inner).language = Some(language);
-        self
-    }
-
-    /// Adds a link of the host, such as "Sign out", to the head of each page. Its address begins
-    /// with one `/`, or with `https://`.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidValue`] if the address leads to neither a path nor an `https` URL.
-    pub fn account_link(
-        mut self,
-        label: impl Into<String>,
-        address: impl Into<String>,
-    ) -> Result<Self, InvalidValue> {
-        let address = address.into();
-        if !is_address(&address) {
-            return Err(Rule::AccountLink.into());
-        }
-        Arc::make_mut(&mut self.inner).account_link = Some((label.into(), address));
-        Ok(self)
-    }
-
-    /// Lets consents name exactly this address as the place to go afterwards
-    /// ([`ConsentOptions::return_to`](crate::ConsentOptions)). For every other address, the user
-    /// returns to the page. May be called several times.
-    #[must_use]
-    pub fn allow_return_to(mut self, address: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.inner).return_to.push(address.into());
-        self
-    }
-
-    /// Sets the largest body that is read: 64 KiB by default. The server in front should set its
-    /// own limit.
-    #[must_use]
-    pub fn max_body(mut self, bytes: usize) -> Self {
-        Arc::make_mut(&mut self.inner).max_body = bytes;
-        self
-    }
-
-    /// Sets how many connections a page shows: 50 by default, at most 200.
-    #[must_use]
-    pub fn page_size(mut self, rows: usize) -> Self {
-        Arc::make_mut(&mut self.inner).page_size = rows.clamp(1, 200);
-        self
     }
 
     /// Returns the place where the gateway is mounted.
@@ -230,11 +180,18 @@ impl Gateway {
         // The body may hold an authorization code.
         let body = Zeroizing::new(body);
         let head_only = head.method == Method::HEAD;
-        let mut response = match strip(head.uri.path()) {
+        let below = strip(head.uri.path());
+        let mut response = match below {
             Some(path) => self.inner.answer(&head, path, &body),
             None => self.inner.outside(&head),
         };
-        answer::secure(&mut response, self.inner.mount.is_secure());
+        let frame = below.map_or(Frame::Page, Frame::of);
+        answer::secure(
+            &mut response,
+            self.inner.mount.is_secure(),
+            &self.inner.look,
+            frame,
+        );
         if head_only {
             response.body_mut().clear();
         }
@@ -249,7 +206,7 @@ impl Inner {
         self.route(head, path, body, &mut caller)
             .unwrap_or_else(|refusal| {
                 let format = Format::of(path, &head.headers);
-                self.refuse(head, path, format, &refusal, caller.as_ref())
+                self.refuse(head, path, format, &refusal, caller.as_ref(), body)
             })
     }
 
@@ -265,7 +222,7 @@ impl Inner {
         } else {
             Format::Html
         };
-        self.refuse(head, path, format, &Refusal::outside_mount(), None)
+        self.refuse(head, path, format, &Refusal::outside_mount(), None, &[])
     }
 
     /// Answers a request. Stores the caller in `known` as soon as it is identified.
@@ -314,14 +271,25 @@ impl Inner {
             Route::ApiConsents => self.api_consents(caller, &incoming),
             Route::ApiConsent(id) => self.api_withdraw(caller, &incoming, &id),
             Route::ApiAudit => self.api_audit(caller, &incoming),
-            Route::List => self.list_page(caller, &incoming),
-            Route::Connect if head.method.is_safe() => self.chooser_page(caller, &incoming),
+            Route::ApiPeople => self.api_people(caller, &incoming),
+            Route::ApiRevocation if head.method.is_safe() => self.api_preview(caller, &incoming),
+            Route::ApiRevocation => self.api_revoke_all(caller, &incoming),
+            Route::List(frame) => self.list_page(caller, &incoming, frame),
+            Route::Chooser(frame) => self.chooser_page(caller, &incoming, frame),
+            Route::Connect if head.method.is_safe() => self.chooser_page(caller, &incoming, Frame::Page),
             Route::Connect => self.begin(caller, &incoming),
             Route::Ticket(ticket) => self.open_ticket(caller, &incoming, &ticket),
             Route::Callback(server) => self.callback(caller, &incoming, &server),
             Route::Outcome(word) => self.outcome_page(caller, &incoming, &word),
             Route::Consent(id) => self.consent(caller, &incoming, &id),
             Route::Choice => self.choice_page(caller, &incoming),
+            Route::Links => self.links_page(caller, &incoming),
+            Route::Withdraw(id) => self.withdraw_by_form(caller, &incoming, &id),
+            Route::Services => self.services_page(caller, &incoming),
+            Route::RevokeAll if head.method.is_safe() => self.revoke_all_page(caller, &incoming),
+            Route::RevokeAll => self.revoke_all_by_form(caller, &incoming),
+            Route::Audit => self.audit_page(caller, &incoming),
+            Route::AuditFile => self.audit_file(caller, &incoming),
             Route::One(id) => self.detail_page(caller, &incoming, &id),
             Route::Refresh(id) => self.refresh_by_form(caller, &incoming, &id),
             Route::Default(id) => self.default_by_form(caller, &id),

@@ -51,6 +51,10 @@ pub(super) enum Said {
     LinkExpired,
     NoProvider,
     NoParameter,
+    UnknownUser,
+    NoReadOnly,
+    NoAccess,
+    NoSelection,
     ReturnTo,
     Need(ConsentReason),
     Unavailable(FailureCode),
@@ -77,6 +81,10 @@ pub(super) struct SignIn {
 pub(super) enum Mistake {
     Label(InvalidValue),
     Parameter(InvalidParameter),
+    /// The host's directory does not know the user, or knows several of that name.
+    User,
+    /// The chosen values allow no reading without changing.
+    Access,
 }
 
 impl Refusal {
@@ -170,6 +178,22 @@ impl Refusal {
         Self {
             mistake: Some(Box::new(Mistake::Label(error))),
             ..Self::bad(Said::Label(error))
+        }
+    }
+
+    /// Returns the refusal of a user whom the host's directory does not know.
+    pub(super) fn unknown_user() -> Self {
+        Self {
+            mistake: Some(Box::new(Mistake::User)),
+            ..Self::bad(Said::UnknownUser)
+        }
+    }
+
+    /// Returns the refusal of reading only where the service or its values do not allow it.
+    pub(super) fn no_read_only() -> Self {
+        Self {
+            mistake: Some(Box::new(Mistake::Access)),
+            ..Self::bad(Said::NoReadOnly)
         }
     }
 

@@ -8,7 +8,8 @@ use url::form_urlencoded;
 use super::accept::Format;
 use super::answer;
 use super::page::text::Language;
-use super::refusal::{Refusal, SignIn};
+use super::refusal::{Refusal, Said, SignIn};
+use super::resume;
 use super::{Caller, Inner};
 
 /// The error shape of [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
@@ -26,10 +27,11 @@ impl Inner {
         format: Format,
         refusal: &Refusal,
         caller: Option<&Caller>,
+        body: &[u8],
     ) -> Response<Vec<u8>> {
-        let navigates = format == Format::Html && head.method == Method::GET;
-        if let (Some(sign_in), true) = (&refusal.sign_in, navigates)
-            && let Ok(response) = answer::see_other(&self.sign_in_location(sign_in, head, path))
+        if let (Some(sign_in), Format::Html) = (&refusal.sign_in, format)
+            && let Some(back) = resume::page_of(head, path, body)
+            && let Ok(response) = answer::see_other(&self.sign_in_location(sign_in, &back))
         {
             return response;
         }
@@ -43,7 +45,12 @@ impl Inner {
                 };
                 answer::json(refusal.status, &body).unwrap_or_default()
             }
-            Format::Html => self.refusal_page(&head.headers, refusal, caller),
+            Format::Html => {
+                let helps = matches!(refusal.said, Said::LinkRefused) && caller.is_some();
+                let switch = self.switch_user.as_ref().filter(|_| helps);
+                let switch = switch.map(|switch| self.sign_in_location(switch, path));
+                self.refusal_page(&head.headers, refusal, caller, switch)
+            }
         };
         let headers = response.headers_mut();
         if let Some(allowed) = refusal.allow {
@@ -63,8 +70,9 @@ impl Inner {
         response
     }
 
-    /// Returns the host's sign-in address, with the way back to this request.
-    fn sign_in_location(&self, sign_in: &SignIn, head: &Parts, path: &str) -> String {
+    /// Returns the host's sign-in address, with the way back to this path and query within the
+    /// gateway.
+    fn sign_in_location(&self, sign_in: &SignIn, back: &str) -> String {
         let address = sign_in.address.as_str();
         let is_path = address.starts_with('/') && !address.starts_with("//");
         let same_host = is_path
@@ -72,11 +80,10 @@ impl Inner {
                 .strip_prefix(self.mount.origin())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
         // A callback contains a code, which must not be passed to another host.
-        let back = if path.starts_with("/callback/") && !same_host {
+        let back = if back.starts_with("/callback/") && !same_host {
             self.path("/")
         } else {
-            let query = head.uri.query().map(|query| format!("?{query}"));
-            self.path(path) + &query.unwrap_or_default()
+            self.path(back)
         };
         let origin = if is_path { "" } else { self.mount.origin() };
         let mut field = form_urlencoded::Serializer::new(String::new());

@@ -2,11 +2,21 @@
 
 use http::Method;
 
+use super::look::Frame;
+
 /// The route of a request. Ids and tickets are not checked yet; each handler checks its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
-    List,
+    List(Frame),
     Connect,
+    /// The choice of a service, outside its own page.
+    Chooser(Frame),
+    Links,
+    Withdraw(String),
+    Services,
+    RevokeAll,
+    Audit,
+    AuditFile,
     Ticket(String),
     Callback(String),
     Outcome(String),
@@ -28,6 +38,8 @@ pub(super) enum Route {
     ApiConsents,
     ApiConsent(String),
     ApiAudit,
+    ApiPeople,
+    ApiRevocation,
     OpenApi,
 }
 
@@ -41,7 +53,17 @@ impl Route {
             .collect::<Option<_>>()?;
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         Some(match segments[..] {
-            [""] => Self::List,
+            [""] => Self::List(Frame::Page),
+            ["embed", "connections"] => Self::List(Frame::Embedded),
+            ["embed", "connect"] => Self::Chooser(Frame::Embedded),
+            ["fragments", "connections"] => Self::List(Frame::Fragment),
+            ["fragments", "connect"] => Self::Chooser(Frame::Fragment),
+            ["links"] => Self::Links,
+            ["links", id, "withdraw"] => Self::Withdraw(id.into()),
+            ["services"] => Self::Services,
+            ["revoke"] => Self::RevokeAll,
+            ["audit"] => Self::Audit,
+            ["audit.csv"] => Self::AuditFile,
             ["connect"] => Self::Connect,
             // Hosts and chats sometimes append a slash, which must not invalidate a code or a
             // ticket.
@@ -67,6 +89,8 @@ impl Route {
             ["v1", "consents"] => Self::ApiConsents,
             ["v1", "consents", id] => Self::ApiConsent(id.into()),
             ["v1", "audit"] => Self::ApiAudit,
+            ["v1", "people"] => Self::ApiPeople,
+            ["v1", "revocation"] => Self::ApiRevocation,
             ["v1", "openapi.json"] => Self::OpenApi,
             _ => return None,
         })
@@ -74,10 +98,15 @@ impl Route {
 
     pub(super) const fn methods(&self) -> &'static [Method] {
         match self {
-            Self::Connect | Self::Revoke(_) => &[Method::GET, Method::HEAD, Method::POST],
-            Self::Refresh(_) | Self::Default(_) | Self::Token | Self::ApiRefresh(_) | Self::ApiDefault(_) => {
-                &[Method::POST]
+            Self::Connect | Self::Revoke(_) | Self::RevokeAll | Self::ApiRevocation => {
+                &[Method::GET, Method::HEAD, Method::POST]
             }
+            Self::Refresh(_)
+            | Self::Default(_)
+            | Self::Withdraw(_)
+            | Self::Token
+            | Self::ApiRefresh(_)
+            | Self::ApiDefault(_) => &[Method::POST],
             Self::ApiConsent(_) => &[Method::DELETE],
             Self::ApiOne(_) => &[Method::GET, Method::HEAD, Method::DELETE],
             // A HEAD, which only programs send, would begin or end a consent.
@@ -133,7 +162,7 @@ mod tests {
         assert_eq!(Route::of("/callback/x//"), None);
         assert_eq!(Route::of("/connect/x/"), Some(Route::Ticket("x".into())));
         assert_eq!(Route::of("/connect/"), Some(Route::Connect));
-        assert_eq!(Route::of("/"), Some(Route::List));
+        assert_eq!(Route::of("/"), Some(Route::List(Frame::Page)));
     }
 
     #[test]

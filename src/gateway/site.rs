@@ -5,8 +5,11 @@ use std::sync::atomic::AtomicBool;
 
 use super::caller::Authenticator;
 use super::cookie::Cookies;
+use super::directory::Directory;
+use super::look::Look;
 use super::mount::Mount;
 use super::page::text::Language;
+use super::refusal::SignIn;
 use crate::connections::Connections;
 use crate::model::Timestamp;
 
@@ -20,6 +23,10 @@ pub(super) struct Inner {
     /// The language of every page; `None` if the browser chooses.
     pub(super) language: Option<Language>,
     pub(super) account_link: Option<(String, String)>,
+    /// The address at which another user can sign in.
+    pub(super) switch_user: Option<SignIn>,
+    pub(super) directory: Option<Arc<dyn Directory>>,
+    pub(super) look: Look,
     pub(super) return_to: Vec<String>,
     pub(super) max_body: usize,
     pub(super) page_size: usize,

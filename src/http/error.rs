@@ -25,6 +25,17 @@ pub enum HttpError {
     /// The client refused to send the request: plain `http`, or a URL without a host.
     #[error("the HTTP client refused the request: plain http, or a URL without a host; use https")]
     Refused,
+    /// The request is [only for public
+    /// addresses](crate::http::HttpRequest::to_public_addresses_only), and the server's host is an
+    /// IP address, an internal name, or a name that resolves to an address which is not public. The
+    /// request was not sent.
+    /// [`ConnectionsBuilder::dangerous_private_addresses`](crate::ConnectionsBuilder::dangerous_private_addresses)
+    /// allows such servers.
+    #[error(
+        "the server's address is not public; use a public server, or allow private ones with \
+         ConnectionsBuilder::dangerous_private_addresses"
+    )]
+    PrivateAddress,
     /// The server sent no complete answer in time. It may have processed the request.
     #[error("the server did not answer in time")]
     Timeout,

@@ -14,6 +14,10 @@
 mod address;
 mod body;
 mod error;
+mod guard;
+pub(crate) mod internal_host;
+#[cfg(feature = "ureq")]
+mod public_address;
 mod request;
 #[cfg(feature = "ureq")]
 mod ureq;
@@ -21,6 +25,7 @@ mod ureq;
 pub(crate) use address::{is_clean, is_loopback};
 pub use body::Body;
 pub use error::HttpError;
+pub(crate) use guard::{Guard, PrivateAddresses};
 pub use request::{HttpRequest, HttpResponse};
 
 #[cfg(feature = "ureq")]
@@ -45,6 +50,10 @@ pub use self::ureq::UreqClient;
 ///   [`timeout`](HttpRequest::timeout). If the connection breaks, the reader returns an error,
 ///   never the end of the body.
 /// * The client uses only `https`, unless it was built to allow plain `http` to loopback addresses.
+/// * The client sends a request that is
+///   [only for public addresses](HttpRequest::is_to_public_addresses_only) to no other address, and
+///   reports [`HttpError::PrivateAddress`] if the name has any other. It resolves the name once and
+///   connects to an address that it checked: the name may resolve to another address the next time.
 /// * The client logs nothing of the request: its headers and body contain secrets.
 ///
 /// Closures with the same signature are clients too.
@@ -70,8 +79,8 @@ pub trait HttpClient: Send + Sync + 'static {
     /// [`HttpError`] if there is no complete answer. The variant says whether the request may have
     /// reached the server: [`UnknownHost`](HttpError::UnknownHost),
     /// [`Connect`](HttpError::Connect), [`Proxy`](HttpError::Proxy), [`Tls`](HttpError::Tls),
-    /// [`Untrusted`](HttpError::Untrusted) and [`Refused`](HttpError::Refused) may be used only if
-    /// no byte of it was sent.
+    /// [`Untrusted`](HttpError::Untrusted), [`Refused`](HttpError::Refused) and
+    /// [`PrivateAddress`](HttpError::PrivateAddress) may be used only if no byte of it was sent.
     fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError>;
 }
 

@@ -38,6 +38,8 @@ pub struct HttpRequest {
     /// MiB. If `None`, the body is returned as a reader of any size as soon as the head of the
     /// answer has arrived; a client that cannot do that reads it whole.
     pub max_response_bytes: Option<usize>,
+    /// True if the request may be sent only to public addresses.
+    pub(super) public_only: bool,
     /// The bytes of the secret headers. `HeaderValue` shares them but cannot be wiped itself.
     secrets: Vec<Bytes>,
 }
@@ -54,6 +56,7 @@ impl HttpRequest {
             timeout: TIMEOUT,
             idle_timeout: None,
             max_response_bytes: Some(MAX_RESPONSE_BYTES),
+            public_only: false,
             secrets: Vec::new(),
         }
     }
@@ -70,6 +73,27 @@ impl HttpRequest {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
+    }
+
+    /// Limits the request to addresses on the public internet, because a server or a user supplied
+    /// its URL.
+    ///
+    /// Without this limit, a server could make the host send requests into its own network: to a
+    /// cloud's metadata service, for example. The limit excludes loopback, private, link-local,
+    /// shared (carrier-grade NAT), multicast, documentation and reserved addresses, in each
+    /// notation of IPv6 that contains an IPv4 address, and hosts that are IP addresses or internal
+    /// names.
+    #[must_use]
+    pub const fn to_public_addresses_only(mut self) -> Self {
+        self.public_only = true;
+        self
+    }
+
+    /// Returns whether the request may be sent only to public addresses: see
+    /// [`to_public_addresses_only`](Self::to_public_addresses_only).
+    #[must_use]
+    pub const fn is_to_public_addresses_only(&self) -> bool {
+        self.public_only
     }
 
     /// Sets a header to a credential, which is marked sensitive and wiped with the request.

@@ -17,6 +17,7 @@ use ureq::{Agent, Proxy, SendBody};
 use self::failure::failure;
 use self::tls::Tls;
 use crate::http::address::{is_clean, is_loopback};
+use crate::http::internal_host::is_internal;
 use crate::http::{Body, HttpClient, HttpError, HttpRequest, HttpResponse};
 
 /// The default time limit for resolving a name, and then for connecting, including TLS. The time
@@ -31,7 +32,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The client trusts Mozilla's certificates, which are compiled in, and those that the host
 /// [adds](Self::roots). It uses no proxy and reads no environment variables unless the host
 /// [enables](Self::proxy) it.
-/// [says](Self::proxy) so.
+///
+/// For requests [only to public addresses](HttpRequest::to_public_addresses_only), it resolves the
+/// name once, refuses the request if any of the addresses is not public, and connects to the
+/// addresses that it checked.
 ///
 /// ```no_run
 /// use valetkey::http::UreqClient;
@@ -57,6 +61,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct UreqClient {
     agent: Agent,
+    /// For requests to public addresses only. It uses no proxy.
+    guarded: Agent,
     tls: Tls,
     roots: Vec<CertificateDer<'static>>,
     connect_timeout: Duration,
@@ -77,12 +83,12 @@ impl fmt::Debug for UreqClient {
 impl UreqClient {
     fn run(
         &self,
+        agent: &Agent,
         request: http::Request<SendBody<'_>>,
         timeout: Duration,
         idle_timeout: Option<Duration>,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
-        let request = self
-            .agent
+        let request = agent
             .configure_request(request)
             .timeout_global(Some(timeout))
             .timeout_resolve(Some(self.connect_timeout.min(timeout)))
@@ -90,7 +96,18 @@ impl UreqClient {
             .timeout_per_read(idle_timeout)
             .timeout_per_write(idle_timeout)
             .build();
-        self.agent.run(request)
+        agent.run(request)
+    }
+
+    /// Returns the agent for a request to this address. A proxy resolves the name itself.
+    fn agent_for(&self, uri: &http::Uri, public_only: bool) -> &Agent {
+        let proxy = self.agent.config().proxy();
+        let is_proxied = proxy.is_some_and(|proxy| !proxy.is_no_proxy(uri));
+        if public_only && !is_proxied {
+            &self.guarded
+        } else {
+            &self.agent
+        }
     }
 }
 
@@ -104,6 +121,9 @@ impl HttpClient for UreqClient {
             && (request.url.scheme() == "https" || (self.loopback_http && is_loopback(&request.url)));
         if !allowed {
             return Err(HttpError::Refused);
+        }
+        if request.public_only && is_internal(&request.url) {
+            return Err(HttpError::PrivateAddress);
         }
         let length = request.body.length().ok_or(HttpError::Refused)?;
         let mut body = Outgoing {
@@ -122,11 +142,13 @@ impl HttpClient for UreqClient {
                 .insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         let (parts, ()) = prepared.into_parts();
+        let agent = self.agent_for(&parts.uri, request.public_only);
         let answered = if has_body {
             let prepared = http::Request::from_parts(parts, SendBody::from_reader(&mut body));
-            self.run(prepared, request.timeout, request.idle_timeout)
+            self.run(agent, prepared, request.timeout, request.idle_timeout)
         } else {
             self.run(
+                agent,
                 http::Request::from_parts(parts, SendBody::none()),
                 request.timeout,
                 request.idle_timeout,

@@ -133,6 +133,8 @@ fn values() -> Vec<Sample> {
         sample!(Rule::Origin),
         sample!(Rule::BasePath),
         sample!(Rule::AccountLink),
+        sample!(Rule::HostAddress),
+        sample!(Rule::HostOrigin),
     ]
 }
 

@@ -21,13 +21,14 @@ use crate::model::{ConsentId, FailureCode, InvalidValue, Label, ProviderId, Serv
 use crate::protocol::{IdTokenError, RequestError};
 use crate::provider::{AuthorizationServer, InvalidDescriptor};
 use crate::resolver::mcp::RequestStateError;
-use crate::vault::{SealedVault, VaultError};
+use crate::vault::{KeyServiceError, SealedVault, VaultError};
 
 /// The maximum length of a message, in bytes.
 const LONGEST: usize = 240;
 
 /// Phrases of which a message has at least one: an action, or the valid choices.
-const ACTIONS: [&str; 53] = [
+const ACTIONS: [&str; 54] = [
+    "check ",
     "send ",
     "honor ",
     "see ",
@@ -323,6 +324,7 @@ fn requests() -> Vec<Sample> {
         sample!(HttpError::Tls),
         sample!(HttpError::Untrusted),
         sample!(HttpError::Refused),
+        sample!(HttpError::PrivateAddress),
         sample!(HttpError::Timeout),
         sample!(HttpError::Interrupted),
         sample!(HttpError::TooLarge),
@@ -337,6 +339,17 @@ fn requests() -> Vec<Sample> {
     ]
 }
 
+fn key_services() -> Vec<Sample> {
+    vec![
+        sample!(KeyServiceError::Denied),
+        sample!(KeyServiceError::UnknownKey),
+        sample!(KeyServiceError::Disabled),
+        sample!(KeyServiceError::Mismatch),
+        sample!(KeyServiceError::Unavailable { retry_after: None }),
+        sample!(KeyServiceError::Protocol("its answer cannot be read")),
+    ]
+}
+
 fn vault() -> Vec<Sample> {
     let source = Arc::new(std::io::Error::other("cause"));
     vec![
@@ -348,6 +361,7 @@ fn vault() -> Vec<Sample> {
         sample!(VaultError::KeyWrongLength),
         sample!(VaultError::WrongMasterKey),
         sample!(VaultError::UnknownMasterKey),
+        sample!(VaultError::KeyService(KeyServiceError::Denied)),
         sample!(VaultError::Tampered),
         sample!(VaultError::NotAVault),
         sample!(VaultError::NewerVersion {
@@ -432,6 +446,11 @@ fn each_message_is_a_fragment_that_says_what_to_do() {
         &["vault/error.rs"],
         &vault(),
         &facts.map(|variant| ("VaultError", variant)),
+    );
+    check(
+        &["vault/key_service_error.rs"],
+        &key_services(),
+        &["Mismatch", "Protocol"].map(|variant| ("KeyServiceError", variant)),
     );
 }
 

@@ -36,7 +36,7 @@ impl InvalidValue {
     /// | an exported audit head | `audit_head` |
     /// | a callback | `callback_duplicate_parameter`, `callback_missing_state`, `callback_missing_code`, `callback_too_long`, `callback_malformed` |
     /// | settings of the default HTTP client | `roots`, `proxy` |
-    /// | settings of the gateway | `origin`, `base_path`, `account_link` |
+    /// | settings of the gateway | `origin`, `base_path`, `account_link`, `host_address`, `host_origin` |
     #[must_use]
     pub const fn rule(&self) -> &'static str {
         self.rule.name()
@@ -133,6 +133,12 @@ pub(crate) enum Rule {
     #[cfg(feature = "gateway")]
     #[error("is neither a path of this host nor an https URL, such as /account")]
     AccountLink,
+    #[cfg(feature = "gateway")]
+    #[error("is neither a path of this host nor an https URL, such as /theme.css")]
+    HostAddress,
+    #[cfg(feature = "gateway")]
+    #[error("is neither an https origin, such as https://cdn.example, nor an origin at a loopback address")]
+    HostOrigin,
 }
 
 impl Rule {
@@ -163,6 +169,10 @@ impl Rule {
             Self::BasePath => "base_path",
             #[cfg(feature = "gateway")]
             Self::AccountLink => "account_link",
+            #[cfg(feature = "gateway")]
+            Self::HostAddress => "host_address",
+            #[cfg(feature = "gateway")]
+            Self::HostOrigin => "host_origin",
         }
     }
 
@@ -192,6 +202,10 @@ impl Rule {
             Self::BasePath => "base path",
             #[cfg(feature = "gateway")]
             Self::AccountLink => "address of the account link",
+            #[cfg(feature = "gateway")]
+            Self::HostAddress => "address at the host",
+            #[cfg(feature = "gateway")]
+            Self::HostOrigin => "origin of the host",
         }
     }
 }

@@ -49,7 +49,7 @@ impl From<HttpError> for TokenFailure {
                 FailureCode::Unreachable
             }
             HttpError::Untrusted => FailureCode::Untrusted,
-            HttpError::Refused => FailureCode::NotSent,
+            HttpError::Refused | HttpError::PrivateAddress => FailureCode::NotSent,
             HttpError::Timeout => FailureCode::TimedOut,
             HttpError::Interrupted | HttpError::Protocol => FailureCode::Interrupted,
             HttpError::TooLarge | HttpError::HeadTooLarge => FailureCode::AnswerTooLarge,
@@ -408,6 +408,7 @@ mod tests {
             (K::Tls, FailureCode::Unreachable, false),
             (K::Untrusted, FailureCode::Untrusted, false),
             (K::Refused, FailureCode::NotSent, false),
+            (K::PrivateAddress, FailureCode::NotSent, false),
             (K::Timeout, FailureCode::TimedOut, true),
             (K::Interrupted, FailureCode::Interrupted, true),
             (K::Protocol, FailureCode::Interrupted, true),

@@ -84,6 +84,18 @@ impl Clients {
         }
     }
 
+    /// Returns whether a tenant has its own registration at a server.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn is_own(&self, tenant: &TenantId, server: &ServerId) -> Result<bool, NoClient> {
+        match &self.source {
+            Some(source) => {
+                let own = source.client(tenant, server);
+                Ok(own.map_err(|_| NoClient::SourceFailed)?.is_some())
+            }
+            None => Ok(false),
+        }
+    }
+
     fn check(
         &self,
         tenant: &TenantId,

@@ -26,7 +26,6 @@ pub(crate) mod data;
 mod descriptor;
 mod discovery;
 mod file;
-mod internal_host;
 mod lookalike;
 mod parameter;
 mod path;

@@ -2,9 +2,9 @@
 
 use url::{Host, Url};
 
+use crate::http::internal_host::is_internal;
 use crate::http::is_clean;
 use crate::provider::Transport;
-use crate::provider::internal_host::is_internal;
 use crate::provider::path::strip_segments;
 
 /// One of the base URLs at which a client is registered.

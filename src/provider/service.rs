@@ -144,6 +144,22 @@ impl ProviderDescriptor {
         self.token_refused.contains(&status)
     }
 
+    /// Returns the only scopes that the registration of the client allows with these parameters, if
+    /// it decides them.
+    pub(crate) fn mode(&self, parameters: &Parameters) -> Option<&Scopes> {
+        let modes = self.scope_modes.as_ref()?;
+        modes.scopes.get(parameters.get(&modes.parameter)?)
+    }
+
+    /// Returns whether scopes only allow reading: they are among those of the read-only tier and
+    /// the required ones.
+    pub(crate) fn reads_only(&self, scopes: &Scopes) -> bool {
+        self.tiers.read_only.as_ref().is_some_and(|tier| {
+            let reads = tier.union(&self.required_scopes);
+            !scopes.is_empty() && scopes.difference(&reads).is_empty()
+        })
+    }
+
     /// Returns the scopes to request: those that the host named, or the default, plus the required
     /// ones and those that were `held` before. If a mode applies, only its scopes.
     pub(crate) fn wanted_scopes(
@@ -152,11 +168,7 @@ impl ProviderDescriptor {
         held: &Scopes,
         parameters: &Parameters,
     ) -> Scopes {
-        let mode = self.scope_modes.as_ref().and_then(|modes| {
-            let value = parameters.get(&modes.parameter)?;
-            modes.scopes.get(value)
-        });
-        if let Some(scopes) = mode {
+        if let Some(scopes) = self.mode(parameters) {
             return scopes.clone();
         }
         named

@@ -31,6 +31,10 @@ pub(super) fn resolve(access: &Access<'_>) -> Result<ResolvedToken> {
 
 /// Returns the stored token if it is valid as it is, without a request, a write or a wait.
 pub(super) fn peek(access: &Access<'_>) -> Result<Option<ResolvedToken>> {
+    // A key service is called over the network.
+    if !access.cx().vault.is_unlocked(access.acting_user.tenant())? {
+        return Ok(None);
+    }
     let found = find(access, &mut |_| {})?;
     match found.outlook(access) {
         Outlook::Token(_) | Outlook::Expiring => {

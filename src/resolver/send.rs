@@ -194,7 +194,7 @@ pub(super) fn transmit(cx: &Context, outgoing: HttpRequest) -> Result<HttpRespon
 /// failures of the provider, because retrying them is useless.
 fn unanswered(error: HttpError, limit: Option<usize>) -> Error {
     match error {
-        HttpError::Refused => RequestRefused::Client.into(),
+        HttpError::Refused | HttpError::PrivateAddress => RequestRefused::Client.into(),
         HttpError::TooLarge => Error::AnswerTooLarge { limit },
         HttpError::HeadTooLarge => Error::AnswerTooLarge { limit: None },
         _ => Error::unavailable(TokenFailure::from(error).code),

@@ -14,6 +14,7 @@ mod chains;
 mod claims;
 mod connections;
 mod consents;
+mod definitions;
 mod due;
 mod failures;
 mod fixtures;
@@ -38,6 +39,7 @@ use self::fixtures::*;
 pub fn check(make: &dyn Fn() -> Arc<dyn Vault>) {
     for (name, check) in [
         consents::CHECKS,
+        definitions::CHECKS,
         grants::CHECKS,
         connections::CHECKS,
         tokens::CHECKS,

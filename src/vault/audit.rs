@@ -97,11 +97,17 @@ pub enum AuditKind {
     DataKeyRotated,
     /// Every key is wrapped by another master key.
     MasterKeyRotated,
+    /// An authorization server, a provider or a client registration was added.
+    DefinitionAdded,
+    /// An authorization server, a provider or a client registration was replaced.
+    DefinitionChanged,
+    /// An authorization server, a provider or a client registration was removed.
+    DefinitionRemoved,
 }
 
 impl AuditKind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::ConsentStarted,
         Self::ConsentCompleted,
         Self::ConsentDenied,
@@ -118,6 +124,9 @@ impl AuditKind {
         Self::TenantForgotten,
         Self::DataKeyRotated,
         Self::MasterKeyRotated,
+        Self::DefinitionAdded,
+        Self::DefinitionChanged,
+        Self::DefinitionRemoved,
     ];
 
     /// Returns the kind as one lower-case word, for storage and display.
@@ -140,6 +149,9 @@ impl AuditKind {
             Self::TenantForgotten => "tenant_forgotten",
             Self::DataKeyRotated => "data_key_rotated",
             Self::MasterKeyRotated => "master_key_rotated",
+            Self::DefinitionAdded => "definition_added",
+            Self::DefinitionChanged => "definition_changed",
+            Self::DefinitionRemoved => "definition_removed",
         }
     }
 
@@ -178,13 +190,16 @@ pub struct AuditEntry {
     pub actor: Option<Actor>,
     /// The connection.
     pub connection: Option<ConnectionId>,
-    /// The service.
+    /// The service. For a definition, its id, which for `server` and `client` in
+    /// [`detail`](Self::detail) is that of the authorization server.
     pub provider: Option<ProviderId>,
-    /// The generation of the tokens concerned.
+    /// The generation of the tokens concerned, or the revision of the definition.
     pub generation: Option<u64>,
-    /// A keyed fingerprint of the access token of that generation, if one was stored.
+    /// A keyed fingerprint of the access token of that generation, if one was stored, or of the
+    /// version of a definition.
     pub fingerprint: Option<[u8; 8]>,
-    /// A detail from a closed set: why a consent is needed, how a revocation ended.
+    /// A detail from a closed set: why a consent is needed, how a revocation ended, the kind of a
+    /// definition.
     pub detail: Option<String>,
     /// The purpose of a use, in the host's words.
     pub purpose: Option<String>,
@@ -373,13 +388,16 @@ pub struct AuditReport {
     /// Connections whose row does not match the newest audit entry about it: an older row was put
     /// back, or the row was removed.
     pub out_of_date: Vec<ConnectionId>,
+    /// Definitions that do not match the newest audit entry about them: an older one was put back,
+    /// or one was altered or removed. Each is the kind and the id, as `provider notes`.
+    pub definitions_out_of_date: Vec<String>,
 }
 
 impl AuditReport {
     /// Returns whether no entry was altered, removed or added, and every row is current.
     #[must_use]
     pub const fn is_intact(&self) -> bool {
-        self.first_broken.is_none() && self.out_of_date.is_empty()
+        self.first_broken.is_none() && self.out_of_date.is_empty() && self.definitions_out_of_date.is_empty()
     }
 }
 

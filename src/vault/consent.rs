@@ -67,6 +67,19 @@ pub trait ConsentStore {
     /// Those of [`consent`](Self::consent).
     fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError>;
 
+    /// Reads the consent requests of a tenant, whatever their status, until they are deleted, in
+    /// the order of their keys: at most `limit`, starting after the request with the key `after`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`consent`](Self::consent).
+    fn tenant_consents(
+        &self,
+        tenant: &TenantId,
+        after: Option<&StateHash>,
+        limit: usize,
+    ) -> Result<Vec<PendingConsent>, VaultError>;
+
     /// Takes a pending consent request and erases its stored verifier. Of any number of callers,
     /// exactly one receives it.
     ///

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use crate::random::RandomUnavailable;
+use crate::vault::KeyServiceError;
 
 /// A failure of the vault, or of the master key that opens it. It never means "not connected", and
 /// never contains a key or the path of a file.
@@ -39,6 +40,9 @@ pub enum VaultError {
     /// A data key names a master key that was not given.
     #[error("a data key is wrapped by an unknown master key; add that key to the keyring")]
     UnknownMasterKey,
+    /// The key service that wraps the vault's keys failed.
+    #[error(transparent)]
+    KeyService(KeyServiceError),
     /// A sealed record does not open: it was altered, moved or truncated. Nothing was changed.
     #[error("a sealed record cannot be opened, because it was altered or moved")]
     Tampered,
@@ -151,6 +155,16 @@ impl From<RandomUnavailable> for VaultError {
     }
 }
 
+impl From<KeyServiceError> for VaultError {
+    fn from(error: KeyServiceError) -> Self {
+        match error {
+            // Altered or moved data is the same error, whether the service or the vault notices it.
+            KeyServiceError::Mismatch => Self::Tampered,
+            error => Self::KeyService(error),
+        }
+    }
+}
+
 impl VaultError {
     /// Wraps a failure of the underlying store.
     pub fn storage(source: impl StdError + Send + Sync + 'static) -> Self {
@@ -160,9 +174,12 @@ impl VaultError {
     /// Returns whether the same call may succeed later without a change of the configuration.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::Busy | Self::DiskFull | Self::Unreachable | Self::TooManyOpenFiles | Self::CannotOpen
-        )
+        match self {
+            Self::Busy | Self::DiskFull | Self::Unreachable | Self::TooManyOpenFiles | Self::CannotOpen => {
+                true
+            }
+            Self::KeyService(error) => error.is_retryable(),
+            _ => false,
+        }
     }
 }

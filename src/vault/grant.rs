@@ -75,6 +75,14 @@ pub trait GrantStore {
     /// [`VaultError`] if the store cannot be read.
     fn is_unchanged_since(&self, as_of: AsOf) -> Result<bool, VaultError>;
 
+    /// Returns whether the keys of the tenant are in memory, so that
+    /// [`find_token`](Self::find_token) calls no key service.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read.
+    fn is_unlocked(&self, tenant: &TenantId) -> Result<bool, VaultError>;
+
     /// Makes a connection the default among its owner's connections to its provider. Returns
     /// `false` if there is no such connection or it is revoked.
     ///

@@ -28,10 +28,15 @@ pub(crate) mod change;
 mod codec;
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub(crate) mod consent;
+#[allow(unnameable_types, reason = "the operations of a vault are sealed")]
+pub(crate) mod definition;
 pub(crate) mod envelope;
 mod error;
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub(crate) mod grant;
+mod key_service_error;
+#[cfg(any(feature = "aws-kms", feature = "vault-transit", feature = "pkcs11"))]
+pub mod kms;
 mod mountinfo;
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub(crate) mod refresh;
@@ -48,8 +53,9 @@ pub(crate) mod upkeep;
 
 pub use crate::model::VaultWarning;
 pub use audit::{AuditEntry, AuditHead, AuditKind, AuditReport};
-pub use envelope::{MasterKey, MasterKeys};
+pub use envelope::{KeyContext, KeyEncryption, MasterKey, MasterKeys};
 pub use error::VaultError;
+pub use key_service_error::KeyServiceError;
 pub use revocation::Erasure;
 pub use sealed::{SealedVault, Store, Transaction};
 #[cfg(feature = "sqlite")]
@@ -59,6 +65,11 @@ pub use upkeep::{Forgotten, Rotated};
 pub(crate) use audit::{AuditChain, AuditFilter, AuditLog, AuditOrder, TokenUse, UseRecord};
 pub(crate) use consent::{
     ConsentStatus, ConsentStore, MAX_CONSENTS, PendingConsent, Purpose, RequestOptions, StateHash, Taken,
+};
+pub(crate) use definition::{
+    Definition, DefinitionContent, DefinitionKey, DefinitionKind, DefinitionRemoval, DefinitionStore,
+    DefinitionVersion, DefinitionWrite, Expected, FoundDefinition, KnownDefinition, MAX_DEFINITIONS,
+    NewDefinition, PutDefinitions, RemoveDefinitions,
 };
 pub(crate) use grant::{
     AsOf, ConnectionQuery, Found, GrantStore, NewGrant, Of, StoreOutcome, StoredToken, TokenQuery, Tokens,
@@ -122,18 +133,27 @@ pub trait Vault: Parts + Debug + Send + Sync + 'static {}
 impl<T> Vault for T where T: Parts + Debug + Send + Sync + 'static {}
 
 mod parts {
-    use super::{AuditLog, ConsentStore, GrantStore, Housekeeping, RefreshStore, RevocationStore};
+    use super::{
+        AuditLog, ConsentStore, DefinitionStore, GrantStore, Housekeeping, RefreshStore, RevocationStore,
+    };
 
     /// The operations of a vault. The trait cannot be named outside the crate, so its methods can
     /// change; every type that implements it is a [`Vault`](super::Vault).
     #[allow(unnameable_types, reason = "seals `Vault`")]
     pub trait Parts:
-        ConsentStore + GrantStore + RefreshStore + RevocationStore + AuditLog + Housekeeping
+        ConsentStore + DefinitionStore + GrantStore + RefreshStore + RevocationStore + AuditLog + Housekeeping
     {
     }
 
     impl<T> Parts for T where
-        T: ConsentStore + GrantStore + RefreshStore + RevocationStore + AuditLog + Housekeeping + ?Sized
+        T: ConsentStore
+            + DefinitionStore
+            + GrantStore
+            + RefreshStore
+            + RevocationStore
+            + AuditLog
+            + Housekeeping
+            + ?Sized
     {
     }
 }

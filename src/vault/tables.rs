@@ -10,14 +10,17 @@
 
 mod row;
 mod search;
+mod stamp;
 
 pub(crate) use row::{
-    AuditRow, CheckpointRow, ConnectionRow, ConsentRow, GapRow, GrantRow, HeadRow, KeyRow, RevocationRow,
-    Sealed, Secrets, TenantRow, VaultRow,
+    AuditRow, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, GapRow, GrantRow, HeadRow, KeyRow,
+    RevocationRow, Sealed, Secrets, TenantRow, VaultRow,
 };
 pub(crate) use search::{
-    Chain, Direction, Doomed, DueRows, FoundRows, ListedRow, Listing, Of, Pruned, Stamp, TokenRow, Wanted,
+    Chain, Direction, Doomed, DueRows, FoundRows, ListedRow, Listing, Of, Pruned, TokenRow, Wanted,
 };
+
+pub(crate) use stamp::Stamp;
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -29,6 +32,9 @@ type Result<T> = std::result::Result<T, VaultError>;
 
 /// The chain of audit entries that belongs to the vault itself and to no tenant.
 pub(crate) const VAULT_CHAIN: TenantRow = 0;
+
+/// A definition and its sealed content, which is absent if it was wiped.
+pub(crate) type SealedDefinition = (DefinitionRow, Option<Vec<u8>>);
 
 /// The end of a write transaction.
 #[derive(Debug)]
@@ -74,7 +80,8 @@ pub(crate) trait Rows {
     /// Returns the ids of all master keys that wrap a key.
     fn master_keys(&self) -> Result<Vec<[u8; 16]>>;
     fn keys_wrapped_by(&self, master_key: &[u8; 16], limit: usize) -> Result<Vec<Of<KeyRow>>>;
-    /// Returns whether a grant, a consent request or a pending revocation names this version.
+    /// Returns whether a grant, a consent request, a pending revocation or a definition names this
+    /// version.
     fn names_key(&self, tenant: TenantRow, version: u32) -> Result<bool>;
 
     fn token(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows>;
@@ -104,8 +111,37 @@ pub(crate) trait Rows {
     /// Returns a consent request and its sealed verifier.
     fn consent(&self, tenant: TenantRow, state: &StateHash) -> Result<Option<(ConsentRow, Option<Vec<u8>>)>>;
     fn consents_of(&self, tenant: TenantRow, user: &str) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>>;
+    /// Returns consent requests of a tenant after this one, in the order of their keys.
+    fn consents_after(
+        &self,
+        tenant: TenantRow,
+        after: Option<&StateHash>,
+        limit: usize,
+    ) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>>;
     /// Returns consent requests that expired before this time.
     fn expired_consents(&self, before: i64, limit: usize) -> Result<Vec<Of<StateHash>>>;
+
+    /// Returns a definition and its sealed content.
+    fn definition(&self, tenant: TenantRow, kind: &str, name: &str) -> Result<Option<SealedDefinition>>;
+    /// Returns definitions of one kind whose names are after this one, in ascending order.
+    fn definitions(
+        &self,
+        tenant: TenantRow,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<SealedDefinition>>;
+    fn count_definitions(&self, tenant: TenantRow) -> Result<usize>;
+    /// Returns the names of definitions of one kind, of all tenants, each once, in ascending order.
+    fn definition_names(&self, kind: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>>;
+    /// Returns definitions after this kind and name whose content this version of the key seals.
+    fn definitions_sealed_by(
+        &self,
+        tenant: TenantRow,
+        version: u32,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<SealedDefinition>>;
 
     /// Returns pending revocations that are due, oldest first, with their sealed tokens.
     fn due_revocations(&self, now: i64, limit: usize) -> Result<Vec<Of<(RevocationRow, Sealed)>>>;
@@ -182,6 +218,11 @@ pub(crate) trait RowsMut: Rows {
     ) -> Result<()>;
     fn delete_consent(&mut self, tenant: TenantRow, state: &StateHash) -> Result<()>;
 
+    /// Inserts or replaces a definition.
+    fn put_definition(&mut self, tenant: TenantRow, row: &DefinitionRow, sealed: &[u8]) -> Result<()>;
+    /// Overwrites the content of a definition and deletes it.
+    fn delete_definition(&mut self, tenant: TenantRow, kind: &str, name: &str) -> Result<()>;
+
     fn insert_revocation(&mut self, tenant: TenantRow, row: &RevocationRow, secrets: &Sealed) -> Result<()>;
     /// Sets `not_before` and `attempts`.
     fn schedule_revocation(&mut self, tenant: TenantRow, row: &RevocationRow) -> Result<()>;
@@ -223,6 +264,17 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
 
     /// Returns whether nothing was committed since this stamp. Returns `false` without stamps.
     fn is_unchanged_since(&self, stamp: Stamp) -> Result<bool>;
+
+    /// Runs [`Rows::definition`] in its own view, and returns the stamp of the state that was read
+    /// or of an earlier one. Returns `None` if `is_known` has the answer for the present stamp.
+    /// Without stamps `is_known` is not called.
+    fn definition(
+        &self,
+        tenant: TenantRow,
+        kind: &str,
+        name: &str,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Option<SealedDefinition>)>>;
 
     /// Writes in one transaction, durably: the committed changes survive a crash once this returns.
     /// `write` may be called again if the database requires it.

@@ -3,6 +3,7 @@
 mod audit;
 mod connections;
 mod consents;
+mod definitions;
 mod due;
 mod erase;
 pub(in crate::vault) mod fixtures;
@@ -45,6 +46,7 @@ pub(crate) fn check<T: Tables>(make: &dyn Fn() -> T) {
         grants::checks(),
         due::checks(),
         consents::checks(),
+        definitions::checks(),
         revocations::checks(),
         audit::checks(),
         erase::checks(),

@@ -169,10 +169,10 @@ pub enum Rotation<'a> {
     },
     /// Gives a tenant a new data key.
     DataKey(&'a TenantId),
-    /// Seals the tokens of at most `limit` grants, of all tenants, with their newest data key, and
-    /// destroys data keys that no longer seal anything.
+    /// Seals the tokens of grants, and definitions, of all tenants with their newest data key, at
+    /// most `limit` records, and destroys data keys that no longer seal anything.
     Tokens {
-        /// The largest number of grants.
+        /// The largest number of records.
         limit: usize,
     },
 }

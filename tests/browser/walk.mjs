@@ -1,29 +1,15 @@
-// A real browser walks through the example `gateway`: all actions of a user, and the refusals.
+// A real browser walks through the example `gateway`: all actions of users and operators, the refusals, and every state
+// of the pages, in both languages, on a phone and a desktop.
 // Usage: node walk.mjs GATEWAY_BINARY CHROMIUM SCREENSHOT_DIRECTORY
 
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdirSync } from "node:fs";
 import { createInterface } from "node:readline";
-import path from "node:path";
 import puppeteer from "puppeteer-core";
+import { DESKTOP, PHONE, Person, check, tally } from "./person.mjs";
 
 const [, , binary, chromium, directory] = process.argv;
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 mkdirSync(directory, { recursive: true });
-
-let passed = 0;
-let failed = 0;
-
-function check(held, what) {
-  if (held) {
-    passed += 1;
-    console.log(`  ok    ${what}`);
-  } else {
-    failed += 1;
-    console.log(`  FAIL  ${what}`);
-  }
-}
 
 /** Starts the example and reads its address from its output. */
 function start() {
@@ -39,139 +25,49 @@ function start() {
   return { child, origin };
 }
 
-/** One user's browser, with its own cookies and a list of the messages on its console. */
-class Person {
-  constructor(page, origin) {
-    this.page = page;
-    this.origin = origin;
-    this.complaints = [];
-    page.on("console", (message) => {
-      const text = message.text();
-      // Browsers log a refused page as a resource that failed to load. On its way to the server's
-      // page, a browser may still request our icon, which that page's policy forbids.
-      const ours = page.url().startsWith(origin);
-      if (ours && ["error", "warn"].includes(message.type()) && !text.startsWith("Failed to load resource")) {
-        this.complaints.push(text);
-      }
-    });
-    page.on("pageerror", (error) => this.complaints.push(String(error)));
-  }
-
-  static async signIn(browser, origin, name, { script = true } = {}) {
-    const context = await browser.createBrowserContext();
-    const page = await context.newPage();
-    await page.setViewport({ width: 1180, height: 860 });
-    await page.setJavaScriptEnabled(script);
-    const person = new Person(page, origin);
-    await page.goto(`${origin}/`);
-    await person.click(`button[value=${name}]`);
-    return person;
-  }
-
-  async open(address) {
-    return this.page.goto(address.startsWith("http") ? address : `${this.origin}/connections${address}`);
-  }
-
-  /** Clicks, and waits for the resulting page. */
-  async click(selector) {
-    await Promise.all([this.page.waitForNavigation(), this.page.click(selector)]);
-  }
-
-  /** Chooses a service, and waits for the provider's page. */
-  async choose(provider) {
-    await this.page.click(`button.card[value=${provider}]`);
-    await this.page.waitForSelector("button[name=decision]");
-  }
-
-  text() {
-    return this.page.$eval("body", (body) => body.innerText);
-  }
-
-  /** Returns the services in the list, without the filters above it. */
-  rows() {
-    return this.page.$$eval("ul.rows h2", (names) => names.map((name) => name.innerText.trim()));
-  }
-
-  async shot(name, options = {}) {
-    await this.page.screenshot({ path: path.join(directory, `${name}.png`), ...options });
-  }
-
-  /** Checks that axe-core reports nothing serious or worse, in light and in dark. */
-  async accessible(what) {
-    for (const scheme of ["light", "dark"]) {
-      await this.scheme(scheme);
-      await this.page.evaluate(axe);
-      const { violations } = await this.page.evaluate(() => globalThis.axe.run());
-      const grave = violations.filter((it) => ["serious", "critical"].includes(it.impact));
-      for (const it of violations) {
-        console.log(`        ${it.impact}: ${it.id}: ${it.nodes.map((node) => node.html).slice(0, 3).join(" | ")}`);
-      }
-      check(grave.length === 0, `${what} is accessible (${scheme})`);
-    }
-    await this.scheme("light");
-  }
-
-  /** Sets the colour scheme, without transitions: the contrast of a changing colour cannot be measured. */
-  async scheme(scheme) {
-    await this.page.emulateMediaFeatures([
-      { name: "prefers-color-scheme", value: scheme },
-      { name: "prefers-reduced-motion", value: "reduce" },
-    ]);
-  }
-
-  async fits(what) {
-    await this.page.setViewport({ width: 360, height: 740, isMobile: true });
-    const overflow = await this.page.evaluate(
-      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    );
-    check(overflow <= 0, `${what} fits a phone (${overflow})`);
-  }
-
-  async desktop() {
-    await this.page.setViewport({ width: 1180, height: 860 });
-  }
-}
-
 async function walk(browser, origin) {
-  console.log("Ada connects her notes");
-  const ada = await Person.signIn(browser, origin, "ada");
-  check((await ada.text()).includes("Workspace connection"), "she sees the workspace connection, marked as such");
-  await ada.accessible("her list");
+  const people = [];
+  const signIn = async (name, options) => {
+    const person = await Person.signIn(browser, origin, directory, name, options);
+    people.push(person);
+    return person;
+  };
+
+  console.log("Ada connects a service for the first time");
+  const ada = await signIn("ada");
+  check((await ada.text()).includes("Workspace connection"), "she sees the workspace connections, marked as such");
   await ada.open("/connect");
-  await ada.shot("connect");
-  await ada.accessible("the choice of a service");
-  await ada.fits("the choice of a service");
-  await ada.shot("connect-phone", { fullPage: true });
-  await ada.desktop();
-  await ada.click("a[href$='provider=notes']");
-  await ada.shot("together");
-  await ada.accessible("the choice of what comes with it");
-  await ada.fits("the choice of what comes with it");
-  await ada.desktop();
+  check((await ada.page.$$("button.pick")).length === 19, "nineteen services are offered");
+  check((await ada.text()).includes("Full access to the data you select there"), "a service without scopes says so");
+  await ada.shot("1-connect", { fullPage: true });
+  await ada.state("the choice of a service");
+  await ada.open("/connect?provider=google-tasks");
+  check((await ada.text()).includes("Read only"), "she can allow reading only");
+  await ada.shot("2-service");
+  await ada.state("one service");
   await ada.open("/connect");
-  await ada.choose("notes");
-  await ada.shot("provider");
-  await ada.click("button[value=allow]");
+  await ada.choose("google-tasks");
+  await ada.allow("ada");
   const url = new URL(ada.page.url());
-  check(url.origin === origin && /^\/connections\/connections\/[0-9a-f-]{36}$/.test(url.pathname), "she is back at her connection");
+  check(url.origin === origin && /^\/connections\/[0-9a-f-]{36}$/.test(url.pathname), "she is back at her connection");
   check(!/code|state/.test(url.search), "the code has left the address bar");
   check((await ada.text()).includes("ada@example.test"), "it shows whose account it is");
-  await ada.shot("connection");
-  await ada.accessible("a connection");
-  await ada.fits("a connection");
-  await ada.desktop();
-  const connection = url.pathname.replace(/^\/connections/, "");
+  await ada.shot("3-connection");
+  await ada.state("a connection");
+  const connection = url.pathname;
   await ada.click("form[action$='/refresh'] button");
   check((await ada.text()).includes("Refreshed. The new tokens are stored."), "she refreshes it");
-  await ada.open(`${origin}/agent`);
-  check((await ada.text()).includes("Note G"), "an agent reads her notes");
+  check((await ada.page.$("form[action$='/default']")) === null, "the only connection cannot be made the default");
+  await ada.open("/agent");
+  check((await ada.text()).includes("Note G"), "an agent works with it");
   await ada.open("/");
-  check((await ada.rows()).includes("Sandbox Notes"), "she sees it in her list");
+  check((await ada.rows()).includes("Google Tasks"), "she sees it in her list");
   await ada.page.keyboard.press("Tab");
-  check(
-    (await ada.page.evaluate(() => document.activeElement.textContent)) === "Skip to the content",
-    "the keyboard reaches the way to the content first",
-  );
+  const focused = () => ada.page.evaluate(() => document.activeElement.textContent.trim());
+  check((await focused()) === "Skip to the content", "the keyboard reaches the way to the content first");
+  await ada.page.keyboard.press("Enter");
+  await ada.page.keyboard.press("Tab");
+  check((await focused()) === "Connect a service", "and then its first action");
 
   console.log("Ada reads the pages in Russian and in her time zone");
   await ada.page.setExtraHTTPHeaders({ "Accept-Language": "ru-RU,ru;q=0.9" });
@@ -179,111 +75,163 @@ async function walk(browser, origin) {
   for (const [address, what] of [
     ["/", "her list"],
     ["/connect", "the choice of a service"],
+    ["/connect?provider=jira", "a service with parameters"],
     [connection, "a connection"],
     [`${connection}/revoke`, "the question before a revocation"],
+    ["/audit", "her audit"],
+    ["/consent/denied?provider=gmail", "a consent that was declined"],
+    ["/connect/unknown", "a link that is not hers"],
   ]) {
     await ada.open(address);
     const lang = await ada.page.$eval("html", (html) => html.lang);
     check(lang === "ru" && /[а-я]{4}/.test(await ada.text()), `${what} is in Russian`);
-    await ada.accessible(`${what} in Russian`);
-    await ada.fits(`${what} in Russian`);
-    await ada.desktop();
+    await ada.state(`${what} in Russian`);
   }
   await ada.open(connection);
-  check((await ada.text()).includes("Создавать и менять данные"), "access is explained in words");
+  check((await ada.text()).includes("Видеть и менять задачи"), "access is explained in words");
   const [shown, told] = await ada.page.$eval(".facts time", (time) => [time.textContent, time.title]);
   check(told.endsWith("UTC") && shown !== told && !shown.endsWith("UTC"), "times are in her zone");
-  await ada.shot("connection-russian");
-  await ada.page.setExtraHTTPHeaders({});
+  await ada.shot("4-connection-russian");
+  await ada.page.setExtraHTTPHeaders({ "Accept-Language": "en" });
 
-  console.log("Grace declines, and does not see Ada's connection");
-  const grace = await Person.signIn(browser, origin, "grace", { script: false });
-  check(!(await grace.rows()).includes("Sandbox Notes"), "Ada's notes are not in her list");
-  const hidden = await grace.open(connection);
-  check(hidden.status() === 404, "Ada's connection does not exist for her");
-  await grace.open("/connect");
-  await grace.choose("notes");
-  await grace.click("button[value=deny]");
-  check((await grace.text()).includes("Access was declined"), "the page shows the result, without script");
-  check(!grace.page.url().includes("error="), "the provider's words have left the address bar");
-  await grace.shot("denied");
+  console.log("Hubert declines, without script, and does not see Ada's connection");
+  const hubert = await signIn("hubert", { script: false });
+  check(!(await hubert.rows()).includes("Google Tasks"), "Ada's tasks are not in his list");
+  const hidden = await hubert.open(connection);
+  check(hidden.status() === 404, "Ada's connection does not exist for him");
+  await hubert.open("/connect");
+  await hubert.choose("gitlab");
+  await hubert.click("button[value=deny]");
+  check((await hubert.text()).includes("Access was declined"), "the page shows the result, without script");
+  check(!hubert.page.url().includes("error="), "the provider's words have left the address bar");
 
   console.log("Olga manages all connections");
-  // Uses are recorded by the example's upkeep, which runs every few seconds.
-  await new Promise((resolve) => setTimeout(resolve, 6_000));
-  const olga = await Person.signIn(browser, origin, "olga");
+  const olga = await signIn("olga");
   const list = await olga.text();
-  check(list.includes("ada") && list.includes("grace"), "she sees both");
-  check(list.includes("Needs consent"), "and the problem of Grace's connection");
-  check(list.includes("Needs attention (1)"), "which comes first");
-  check(/Used\s+just now/.test(list), "and when it was last used");
-  await olga.shot("list");
-  await olga.accessible("her list");
+  check(list.includes("Ada Lovelace") && list.includes("Grace Hopper"), "she sees everybody by name");
+  check(/Needs attention \(\d\)/.test(list), "what needs attention comes first");
+  check(list.includes("Needs consent") && list.includes("Backing off"), "each problem is named");
+  const broken = await olga.page.$$eval("img", (images) => images.filter((image) => !image.naturalWidth).length);
+  check(broken === 0, "every picture is shown");
+  await olga.shot("5-list");
+  await olga.state("the operator's list");
+  await olga.page.setViewport(PHONE);
   await olga.scheme("dark");
-  await olga.shot("list-dark");
-  await olga.fits("her list");
-  await olga.shot("list-phone", { fullPage: true });
+  await olga.shot("6-list-phone-dark", { fullPage: true });
+  await olga.page.setViewport(DESKTOP);
   await olga.scheme("light");
-  await olga.desktop();
-  await Promise.all([olga.page.waitForNavigation(), olga.page.select("select[name=status]", "needs_consent")]);
-  check((await olga.rows()).join() === "Sandbox Mail", "she filters by status");
+  await Promise.all([olga.page.waitForNavigation(), olga.page.select("select[name=sort]", "service")]);
+  const sorted = await olga.page.$$eval(".section ~ ul.rows h2", (names) => names.map((name) => name.innerText));
+  check(sorted.length > 9 && sorted.join() === [...sorted].sort().join(), "she sorts by service");
+  await olga.open("/?status=needs_consent&sort=service");
+  await Promise.all([olga.page.waitForNavigation(), olga.page.select("select[name=provider]", "oura")]);
+  check((await olga.rows()).join() === "Oura Ring", "filters add up");
+  check(olga.page.url().includes("status=needs_consent") && olga.page.url().includes("sort=service"), "and stay in the address");
+  await olga.open("/?q=ковалевская");
+  check((await olga.rows()).length >= 4, "she finds connections by a name in the directory");
   await olga.open("/?q=matches-nothing");
   check((await olga.text()).includes("No connections match"), "an empty search says so");
-  await olga.shot("empty");
+  await olga.state("an empty search");
+  await olga.open("/?kind=workspace");
+  check((await olga.rows()).length === 2, "workspace connections have their place");
+  await olga.open("/services");
+  check((await olga.text()).includes("Only the user can end the access"), "she sees what a provider cannot revoke");
+  await olga.shot("7-services", { fullPage: true });
+  await olga.state("the services");
 
-  console.log("Only Ada can use a link for Ada");
+  console.log("Only Alan can use a link for Alan");
   await olga.open("/connect");
-  await olga.page.type("input[name=user]", "ada");
-  await olga.shot("connect-operator");
-  await olga.accessible("the operator's choice of a service");
-  await olga.click("button.card[value=mail]");
+  await olga.page.type("input[name=user]", "alan");
+  await olga.page.waitForSelector("datalist option[value=alan]");
+  check(true, "the directory proposes users while she types");
+  await olga.open("/connect?provider=gmail");
+  await olga.page.type("input[name=user]", "Alan");
+  await olga.click("button[name=provider]");
+  check((await olga.text()).includes("Choose the user you mean"), "a part of a name is not enough to make a link");
+  await olga.state("a form with a mistake");
+  await olga.page.click("input[type=radio][name=user][value=alan]");
+  await olga.click("button[name=provider]");
   const link = await olga.page.$eval("#link", (field) => field.value);
-  await olga.shot("link");
-  await olga.accessible("the link");
-  const refused = await grace.open(link);
-  check(refused.status() === 404, "Grace is refused");
-  check((await grace.text()).includes("made for someone else"), "and sees the possible reasons");
-  await grace.shot("refused");
-  await ada.open(link);
-  await ada.page.waitForSelector("button[name=decision]");
-  await ada.click("button[value=allow]");
-  check((await ada.text()).includes("Sandbox Mail"), "Ada opens it and connects");
-  await ada.open(link);
-  check((await ada.text()).includes("ada@example.test"), "opened again, it leads to the connection");
-  await ada.page.goBack();
-  await ada.page.goForward();
-  check((await ada.text()).includes("Sandbox Mail"), "Back and Forward end there as well");
+  await olga.shot("8-link");
+  await olga.state("a link");
+  const refused = await hubert.open(link);
+  check(refused.status() === 404, "Hubert is refused");
+  check((await hubert.text()).includes("You are signed in as Hubert"), "and sees who he is");
+  await hubert.shot("9-link-of-another-user");
+  await hubert.click("a.button.primary");
+  await hubert.click("button[value=alan]");
+  check(hubert.page.url().startsWith("http://127.0.0.1") && (await hubert.page.$("button[name=decision]")) !== null, "another user signs in, and the link goes on");
+  const alan = hubert;
+  await alan.allow("alan");
+  check((await alan.text()).includes("Gmail"), "Alan connects");
+  await alan.open(link);
+  check((await alan.text()).includes("alan@example.test"), "opened again, the link leads to the connection");
+  await olga.open("/links");
+  check((await olga.rows()).length === 2, "the other links are open still");
+  await olga.shot("10-links");
+  await olga.state("open links");
+  await olga.click("form[action$='/withdraw'] button");
+  check((await olga.text()).includes("The link was withdrawn."), "she withdraws one");
 
-  console.log("Olga revokes Ada's notes");
+  console.log("Olga reads the audit and exports it");
+  await olga.open("/audit?user=alan&provider=gmail");
+  check((await olga.page.$$(".trail li")).length >= 3, "she finds what Alan did");
+  await olga.shot("11-audit");
+  await olga.state("the audit");
+  const csv = await olga.page.evaluate(async () => {
+    const answer = await fetch("/audit.csv?user=alan");
+    return [answer.headers.get("content-disposition"), await answer.text()];
+  });
+  check(csv[0].includes("audit.csv") && csv[1].includes('"consent_completed","gmail"'), "and takes it with her");
+
+  console.log("Olga revokes everything of Sofia");
+  await olga.open("/?user=sofia");
+  await olga.click("p.chosen a[href*='/revoke?user=sofia']");
+  const preview = await olga.text();
+  check(/Revoke \d connections/.test(preview) && preview.includes("Софья Ковалевская"), "a preview says what it will do");
+  await olga.shot("12-revoke-all");
+  await olga.state("the preview");
+  await olga.click("button.danger.solid");
+  check(/\d connections revoked/.test(await olga.text()), "the result says what was done");
+  await olga.state("the result");
   await olga.open(connection);
   await olga.click("a.danger");
-  await olga.shot("revoke");
-  await olga.accessible("the question");
-  await olga.click("button.danger");
+  await olga.state("the question before one revocation");
+  await olga.click("button.danger.solid");
   const result = await olga.text();
-  check(result.includes("Erased") && result.includes("has confirmed the revocation"), "the page shows the outcome in both places");
-  await olga.shot("revoked");
-  await olga.accessible("the answer");
-  await ada.open(`${origin}/agent`);
+  check(result.includes("Erased") && result.includes("has confirmed the revocation"), "one revocation says both outcomes");
+  await olga.state("its result");
+  await olga.open(connection);
+  check((await olga.page.$("form[action$='/refresh']")) === null, "a revoked connection offers no refresh");
+  await ada.open("/agent");
   check((await ada.text()).includes("Give access"), "the agent has to ask Ada again");
 
-  console.log("Grace connects two services by one consent and adds a third, without script");
-  await grace.open("/connect?provider=calendar");
-  await grace.page.click("input[name=also][value=steps]");
-  await grace.click("button[name=provider]");
-  await grace.page.waitForSelector("button[name=decision]");
-  await grace.click("button[value=allow]");
-  check(/Shares its consent with\s+Sandbox Steps/.test(await grace.text()), "two services came by one consent");
-  await grace.page.click("input[name=also][value=tasks]");
-  await grace.click("button[name=extends]");
-  await grace.page.waitForSelector("button[name=decision]");
-  await grace.click("button[value=allow]");
-  await grace.open("/");
-  const rows = await grace.rows();
-  check(["Calendar", "Steps", "Tasks"].every((it) => rows.includes(`Sandbox ${it}`)), "a third has joined them");
+  console.log("Radia connects two services by one consent, without script, and signs out midway");
+  const radia = await signIn("radia", { script: false });
+  await radia.open("/connect?provider=google-drive");
+  await radia.page.click("input[name=also][value=youtube]");
+  await radia.click("button[name=provider]");
+  await radia.page.waitForSelector("button[name=decision]");
+  await radia.allow("radia");
+  check(/Shares its consent with\s+YouTube/.test(await radia.text()), "two services came by one consent");
+  await radia.open("/connect?provider=todoist");
+  const cookies = await radia.page.cookies();
+  await radia.page.deleteCookie(...cookies.filter((cookie) => cookie.name === "session"));
+  await radia.click("button[name=provider]");
+  check(radia.page.url().includes("/sign-in?return_to="), "a form without a session leads to the sign-in");
+  await radia.click("button[value=radia]");
+  check(radia.page.url().endsWith("/connect?provider=todoist"), "and back to the form");
 
-  const complaints = [ada, grace, olga].flatMap((person) => person.complaints);
-  check(complaints.length === 0, `no console complained ${complaints.join(" | ")}`);
+  console.log("The list stands in a page of the host");
+  await ada.open("/portal");
+  const frame = await ada.page.waitForFrame((frame) => frame.url().endsWith("/embed/connections"));
+  await frame.waitForSelector(".valetkey h2");
+  check((await frame.$("header.top")) === null, "without the head of the gateway's own pages");
+  const markup = await ada.page.evaluate(async () => (await fetch("/fragments/connections")).text());
+  check(markup.trimStart().startsWith('<div class="valetkey"'), "or as markup");
+
+  check(people.every((person) => person.complaints.length === 0), `no console complained ${people.flatMap((it) => it.complaints).join(" | ")}`);
+  check(people.every((person) => person.foreign.length === 0), `nothing was requested elsewhere ${people.flatMap((it) => it.foreign).join(" | ")}`);
 }
 
 const { child, origin } = start();
@@ -303,12 +251,12 @@ try {
   });
   await walk(browser, await origin);
 } catch (error) {
-  failed += 1;
+  tally.failed += 1;
   console.log(`  FAIL  ${error.stack}`);
 } finally {
   await browser?.close();
   child.removeAllListeners("exit");
   child.kill();
 }
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+console.log(`${tally.passed} passed, ${tally.failed} failed`);
+process.exit(tally.failed === 0 ? 0 : 1);

@@ -162,11 +162,21 @@ fn nobody_gets_in_without_the_hosts_word() {
         "/v1/consents",
         "/consents/018f0000-0000-7000-8000-000000000000",
         "/consent/choose",
+        "/links",
+        "/services",
+        "/revoke?user=alice",
+        "/audit",
+        "/audit.csv",
+        "/embed/connections",
+        "/fragments/connect",
+        "/v1/people",
+        "/v1/revocation",
     ] {
         paths.push((Method::GET, path.into()));
     }
     paths.push((Method::POST, "/connect".into()));
     paths.push((Method::POST, "/v1/oauth/token".into()));
+    paths.push((Method::POST, "/v1/revocation".into()));
     for (method, path) in paths {
         let request = Request::builder().method(&method).uri(format!("{BASE}{path}"));
         let response = site.send(request.body(Vec::new()).unwrap());
@@ -176,6 +186,14 @@ fn nobody_gets_in_without_the_hosts_word() {
             let back: String =
                 url::form_urlencoded::byte_serialize(format!("{BASE}{path}").as_bytes()).collect();
             assert_eq!(location, format!("/sign-in?return_to={back}"));
+        } else if method == Method::POST && !path.starts_with("/v1/") {
+            // The page of the form, which never changes anything.
+            assert_eq!(response.status(), 303, "{path}");
+            let location = header_of(&response, "location").unwrap();
+            assert!(
+                location.starts_with("/sign-in?return_to=%2Fat%2Fconnect"),
+                "{location}"
+            );
         } else {
             assert_eq!(response.status(), 401, "{method} {path}");
             assert!(header_of(&response, "www-authenticate").is_some());
@@ -193,6 +211,7 @@ fn nobody_gets_in_without_the_hosts_word() {
         "/assets/gateway.css",
         "/assets/gateway.js",
         "/assets/icon.svg",
+        "/assets/icons.svg",
     ] {
         let response = site.send(Request::get(format!("{BASE}{path}")).body(Vec::new()).unwrap());
         assert_eq!(response.status(), 200, "{path}");

@@ -50,10 +50,12 @@ fn choosing_a_user_keeps_the_other_filters() {
     site.connect(ALICE, "ada", ConsentOptions::default());
     let list = page(&site, OLGA, "/?q=ada&provider=notes&status=active");
     let kept = "/at/?q=ada&#38;user=alice&#38;provider=notes&#38;status=active";
-    assert!(list.contains(&format!("href=\"{kept}\"")), "{list}");
+    assert!(list.contains(&format!("class=\"by\" href=\"{kept}\"")), "{list}");
     let chosen = page(&site, OLGA, &kept["/at".len()..].replace("&#38;", "&"));
     assert!(
-        chosen.contains("href=\"/at/?q=ada&#38;provider=notes&#38;status=active\">Show all users"),
+        chosen.contains(
+            "href=\"/at/?q=ada&#38;provider=notes&#38;status=active\" target=\"_self\">Show all users"
+        ),
         "{chosen}"
     );
 }

@@ -4,10 +4,14 @@ mod access;
 mod attention;
 mod audit;
 mod consent;
+mod embed;
 mod host;
 mod language;
 mod openapi;
+mod operators;
 mod pages;
+mod people;
+mod read_only;
 mod repeats;
 mod scopes;
 #[path = "../support/mod.rs"]

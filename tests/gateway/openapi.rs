@@ -69,7 +69,7 @@ fn the_document_says_where_it_is_and_names_each_route_of_the_api() {
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["servers"][0]["url"], "https://app.test/at");
     let operations = operations(&document);
-    assert_eq!(operations.len(), 14);
+    assert_eq!(operations.len(), 17);
     let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
     for path in &paths {
         let methods: Vec<&Method> = operations
@@ -120,10 +120,15 @@ fn answers_in_every_state_fit_their_description() {
             let path = path.replace("{id}", &own.to_string());
             let body = match id {
                 "prepareConsent" => json!({"provider": "notes"}),
+                "revokeAll" => json!({"user": "nobody"}),
                 "exchangeCode" => {
                     json!({"grant_type": "authorization_code", "code": "c", "state": "s", "server": "sandbox"})
                 }
                 _ => Value::Null,
+            };
+            let path = match id {
+                "previewRevocation" => format!("{path}?provider=notes"),
+                _ => path,
             };
             let mut request = program(OLGA, method.clone(), &path);
             if !body.is_null() {
@@ -140,6 +145,9 @@ fn answers_in_every_state_fit_their_description() {
         ("health", 200),
         ("listConnections", 200),
         ("readAudit", 200),
+        ("searchPeople", 200),
+        ("previewRevocation", 200),
+        ("revokeAll", 200),
         ("prepareConsent", 201),
         ("exchangeCode", 400),
     ]);
@@ -173,11 +181,11 @@ proptest! {
     fn whatever_is_sent_is_answered_as_described(
         which in any::<prop::sample::Index>(),
         id in prop_oneof![Just("018f0000-0000-7000-8000-000000000000".to_owned()), "[a-z0-9%-]{0,40}"],
-        query in "([a-z]{1,9}=[ -~]{0,12}&?){0,4}|(status|limit|after|user|provider|connection)=[a-z0-9-]{0,10}",
+        query in "([a-z]{1,9}=[ -~]{0,12}&?){0,4}|(status|kind|limit|after|user|provider|connection|since|until|order|all|q)=[a-z0-9-]{0,10}",
         body in prop_oneof![
             Just(Vec::new()),
             proptest::collection::vec(any::<u8>(), 0..200),
-            "\\{(\"(grant_type|code|state|iss|server|redirect_uri|provider|user|label|shared|reconnect|extends|again|also|parameters)\":(\"[a-z_/]{0,20}\"|true|1|null|\\{\"[a-z]{0,3}\":\"x\"\\}|\\[\"[a-z]{0,9}\"\\]|\\[1\\]))?\\}"
+            "\\{(\"(grant_type|code|state|iss|server|redirect_uri|provider|user|label|shared|reconnect|extends|again|also|access|parameters)\":(\"[a-z_/]{0,20}\"|true|1|null|\\{\"[a-z]{0,3}\":\"x\"\\}|\\[\"[a-z]{0,9}\"\\]|\\[1\\]))?\\}"
                 .prop_map(String::into_bytes),
             "((grant_type|code|state|provider|user|label|extends|also)=[a-z_%]{0,20}&?){0,4}".prop_map(String::into_bytes),
         ],

@@ -70,7 +70,8 @@ fn requested_access_is_explained_in_words() {
         assert!(html.contains("Просмотр</span> Читать заметки"), "{path}");
         assert!(html.contains("Изменение</span> Change &#60;notes&#62;"), "{path}");
     }
-    assert!(page(&site, "/", "en").contains("View</span> Read notes"));
+    assert!(page(&site, "/", "en").contains("Can change data</span>"));
+    assert!(page(&site, "/", "ru").contains("Может менять данные</span>"));
 }
 
 #[test]

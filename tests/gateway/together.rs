@@ -42,7 +42,7 @@ fn site() -> Site {
 
 /// Returns the services that a page offers as checkboxes. Each has a label, and all share a legend.
 fn boxes(html: &str) -> BTreeSet<&str> {
-    let labelled = "<label class=\"check\"><input type=\"checkbox\" name=\"also\" value=\"";
+    let labelled = "<label class=\"check box\"><input type=\"checkbox\" name=\"also\" value=\"";
     let offered: BTreeSet<&str> = html
         .split(labelled)
         .skip(1)

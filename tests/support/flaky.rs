@@ -71,6 +71,7 @@ impl ConsentStore for FlakyVault {
         fn consent(tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError>;
         fn open_consent(tenant: &TenantId, state: &StateHash) -> Result<Option<(PendingConsent, Option<PkceVerifier>)>, VaultError>;
         fn consents(tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError>;
+        fn tenant_consents(tenant: &TenantId, after: Option<&StateHash>, limit: usize) -> Result<Vec<PendingConsent>, VaultError>;
         fn take_consent(tenant: &TenantId, state: &StateHash, now: Timestamp) -> Result<Taken, VaultError>;
         fn close_consent(tenant: &TenantId, state: &StateHash, status: ConsentStatus, now: Timestamp) -> Result<(), VaultError>;
     }
@@ -87,6 +88,7 @@ impl GrantStore for FlakyVault {
         fn connection(tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError>;
         fn connections(query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError>;
         fn find_token(query: &TokenQuery<'_>) -> Result<Found, VaultError>;
+        fn is_unlocked(tenant: &TenantId) -> Result<bool, VaultError>;
         fn find_token_as_of(query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>), VaultError>;
         fn is_unchanged_since(as_of: AsOf) -> Result<bool, VaultError>;
         fn set_default(tenant: &TenantId, id: ConnectionId, by: Option<&Actor>, now: Timestamp) -> Result<bool, VaultError>;
@@ -110,6 +112,16 @@ impl RefreshStore for FlakyVault {
         fn claim_due(query: &DueQuery<'_>) -> Result<Vec<Claimed>, VaultError>;
         fn claim_refresh(request: &ClaimRequest<'_>) -> Result<ClaimOutcome, VaultError>;
         fn fail_refresh(tenant: &TenantId, grant: GrantId, claim: &Claim, failure: &RefreshFailure) -> Result<CommitOutcome, VaultError>;
+    }
+}
+
+impl DefinitionStore for FlakyVault {
+    forward! {
+        fn put_definitions(put: &PutDefinitions<'_>) -> Result<DefinitionWrite, VaultError>;
+        fn definition(tenant: &TenantId, key: DefinitionKey<'_>, known: Option<&KnownDefinition>) -> Result<FoundDefinition, VaultError>;
+        fn definitions(tenant: &TenantId, kind: DefinitionKind, after: Option<&str>, limit: usize) -> Result<Vec<Definition>, VaultError>;
+        fn definition_names(kind: DefinitionKind, after: Option<&str>, limit: usize) -> Result<Vec<String>, VaultError>;
+        fn remove_definitions(remove: &RemoveDefinitions<'_>) -> Result<DefinitionRemoval, VaultError>;
     }
 }
 

@@ -71,6 +71,8 @@ impl ConnectionManager for Substitute {
         poll(user: &ActingUser, id: ConsentId) -> Result<ConsentState>;
         cancel(user: &ActingUser, id: ConsentId) -> Result<ConsentState>;
         pending(by: &Operator, user: &UserId) -> Result<Vec<OpenConsent>>;
+        all_pending(by: &Operator) -> Result<Vec<OpenConsent>>;
+        revoke_all(by: &Operator, filter: &ConnectionFilter) -> Result<Vec<RevocationReport>>;
         withdraw(by: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState>;
         list(by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>>;
         counts(by: &Operator) -> Result<BTreeMap<ProviderId, StatusCounts>>;

@@ -10,6 +10,10 @@ use std::time::Duration;
 
 use valetkey::ConsentOptions;
 use valetkey::connections::Budget;
+use valetkey::internals::vault::{
+    DefinitionContent, DefinitionKey, DefinitionKind, DefinitionStore as _, Expected, NewDefinition,
+    PutDefinitions, RemoveDefinitions,
+};
 use valetkey::model::Timestamp;
 use valetkey::testing::sandbox::Refusal;
 use valetkey::testing::{Fault, ManualClock};
@@ -63,6 +67,42 @@ fn now(world: &World) -> Timestamp {
 
 fn upkeep(world: &World) {
     let _ = world.connections.maintain(Budget::default()).unwrap();
+}
+
+const KEY: DefinitionKey<'static> = DefinitionKey {
+    kind: DefinitionKind::Client,
+    name: "sandbox",
+};
+
+fn define(vault: &SqliteVault, document: &str, now: Timestamp) {
+    let content = DefinitionContent {
+        document: document.as_bytes().to_vec(),
+        secrets: Vec::new(),
+    };
+    let definitions = [NewDefinition {
+        key: KEY,
+        expected: Expected::Anything,
+        content: &content,
+    }];
+    let put = PutDefinitions {
+        tenant: &tenant(),
+        definitions: &definitions,
+        by: None,
+        now,
+    };
+    vault.put_definitions(&put).unwrap();
+}
+
+fn remove(vault: &SqliteVault, now: Timestamp) {
+    let remove = RemoveDefinitions {
+        tenant: &tenant(),
+        keys: &[KEY],
+        expected: Expected::Anything,
+        unless_connected: None,
+        by: None,
+        now,
+    };
+    vault.remove_definitions(&remove).unwrap();
 }
 
 #[test]
@@ -124,6 +164,10 @@ fn every_kind_of_entry_is_dated_by_the_hosts_clock() {
     host.step(upkeep);
     let acme = tenant();
     host.step(|world| drop(vault.rotate_data_key(&acme, now(world)).unwrap()));
+    for document in ["{}", "[]"] {
+        host.step(|world| define(&vault, document, now(world)));
+    }
+    host.step(|world| remove(&vault, now(world)));
     host.step(|world| {
         let bob = valetkey::UserId::new("bob").unwrap();
         world.connections.forget_user(&operator(), &bob).unwrap();

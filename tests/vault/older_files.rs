@@ -13,8 +13,9 @@ use rusqlite::Connection as Database;
 use valetkey::internals::model::{issued_by, refresh_state};
 use valetkey::internals::secret::PkceVerifier;
 use valetkey::internals::vault::{
-    Attempt, AuditChain, AuditFilter, ClaimOutcome, ConsentStatus, Found, Of, RefreshFailure, Revoke,
-    RevokeWhat, Settlement, Taken, TokenQuery, TokenUse, UseRecord,
+    Attempt, AuditChain, AuditFilter, ClaimOutcome, ConsentStatus, DefinitionContent, DefinitionKey,
+    DefinitionKind, DefinitionWrite, Expected, Found, FoundDefinition, NewDefinition, Of, PutDefinitions,
+    RefreshFailure, Revoke, RevokeWhat, Settlement, Taken, TokenQuery, TokenUse, UseRecord,
 };
 use valetkey::model::{Account, Connection, GrantId, NeedsConsent, Owner, Status, TenantId, UserId};
 use valetkey::vault::{AuditHead, AuditKind, Erasure, SqliteVault};
@@ -83,6 +84,53 @@ fn live(vault: &SqliteVault) {
         .insert_consent(&consent("pending"), Some(&PkceVerifier::new(VERIFIER)))
         .unwrap();
     live_with_grants(vault);
+    live_with_definitions(vault);
+}
+
+/// Creates the records that schema 4 introduced: a provider, its server and the tenant's client
+/// there.
+fn live_with_definitions(vault: &SqliteVault) {
+    let contents = DEFINITIONS.map(|(_, _, text)| definition(text));
+    let definitions: Vec<_> = DEFINITIONS
+        .iter()
+        .zip(&contents)
+        .map(|((kind, name, _), content)| NewDefinition {
+            key: DefinitionKey { kind: *kind, name },
+            expected: Expected::Nothing,
+            content,
+        })
+        .collect();
+    let written = vault.put_definitions(&PutDefinitions {
+        tenant: &tenant(),
+        definitions: &definitions,
+        by: None,
+        now: at(24),
+    });
+    assert_eq!(written.unwrap(), DefinitionWrite::Stored);
+}
+
+const DEFINITIONS: [(DefinitionKind, &str, &str); 3] = [
+    (DefinitionKind::Server, "https://as.example", "a server"),
+    (DefinitionKind::Provider, "https://mcp.example/mcp", "a provider"),
+    (DefinitionKind::Client, "https://as.example", "a client"),
+];
+
+fn definition(text: &str) -> DefinitionContent {
+    DefinitionContent {
+        document: text.as_bytes().to_vec(),
+        secrets: vec!["registered secret".to_owned().into(), String::new().into()],
+    }
+}
+
+fn definitions_are_there(vault: &SqliteVault) {
+    for (kind, name, text) in DEFINITIONS {
+        let key = DefinitionKey { kind, name };
+        let FoundDefinition::Changed(_, found) = vault.definition(&tenant(), key, None).unwrap() else {
+            panic!("{key:?} is missing");
+        };
+        assert_eq!(found.content.document, text.as_bytes());
+        assert_eq!(found.content.secrets, definition(text).secrets);
+    }
 }
 
 /// Creates the records that schema 3 introduced: several connections that use one grant, and a
@@ -153,6 +201,9 @@ fn everything_is_there(vault: &SqliteVault, version: u32, heads: &[AuditHead]) {
     tokens_are_there(vault);
     if version >= 3 {
         grants_are_there(vault);
+    }
+    if version >= 4 {
+        definitions_are_there(vault);
     }
     let (tenant, user) = (tenant(), user());
     let provider = stored(vault, 1).provider;
@@ -255,6 +306,9 @@ fn entries_are_there(vault: &SqliteVault, version: u32) {
     ];
     if version >= 3 {
         told.extend([AuditKind::ConsentCompleted; 3]);
+    }
+    if version >= 4 {
+        told.extend([AuditKind::DefinitionAdded; 3]);
     }
     assert_eq!(kinds, told);
     assert_eq!(vault.audit(&AuditFilter::of(&other_tenant())).unwrap().len(), 1);

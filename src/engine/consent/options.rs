@@ -1,5 +1,6 @@
 //! Inputs and outputs of starting a consent.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use url::Url;
@@ -49,6 +50,8 @@ pub struct ConsentOptions {
     pub(crate) reconnect: Option<Reconnect>,
     /// Additional services that the same consent serves.
     pub(crate) also: Vec<String>,
+    /// The scopes of additional services, if not their default ones.
+    pub(crate) also_scopes: BTreeMap<String, Scopes>,
     /// If true, the consent fails when the service does not identify the connected account.
     pub(crate) require_account: bool,
     /// An address to which the host sends the browser afterwards. It is stored with the consent and
@@ -167,6 +170,13 @@ impl ConsentOptions {
         self
     }
 
+    /// Adds a service to the same consent with these scopes.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn also_with(mut self, provider: &str, scopes: Scopes) -> Self {
+        self.also_scopes.insert(provider.to_owned(), scopes);
+        self.also(provider)
+    }
+
     /// Adds the named service, or more scopes of it, to the grant of this connection, which may
     /// belong to another service of the same authorization server. If the user selects another
     /// account, the consent fails and the grant is unchanged.
@@ -258,6 +268,11 @@ impl ConsentOptions {
                 .keys()
                 .filter(|also| *also != provider)
                 .map(ToString::to_string)
+                .collect(),
+            also_scopes: services
+                .iter()
+                .filter(|(also, _)| *also != provider)
+                .map(|(also, scopes)| (also.to_string(), scopes.clone()))
                 .collect(),
             require_account: *require_account,
             return_to: return_to.clone(),

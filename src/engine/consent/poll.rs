@@ -76,8 +76,29 @@ pub(crate) fn cancel(cx: &Context, acting_user: &ActingUser, id: ConsentId) -> R
 /// Returns the pending consents of a user, oldest first. For a ticket and its flow, the record that
 /// decides is returned.
 pub(crate) fn open_consents(cx: &Context, tenant: &TenantId, user: &UserId) -> Result<Vec<OpenConsent>> {
+    Ok(open(cx, cx.vault.consents(tenant, user)?))
+}
+
+/// Returns the pending consents of all users of a tenant, oldest first.
+pub(crate) fn tenant_consents(cx: &Context, tenant: &TenantId) -> Result<Vec<OpenConsent>> {
+    const PAGE: usize = 500;
+    let mut all = Vec::new();
+    loop {
+        let after = all.last().map(|consent: &PendingConsent| consent.state);
+        let page = cx.vault.tenant_consents(tenant, after.as_ref(), PAGE)?;
+        let is_last = page.len() < PAGE;
+        all.extend(page);
+        if is_last {
+            return Ok(open(cx, all));
+        }
+    }
+}
+
+/// Returns those of some requests that are pending, oldest first. A ticket and the flows that it
+/// opened are among them, or none of them is.
+fn open(cx: &Context, consents: Vec<PendingConsent>) -> Vec<OpenConsent> {
     let mut by_id: BTreeMap<ConsentId, PendingConsent> = BTreeMap::new();
-    for consent in cx.vault.consents(tenant, user)? {
+    for consent in consents {
         let decides = by_id
             .get(&consent.id)
             .is_none_or(|known| weight(cx, &consent) > weight(cx, known));
@@ -102,7 +123,7 @@ pub(crate) fn open_consents(cx: &Context, tenant: &TenantId, user: &UserId) -> R
             expires_at: consent.expires_at,
         })
     });
-    Ok(open.collect())
+    open.collect()
 }
 
 /// Withdraws a consent of this user, on behalf of the user or an operator.

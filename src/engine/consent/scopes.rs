@@ -50,6 +50,9 @@ pub(crate) fn asked(
             .find(|known| known.provider == provider.id)
             .map(|known| known.requested.clone())
             .unwrap_or_default();
+        // A connection that only reads is not given more by reconnecting it.
+        let reads = || provider.tiers.read_only.clone();
+        let named = named.or_else(|| reads().filter(|_| provider.reads_only(&held)));
         provider.wanted_scopes(named, &held, parameters)
     };
 
@@ -71,7 +74,8 @@ pub(crate) fn asked(
         // The values belong to the server that both services use.
         joining.check_instance(parameters, &options.parameters)?;
         added.extend(other.added_to_authorization().clone());
-        services.insert(other.id.clone(), wanted(other, None));
+        let scopes = options.also_scopes.get(also).cloned();
+        services.insert(other.id.clone(), wanted(other, scopes));
     }
 
     let all = union(services.values());

@@ -15,9 +15,17 @@ const ATTEMPTS: usize = 3;
 
 /// The tokens revoked so far, and whether upkeep has to retry any.
 #[derive(Default)]
-struct Tally {
+pub(super) struct Tally {
     ended: Vec<EndedTokens>,
     waits: bool,
+}
+
+/// A connection that is revoked locally, and whose tokens the provider has yet to revoke.
+pub(super) struct Local {
+    /// The connection as it was before.
+    connection: Connection,
+    /// `None` if it was already revoked and nothing is left to revoke at the provider.
+    revoked: Option<Revoked>,
 }
 
 pub(crate) fn revoke(cx: &Context, connection: &Connection, by: &Actor) -> Result<RevocationReport> {
@@ -55,6 +63,12 @@ fn revoke_once(
     by: &Actor,
     tally: &mut Tally,
 ) -> Result<Vec<ConnectionId>> {
+    let local = locally(cx, connection, what, by)?;
+    end_tokens(cx, local, &|| true, tally)
+}
+
+/// Revokes locally. From then on, the connection does not resolve, whatever the network does.
+pub(super) fn locally(cx: &Context, connection: &Connection, what: RevokeWhat, by: &Actor) -> Result<Local> {
     let now = cx.now();
     let server = cx.registry.server(connection.issued_by.server.as_str());
     let revoked = cx.vault.revoke(&Revoke {
@@ -69,13 +83,8 @@ fn revoke_once(
             .is_none_or(|server| ends_by_program(server))
             .then(|| now + cx.settings.revocation_patience),
     })?;
-    // From here on, the connection does not resolve, whatever the network does.
-    let Some(revoked) = revoked else {
-        end_unsaved(cx, &connection.tenant, connection.grant, tally);
-        return Ok(Vec::new());
-    };
     if connection.status != Status::Revoked {
-        for ended in &revoked.connections {
+        for ended in revoked.iter().flat_map(|revoked| &revoked.connections) {
             let user = ended.owner.user();
             cx.emit(
                 &ended.tenant,
@@ -86,6 +95,25 @@ fn revoke_once(
             );
         }
     }
+    Ok(Local {
+        connection: connection.clone(),
+        revoked,
+    })
+}
+
+/// Revokes the tokens of a connection at the provider, as long as there `is_time`. Upkeep revokes
+/// the others. Returns the connections that continue to use the grant.
+pub(super) fn end_tokens(
+    cx: &Context,
+    local: Local,
+    is_time: &dyn Fn() -> bool,
+    tally: &mut Tally,
+) -> Result<Vec<ConnectionId>> {
+    let Local { connection, revoked } = local;
+    let Some(revoked) = revoked else {
+        end_unsaved(cx, &connection.tenant, connection.grant, tally);
+        return Ok(Vec::new());
+    };
     if revoked.still_used_by.is_empty() {
         end_unsaved(cx, &connection.tenant, connection.grant, tally);
     }
@@ -93,11 +121,32 @@ fn revoke_once(
         ended, still_used_by, ..
     } = revoked;
     for ended in ended {
+        if ended.pending.is_some() && !is_time() {
+            tally.leave(&ended);
+            continue;
+        }
         // Earlier grants must have had tokens. If none could be decrypted, they cannot be revoked.
         let unopened = ended.grant.id == connection.grant && connection.status == Status::Active;
         end(cx, &ended, unopened, tally)?;
     }
     Ok(still_used_by)
+}
+
+impl Tally {
+    /// Leaves a set of tokens to upkeep.
+    fn leave(&mut self, ended: &EndedGrant) {
+        self.waits = true;
+        self.push(ended, AtProvider::Unconfirmed { retry_after: None });
+    }
+
+    fn push(&mut self, ended: &EndedGrant, at_provider: AtProvider) {
+        self.ended.push(EndedTokens {
+            grant: ended.grant.id,
+            generation: ended.grant.generation,
+            former: ended.grant.former_of.is_some(),
+            at_provider,
+        });
+    }
 }
 
 /// Sends one set of tokens to its provider, and settles its record for upkeep.
@@ -122,12 +171,7 @@ fn end(cx: &Context, ended: &EndedGrant, unopened: bool, tally: &mut Tally) -> R
         cx.vault
             .settle_revocation(&ended.grant.tenant, pending, settlement, cx.now())?;
     }
-    tally.ended.push(EndedTokens {
-        grant: ended.grant.id,
-        generation: ended.grant.generation,
-        former: ended.grant.former_of.is_some(),
-        at_provider,
-    });
+    tally.push(ended, at_provider);
     Ok(())
 }
 
@@ -146,7 +190,7 @@ fn end_unsaved(cx: &Context, tenant: &TenantId, grant: GrantId, tally: &mut Tall
     });
 }
 
-fn report(
+pub(super) fn report(
     cx: &Context,
     connection: &Connection,
     tally: Tally,

@@ -3,15 +3,15 @@
 use http::StatusCode;
 use serde::Serialize;
 
-use super::{connection_id, limit};
-use crate::engine::lists::AuditPage;
+use super::limit;
 use crate::gateway::answer::{self, Answer};
+use crate::gateway::history::{Found, Wanted};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::request::Incoming;
 use crate::gateway::time::rfc3339;
 use crate::gateway::{Caller, Inner};
 use crate::model::Actor;
-use crate::vault::AuditEntry;
+use crate::vault::{AuditEntry, AuditOrder};
 
 #[derive(Serialize)]
 struct AuditPageJson {
@@ -76,26 +76,20 @@ impl Inner {
     /// Handles `GET /v1/audit`.
     pub(in crate::gateway) fn api_audit(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
         let limit = limit(incoming, self.page_size)?;
-        let mut page = AuditPage::default().limit(limit + 1);
-        if let Some(after) = incoming.query("after") {
-            page.after = after
-                .parse()
-                .map_err(|_| Refusal::invalid("The page is unknown."))?;
-        }
-        if let Some(id) = incoming.query("connection") {
-            let id = connection_id(id)?;
-            // An empty list would reveal whether a connection exists.
-            self.connections.get(caller.principal(), id)?;
-            page.connection = Some(id);
-        }
-        let mut entries = self.connections.audit(caller.principal(), &page)?;
-        // One entry more than requested indicates another page.
-        let more = entries.len() > limit;
-        entries.truncate(limit);
-        let next_after = more.then(|| entries.last().map(|entry| entry.number));
+        let wanted = Wanted::of(self, caller, incoming)?;
+        let after = incoming.query("after").map(str::parse);
+        let after = after
+            .transpose()
+            .map_err(|_| Refusal::invalid("The page is unknown."))?;
+        let order = match incoming.query("order") {
+            None | Some("oldest") => AuditOrder::OldestFirst,
+            Some("newest") => AuditOrder::NewestFirst,
+            Some(_) => return Err(Refusal::invalid("Unknown order.")),
+        };
+        let Found { entries, next } = self.history(caller, &wanted, (order, after), limit)?;
         let body = AuditPageJson {
             entries: entries.into_iter().map(AuditEntryJson::new).collect(),
-            next_after: next_after.flatten(),
+            next_after: next,
         };
         answer::json(StatusCode::OK, &body)
     }

@@ -51,13 +51,21 @@ impl ConsentJson {
 }
 
 impl Inner {
-    /// Handles `GET /v1/consents`: lists the open consents of the caller, or of the user that an
-    /// operator names.
+    /// Handles `GET /v1/consents`: lists the open consents of the caller, of the user that an
+    /// operator names, or of all users.
     pub(in crate::gateway) fn api_consents(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
-        let user = whose(caller, incoming)?;
-        let open = self
-            .connections
-            .pending_of(caller.acting_user().tenant(), &user)?;
+        let open = match incoming.query("all") {
+            Some("true") => {
+                let operator = caller.as_operator().ok_or_else(Refusal::forbidden)?;
+                self.connections.all_pending(operator)?
+            }
+            None | Some("false") => {
+                let user = whose(caller, incoming)?;
+                self.connections
+                    .pending_of(caller.acting_user().tenant(), &user)?
+            }
+            Some(_) => return Err(Refusal::invalid("The member all is neither true nor false.")),
+        };
         let consents = open.into_iter().map(ConsentJson::new).collect();
         answer::json(StatusCode::OK, &Consents { consents })
     }

@@ -3,6 +3,8 @@
 mod audit;
 mod consents;
 pub(super) mod openapi;
+mod people;
+mod revocation;
 mod shape;
 
 use http::request::Parts;
@@ -144,6 +146,12 @@ pub(super) fn filter(incoming: &Incoming<'_>) -> Result<ConnectionFilter, Refusa
         Some("revoked") => filter = filter.revoked(),
         Some("all") => filter.include_revoked = true,
         Some(_) => return Err(Refusal::invalid("Unknown status.")),
+    }
+    match incoming.query("kind") {
+        None => {}
+        Some("personal") => filter = filter.personal(),
+        Some("workspace") => filter = filter.workspace(),
+        Some(_) => return Err(Refusal::invalid("Unknown kind.")),
     }
     if let Some(after) = incoming.query("after") {
         let after = after

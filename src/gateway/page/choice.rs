@@ -91,12 +91,13 @@ impl Inner {
         if !csrf::proves(self.cookies(), headers, caller, &choice.parts(), proof) {
             return Err(Refusal::not_found());
         }
-        self.show(caller, incoming, StatusCode::OK, |shell| ChoicePage {
-            shell,
-            name: self.provider_name(&choice.provider),
-            field: format!("parameter.{}", choice.parameter),
-            choices: choice.choices,
-            again: choice.consent,
-        })
+        self.page(caller, incoming, [])
+            .show(StatusCode::OK, |shell| ChoicePage {
+                shell,
+                name: self.provider_name(&choice.provider),
+                field: format!("parameter.{}", choice.parameter),
+                choices: choice.choices,
+                again: choice.consent,
+            })
     }
 }

@@ -3,11 +3,13 @@
 use askama::Template;
 use http::{Response, StatusCode};
 
-use super::service::ForWhom;
-use super::view::{Group, Moment, Shell, groups};
+use super::for_whom::ForWhom;
+use super::people::PersonView;
+use super::view::{Group, Shell, Tab, groups};
 use crate::engine::consent::link::PreparedConsent;
 use crate::engine::consent::options::Consent;
 use crate::gateway::answer::Answer;
+use crate::gateway::look::Frame;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner, time};
@@ -36,23 +38,25 @@ struct DeparturePage {
 #[template(path = "link.html")]
 struct LinkPage {
     shell: Shell,
-    user: String,
+    user: PersonView,
     link: String,
     text: String,
 }
 
 impl Inner {
-    pub(in crate::gateway) fn chooser_page(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
-        if let Some(named) = incoming.query("provider") {
-            return self.service_page(caller, incoming, named);
+    pub(in crate::gateway) fn chooser_page(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        frame: Frame,
+    ) -> Answer {
+        if incoming.query("provider").is_some() || incoming.query("reconnect").is_some() {
+            return self.service_page(caller, incoming, frame);
         }
-        let user = incoming.query("user").unwrap_or_default();
-        let groups = groups(self, self.texts(&incoming.head.headers), caller, user)?;
-        self.show(caller, incoming, StatusCode::OK, |shell| ChooserPage {
-            shell,
-            groups,
-            form: ForWhom::of_user(user),
-        })
+        let form = ForWhom::asked(self, caller, incoming);
+        let page = self.page(caller, incoming, []).within(frame);
+        let groups = groups(&page, &form.user)?;
+        page.show(StatusCode::OK, |shell| ChooserPage { shell, groups, form })
     }
 
     pub(in crate::gateway) fn departure_page(
@@ -63,7 +67,8 @@ impl Inner {
         consent: &Consent,
     ) -> Result<Response<Vec<u8>>, Refusal> {
         let url = consent.authorization_url();
-        self.show(caller, incoming, StatusCode::OK, |shell| DeparturePage {
+        let page = self.page(caller, incoming, []);
+        page.show(StatusCode::OK, |shell| DeparturePage {
             shell,
             provider: provider.to_owned(),
             host: url.host_str().unwrap_or_default().to_owned(),
@@ -79,15 +84,16 @@ impl Inner {
         prepared: &PreparedConsent,
         person: &ActingUser,
     ) -> Answer {
-        let now = self.now();
-        let texts = self.texts(&incoming.head.headers);
-        let expires = Moment::new(texts, prepared.expires_at(), now);
-        let lasts = time::span(texts, prepared.expires_at().saturating_since(now));
+        let page = self.page(caller, incoming, [person.user()]).at(Tab::Links);
+        let texts = page.texts;
+        let expires = page.moment(prepared.expires_at());
+        let lasts = time::span(texts, prepared.expires_at().saturating_since(page.now));
         let provider = self.provider_name(prepared.provider().as_str());
-        self.show(caller, incoming, StatusCode::CREATED, |shell| LinkPage {
+        let user = page.person(person.user());
+        page.show(StatusCode::CREATED, |shell| LinkPage {
             shell,
-            text: (texts.link_text)(person.user().as_str(), &provider, &lasts, &expires.full),
-            user: person.user().to_string(),
+            text: (texts.link_text)(&user.name, &provider, &lasts, &expires.full),
+            user,
             link: link.to_owned(),
         })
     }

@@ -1,13 +1,21 @@
-//! The page `GET /`: the connections in reach, filtered and paged by key.
+//! The page `GET /`: the connections in reach, filtered, sorted and paged.
+
+use std::collections::BTreeSet;
 
 use askama::Template;
 use http::StatusCode;
 use url::form_urlencoded;
 
-use super::view::{ConnectionView, Group, Shell, groups};
+use super::base::Page;
+use super::people::{PersonView, owners};
+use super::sorted::{self, Sort};
+use super::view::{ConnectionView, Group, Shell, Tab, groups};
+use crate::connections::StatusCounts;
 use crate::engine::lists::ConnectionFilter;
 use crate::error::Result;
 use crate::gateway::answer::Answer;
+use crate::gateway::look::Frame;
+use crate::gateway::refusal::Refusal;
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner, api};
 use crate::model::{Connection, UserId};
@@ -16,21 +24,56 @@ use crate::model::{Connection, UserId};
 #[template(path = "list.html")]
 struct ListPage {
     shell: Shell,
+    /// The path of the list itself, which differs where it is embedded.
+    path: String,
     /// The connections whose owner or operator has to act, on the first page without a filter.
     attention: Vec<ConnectionView>,
     attention_count: String,
     attention_more: bool,
     rows: Vec<ConnectionView>,
     filter: Filter,
+    /// The user whose connections are listed, if the filter names one.
+    user: Option<PersonView>,
+    chips: Vec<Chip>,
     providers: Vec<(String, String)>,
     groups: Vec<Group>,
     next: Option<String>,
     first: Option<String>,
+    /// True if there are too many connections to sort.
+    unsorted: bool,
+}
+
+/// A choice of the status, with the number of connections that have it.
+struct Chip {
+    label: &'static str,
+    query: String,
+    count: Option<usize>,
+    current: bool,
 }
 
 impl ListPage {
     fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.attention.is_empty()
+    }
+
+    fn operator(&self) -> bool {
+        self.shell.operator
+    }
+
+    /// Returns the orders to choose from.
+    fn sorts(&self) -> Vec<(&'static str, &'static str, bool)> {
+        let t = self.shell.t;
+        let all = [
+            (Sort::Oldest, t.sort_oldest),
+            (Sort::Newest, t.sort_newest),
+            (Sort::Service, t.service),
+            (Sort::User, t.user),
+            (Sort::Used, t.sort_used),
+        ];
+        all.into_iter()
+            .filter(|(sort, _)| self.shell.operator || *sort != Sort::User)
+            .map(|(sort, label)| (sort.word(), label, sort == self.filter.sort))
+            .collect()
     }
 }
 
@@ -40,42 +83,63 @@ struct Filter {
     user: String,
     provider: String,
     status: String,
+    kind: String,
+    sort: Sort,
 }
 
 impl Filter {
-    fn of(incoming: &Incoming<'_>) -> Self {
+    fn of(incoming: &Incoming<'_>) -> Result<Self, Refusal> {
         let field = |name| incoming.query(name).unwrap_or_default().to_owned();
-        Self {
+        let sort = Sort::from_word(incoming.query("sort").unwrap_or_default());
+        Ok(Self {
             text: field("q"),
             user: field("user"),
             provider: field("provider"),
             status: field("status"),
-        }
+            kind: field("kind"),
+            sort: sort.ok_or_else(|| Refusal::invalid("Unknown order."))?,
+        })
     }
 
+    /// Returns whether the list is limited. An order limits nothing.
     fn is_set(&self) -> bool {
-        [&self.text, &self.user, &self.provider, &self.status]
+        [&self.text, &self.user, &self.provider, &self.status, &self.kind]
+            .iter()
+            .any(|field| !field.is_empty())
+    }
+
+    /// Returns whether a limit is set that the page shows nowhere else.
+    fn is_narrowed(&self) -> bool {
+        [&self.text, &self.user, &self.provider]
             .iter()
             .any(|field| !field.is_empty())
     }
 
     /// Returns the query of the same list, after this connection.
     fn query(&self, after: Option<&str>) -> String {
-        self.query_of(&self.user, after)
+        self.query_of(&self.user, &self.status, after)
     }
 
     /// Returns the query with the same filters for another user, or for all if `user` is empty.
     fn with_user(&self, user: &str) -> String {
-        self.query_of(user, None)
+        self.query_of(user, &self.status, None)
     }
 
-    fn query_of(&self, user: &str, after: Option<&str>) -> String {
+    /// Returns the query with the same filters for another status, or for current connections if
+    /// `status` is empty.
+    fn with_status(&self, status: &str) -> String {
+        self.query_of(&self.user, status, None)
+    }
+
+    fn query_of(&self, user: &str, status: &str, after: Option<&str>) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let fields = [
             ("q", self.text.as_str()),
             ("user", user),
             ("provider", &self.provider),
-            ("status", &self.status),
+            ("status", status),
+            ("kind", &self.kind),
+            ("sort", self.sort.word()),
             ("after", after.unwrap_or_default()),
         ];
         query.extend_pairs(fields.iter().filter(|(_, value)| !value.is_empty()));
@@ -83,52 +147,65 @@ impl Filter {
     }
 }
 
+/// The connections of one page.
+struct Found {
+    connections: Vec<Connection>,
+    /// The last connection of the page, if there are more.
+    next: Option<String>,
+    unsorted: bool,
+}
+
 impl Inner {
-    pub(in crate::gateway) fn list_page(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
+    pub(in crate::gateway) fn list_page(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        frame: Frame,
+    ) -> Answer {
         let wanted = api::filter(incoming)?;
-        let filter = Filter::of(incoming);
-        let mut found = self.search(caller, wanted.clone(), &filter.text, self.page_size + 1)?;
-        // One connection more than fits indicates another page.
-        let more = found.len() > self.page_size;
-        found.truncate(self.page_size);
-        let last = found.last().map(|connection| connection.id.to_string());
-        let next = more.then(|| self.path(&format!("/?{}", filter.query(last.as_deref()))));
-        let first = wanted
-            .after
-            .map(|_| self.path(&format!("/?{}", filter.query(None))));
+        let filter = Filter::of(incoming)?;
+        let found = self.found(caller, &wanted, &filter)?;
         let is_start = wanted.after.is_none() && !filter.is_set();
-        let now = self.now();
-        let texts = self.texts(&incoming.head.headers);
-        let providers = self.connections.providers_for(caller.acting_user().tenant())?;
-        let groups = if found.is_empty() && !filter.is_set() {
-            groups(self, texts, caller, &filter.user)?
-        } else {
-            Vec::new()
-        };
-        let view = |connection: &Connection| ConnectionView::new(self, texts, caller, connection, now);
-        let needy = if is_start {
-            let filter = ConnectionFilter::default().needs_consent();
-            let limit = self.page_size + 1;
-            self.connections.list(caller.principal(), &filter.limit(limit))?
-        } else {
-            Vec::new()
-        };
+        let needy = if is_start { self.needy(caller)? } else { Vec::new() };
+
+        let chosen = wanted.user.iter();
+        let users = owners(&found.connections).chain(owners(&needy)).chain(chosen);
+        let page = self.page(caller, incoming, users).within(frame);
+        let page = page.at(match filter.kind.as_str() {
+            "workspace" => Tab::Workspace,
+            _ => Tab::Connections,
+        });
+        let path = self.path(match frame {
+            Frame::Page => "/",
+            Frame::Embedded => "/embed/connections",
+            Frame::Fragment => "/fragments/connections",
+        });
+
         let attention_more = needy.len() > self.page_size;
+        let view = |connection| ConnectionView::new(&page, connection);
         let mut attention: Vec<_> = needy.iter().take(self.page_size).map(view).collect();
-        attention.retain(|row| row.managed);
+        attention.retain(ConnectionView::needs_attention);
         let mut rows = Vec::new();
-        for row in found.iter().map(view) {
+        for row in found.connections.iter().map(view) {
             if attention.iter().any(|other| other.id == row.id) {
                 continue;
             }
-            if is_start && row.managed && row.wants_consent() {
+            if is_start && row.needs_attention() {
                 attention.push(row);
             } else {
                 rows.push(row);
             }
         }
+        let groups = if found.connections.is_empty() && !filter.is_set() {
+            groups(&page, "")?
+        } else {
+            Vec::new()
+        };
+        let providers = self.connections.providers_for(caller.acting_user().tenant())?;
+        let first = wanted.after.map(|_| format!("{path}?{}", filter.query(None)));
+        let chips = self.chips(&page, &filter)?;
         let more = if attention_more { "+" } else { "" };
-        self.show(caller, incoming, StatusCode::OK, |shell| ListPage {
+        page.show(StatusCode::OK, |shell| ListPage {
             shell,
             attention_count: format!("{}{more}", attention.len()),
             attention,
@@ -139,10 +216,83 @@ impl Inner {
                 .map(|it| (it.id().to_string(), it.name().to_owned()))
                 .collect(),
             groups,
-            next,
+            next: found
+                .next
+                .map(|last| format!("{path}?{}", filter.query(Some(&last)))),
             first,
+            unsorted: found.unsorted,
+            user: wanted.user.as_ref().map(|user| page.person(user)),
+            chips,
             filter,
+            path,
         })
+    }
+
+    /// Returns the connections of one page: in the order of the vault page by page, in every other
+    /// order from all that match.
+    fn found(&self, caller: &Caller, wanted: &ConnectionFilter, filter: &Filter) -> Result<Found> {
+        let size = self.page_size;
+        if filter.sort != Sort::Oldest {
+            let everything = ConnectionFilter {
+                after: None,
+                ..wanted.clone()
+            };
+            let all = self.search(caller, everything, &filter.text, sorted::MOST + 1)?;
+            if all.len() <= sorted::MOST {
+                let all = filter.sort.sort(self, caller, all);
+                let (connections, more) = sorted::after(all, wanted.after, size);
+                return Ok(Found {
+                    next: connections.last().map(|it| it.id.to_string()).filter(|_| more),
+                    connections,
+                    unsorted: false,
+                });
+            }
+        }
+        let mut connections = self.search(caller, wanted.clone(), &filter.text, size + 1)?;
+        // One connection more than fits indicates another page.
+        let more = connections.len() > size;
+        connections.truncate(size);
+        Ok(Found {
+            next: connections.last().map(|it| it.id.to_string()).filter(|_| more),
+            connections,
+            unsorted: filter.sort != Sort::Oldest,
+        })
+    }
+
+    /// Returns the connections that need a consent: one more than a page shows, if there are.
+    fn needy(&self, caller: &Caller) -> Result<Vec<Connection>> {
+        let filter = ConnectionFilter::default().needs_consent();
+        self.connections
+            .list(caller.principal(), &filter.limit(self.page_size + 1))
+    }
+
+    /// Returns the choices of the status. Operators see the number of connections for each, unless
+    /// another filter limits the list.
+    fn chips(&self, page: &Page<'_>, filter: &Filter) -> Result<Vec<Chip>> {
+        let counts = match page.caller.as_operator() {
+            Some(operator) if !filter.is_narrowed() && filter.kind.is_empty() => {
+                let all = self.connections.counts(operator)?;
+                Some(
+                    all.into_values()
+                        .fold(StatusCounts::default(), StatusCounts::plus),
+                )
+            }
+            _ => None,
+        };
+        let t = page.texts;
+        let chip = |label, status: &str, count: fn(StatusCounts) -> usize| Chip {
+            label,
+            query: filter.with_status(status),
+            count: counts.map(count),
+            current: filter.status == status,
+        };
+        Ok(vec![
+            chip(t.current, "", |counts| counts.active + counts.needs_consent),
+            chip(t.active, "active", |counts| counts.active),
+            chip(t.needs_consent, "needs_consent", |counts| counts.needs_consent),
+            chip(t.revoked, "revoked", |counts| counts.revoked),
+            chip(t.all, "all", |counts| counts.total()),
+        ])
     }
 
     /// Returns the connections that contain the text, reading page by page until there are enough.
@@ -157,6 +307,14 @@ impl Inner {
         if text.is_empty() {
             return self.connections.list(caller.principal(), &filter.limit(enough));
         }
+        // The names of users are known to the directory alone.
+        let named: BTreeSet<UserId> = match caller.is_operator() {
+            true => self.find_people(caller.acting_user().tenant(), &text),
+            false => Vec::new(),
+        }
+        .into_iter()
+        .map(|person| person.id().clone())
+        .collect();
         let size = 500;
         filter.limit = Some(size);
         let mut found = Vec::new();
@@ -164,7 +322,10 @@ impl Inner {
             let page = self.connections.list(caller.principal(), &filter)?;
             filter.after = page.last().map(|connection| connection.id);
             let read = page.len();
-            found.extend(page.into_iter().filter(|it| self.bears(it, &text)));
+            let bears = |it: &Connection| {
+                it.owner.user().is_some_and(|user| named.contains(user)) || self.bears(it, &text)
+            };
+            found.extend(page.into_iter().filter(bears));
             if found.len() >= enough || read < size {
                 found.truncate(enough);
                 return Ok(found);

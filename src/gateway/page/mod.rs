@@ -1,12 +1,23 @@
 //! Renders the pages. The template library escapes all values; the pages work without script.
 
+mod actions;
+mod audit;
+mod base;
 mod choice;
 mod chooser;
 mod detail;
+mod field;
+pub(super) mod for_whom;
+mod icon;
+mod links;
 mod list;
 mod outcome;
+mod people;
 mod revoke;
+mod revoke_all;
 mod service;
+mod services;
+mod sorted;
 pub(super) mod text;
 mod together;
 mod trail;
@@ -18,11 +29,10 @@ use askama::Template;
 use http::{HeaderMap, Response, StatusCode};
 
 use super::answer::{self, Answer};
-use super::csrf::Csrf;
 use super::refusal::Refusal;
-use super::request::Incoming;
 use super::{Caller, Inner};
 use crate::provider::Provider;
+use people::People;
 use text::{Language, Texts};
 use view::Shell;
 
@@ -39,6 +49,10 @@ pub(super) fn asset(name: &str) -> Answer {
             "text/javascript; charset=utf-8",
             include_str!("../assets/gateway.js"),
         )),
+        "icons.svg" => Ok(answer::asset(
+            "image/svg+xml",
+            include_str!("../assets/icons.svg"),
+        )),
         "icon.svg" => Ok(answer::asset("image/svg+xml", include_str!("../assets/icon.svg"))),
         _ => Err(Refusal::not_found()),
     }
@@ -50,34 +64,20 @@ fn notice(texts: &Texts, name: Option<&str>) -> Option<&'static str> {
         "connected" => Some(texts.done_connected),
         "renewed" => Some(texts.done_refreshed),
         "default" => Some(texts.done_default),
+        "withdrawn" => Some(texts.done_withdrawn),
+        "ended" => Some(texts.done_ended),
         _ => None,
     }
 }
 
 impl Inner {
-    /// Renders a page for a caller, with a CSRF token for its forms.
-    fn show<T: Template>(
-        &self,
-        caller: &Caller,
-        incoming: &Incoming<'_>,
-        status: StatusCode,
-        page: impl FnOnce(Shell) -> T,
-    ) -> Answer {
-        let csrf = Csrf::of(self.cookies(), &incoming.head.headers)?;
-        let texts = self.texts(&incoming.head.headers);
-        let shell = Shell::new(self, texts, Some(caller), csrf.token(caller, self.now()));
-        // Rendering into a string fails only if a template does, and these do not.
-        let html = page(shell).render().map_err(|_| Refusal::internal())?;
-        let cookie = csrf.fresh().and_then(|secret| self.cookies().keep_csrf(secret));
-        Ok(answer::with_cookie(answer::html(status, html), cookie))
-    }
-
     /// Renders the page for a refused request. It names the caller, if known, and contains no form.
     pub(super) fn refusal_page(
         &self,
         headers: &HeaderMap,
         refusal: &Refusal,
         caller: Option<&Caller>,
+        switch: Option<String>,
     ) -> Response<Vec<u8>> {
         let texts = self.texts(headers);
         let title = match refusal.status {
@@ -87,10 +87,17 @@ impl Inner {
             status if status.is_server_error() => texts.that_failed,
             _ => texts.not_right,
         };
+        let mut shell = Shell::new(self, texts, String::new());
+        if let Some(caller) = caller {
+            let user = caller.acting_user().user();
+            shell.who = Some(People::of(self, caller, []).view(self, user));
+            shell.operator = caller.is_operator();
+        }
         let page = outcome::RefusalPage {
-            shell: Shell::new(self, texts, caller, String::new()),
+            shell,
             title,
             text: (texts.refusal)(&refusal.said).into_owned(),
+            switch,
         };
         answer::html(refusal.status, page.render().unwrap_or_default())
     }

@@ -28,6 +28,8 @@ pub(super) struct RefusalPage {
     pub(super) shell: Shell,
     pub(super) title: &'static str,
     pub(super) text: String,
+    /// The address at which another user can sign in, if that may help.
+    pub(super) switch: Option<String>,
 }
 
 /// Returns the refusal of a one-time link that this caller cannot use. Unknown links and those of
@@ -62,7 +64,8 @@ impl Inner {
         let outcome = Outcome::from_word(word).ok_or_else(Refusal::not_found)?;
         // Only a registered service is named, whatever the address contains.
         let provider = incoming.query("provider").and_then(|id| self.provider(id));
-        let texts = self.texts(&incoming.head.headers);
+        let page = self.page(caller, incoming, []);
+        let texts = page.texts;
         let name = provider.map_or(texts.the_service, crate::provider::Provider::name);
         let (title, text) = (texts.outcome)(outcome, name);
         let next = next(outcome);
@@ -70,7 +73,7 @@ impl Inner {
         let values = provider
             .filter(|_| next == Next::OtherValues)
             .map(|provider| self.service_path(provider.id().as_str(), ""));
-        self.show(caller, incoming, StatusCode::OK, |shell| OutcomePage {
+        page.show(StatusCode::OK, |shell| OutcomePage {
             shell,
             title,
             text,

@@ -3,6 +3,8 @@
 use askama::Template;
 use http::StatusCode;
 
+use super::base::Page;
+use super::people::owners;
 use super::text::Texts;
 use super::view::{ConnectionView, Shell};
 use super::words::{self, Words};
@@ -54,22 +56,24 @@ impl Inner {
         }
         let sharing = self.connections.sharing(caller.principal(), connection.id)?;
         let name = self.provider_name(connection.provider.as_str());
-        let texts = self.texts(&incoming.head.headers);
-        let (siblings, (there, page)) = if sharing.is_empty() {
-            (
-                self.siblings(caller, &connection)?,
-                self.expectation(texts, &connection, &name),
-            )
+        let siblings = if sharing.is_empty() {
+            self.siblings(caller, &connection)?
         } else {
-            (Vec::new(), (self.goes_on(texts, &sharing, &name), None))
+            Vec::new()
         };
-        let now = self.now();
-        self.show(caller, incoming, StatusCode::OK, |shell| ConfirmPage {
+        let users = owners(&siblings).chain(connection.owner.user());
+        let page = self.page(caller, incoming, users);
+        let (there, link) = if sharing.is_empty() {
+            self.expectation(page.texts, &connection, &name)
+        } else {
+            (self.goes_on(page.texts, &sharing, &name), None)
+        };
+        page.show(StatusCode::OK, |shell| ConfirmPage {
             shell,
-            row: ConnectionView::new(self, texts, caller, &connection, now),
+            row: ConnectionView::new(&page, &connection),
             there,
-            page,
-            siblings: self.views(texts, caller, &siblings),
+            page: link,
+            siblings: views(&page, &siblings),
         })
     }
 
@@ -87,31 +91,25 @@ impl Inner {
         let siblings = self.siblings(caller, &before)?;
         let revocation = self.connections.revoke(caller.principal(), id)?;
         let name = self.provider_name(before.provider.as_str());
-        let texts = self.texts(&incoming.head.headers);
+        let users = owners(&siblings).chain(before.owner.user());
+        let page = self.page(caller, incoming, users);
         let ended = revocation.at_provider == AtProvider::Revoked;
-        let page = match &revocation.at_provider {
+        let link = match &revocation.at_provider {
             AtProvider::ByUser { url } | AtProvider::Attempted { url: Some(url) } => link(url),
             _ => None,
         };
-        let now = self.now();
-        self.show(caller, incoming, StatusCode::OK, |shell| RevokedPage {
+        page.show(StatusCode::OK, |shell| RevokedPage {
             shell,
-            row: ConnectionView::new(self, texts, caller, &revocation.connection, now),
+            row: ConnectionView::new(&page, &revocation.connection),
             cleared: revocation.here == Erasure::Cleared,
-            there: words::at_provider(texts, &revocation.at_provider, &name),
-            page,
+            there: words::at_provider(page.texts, &revocation.at_provider, &name),
+            page: link,
             siblings: if ended {
-                self.views(texts, caller, &siblings)
+                views(&page, &siblings)
             } else {
                 Vec::new()
             },
         })
-    }
-
-    fn views(&self, texts: &Texts, caller: &Caller, connections: &[Connection]) -> Vec<ConnectionView> {
-        let now = self.now();
-        let view = |connection| ConnectionView::new(self, texts, caller, connection, now);
-        connections.iter().map(view).collect()
     }
 
     /// Explains the consequence if other connections use the same grant.
@@ -132,12 +130,20 @@ impl Inner {
         match server.map(|server| &server.revocation) {
             Some(Revocation::Endpoint { .. }) => ((texts.expect_endpoint)(name), None),
             Some(Revocation::ByUser { .. }) => {
-                let page = server.and_then(|server| server.revocation_page(&connection.parameters));
-                let page = page.and_then(|page| link(page.as_str()));
-                ((texts.expect_by_user)(name), page)
+                ((texts.expect_by_user)(name), self.revocation_link(connection))
             }
             _ => ((texts.expect_none)(name), None),
         }
+    }
+
+    /// Returns the page of the provider on which the user ends the access of a connection.
+    pub(super) fn revocation_link(&self, connection: &Connection) -> Option<String> {
+        let service = self
+            .connections
+            .registry()
+            .provider(connection.provider.as_str())?;
+        let page = service.server.revocation_page(&connection.parameters)?;
+        link(page.as_str())
     }
 
     /// Returns the other connections in reach that end with this one, at servers where all
@@ -163,6 +169,11 @@ impl Inner {
         }
         Ok(siblings)
     }
+}
+
+fn views(page: &Page<'_>, connections: &[Connection]) -> Vec<ConnectionView> {
+    let view = |connection| ConnectionView::new(page, connection);
+    connections.iter().map(view).collect()
 }
 
 /// Returns a page of the provider, if it can be linked.

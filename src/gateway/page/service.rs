@@ -1,25 +1,31 @@
-//! The page `GET /connect?provider=…`: one service, its parameters, and the services that can share
-//! its consent.
+//! The page `GET /connect?provider=…`: one service, its access and parameters, and the services
+//! that can share its consent. With `reconnect=…`, the same for an existing connection.
 
 use askama::Template;
 use http::{Response, StatusCode};
 
+use super::base::Page;
+use super::field::Field;
+use super::for_whom::ForWhom;
 use super::text::Texts;
-use super::view::{Card, Shell};
+use super::view::{Card, ScopeView, Shell, scopes};
 use crate::engine::consent::scopes::can_join;
-use crate::error::Error;
 use crate::gateway::answer::Answer;
+use crate::gateway::api::connection_id;
+use crate::gateway::look::Frame;
 use crate::gateway::refusal::{Mistake, Refusal, Said};
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner};
-use crate::model::{Owner, UserId};
-use crate::provider::{ParameterKind, ParameterRule, ParameterSource, Provider};
+use crate::model::{Connection, Owner, UserId};
+use crate::provider::{ParameterRule, ParameterSource, Provider};
 
 #[derive(Template)]
 #[template(path = "service.html")]
 struct ServicePage {
     shell: Shell,
     named: Card,
+    /// The choice of the access, if the service has one.
+    access: Option<AccessChoice>,
     /// The services that can share the consent.
     others: Vec<Card>,
     fields: Vec<Field>,
@@ -28,117 +34,36 @@ struct ServicePage {
     carried: Vec<(&'static str, String)>,
 }
 
-/// The owner and the name of a new connection.
-#[derive(Default)]
-pub(super) struct ForWhom {
-    pub(super) user: String,
-    pub(super) shared: bool,
-    pub(super) label: String,
-    pub(super) label_error: Option<String>,
-}
-
-impl ForWhom {
-    pub(super) fn of_user(user: &str) -> Self {
-        Self {
-            user: user.to_owned(),
-            ..Self::default()
-        }
-    }
-}
-
-/// A parameter of the service.
-struct Field {
-    name: String,
-    title: String,
-    value: String,
-    /// The value if none is entered.
-    default: Option<String>,
-    example: Option<String>,
-    help: Option<String>,
-    required: bool,
-    pattern: Option<String>,
-    choices: Vec<String>,
+/// The choice between reading only and the usual access.
+struct AccessChoice {
+    reads: Vec<ScopeView>,
+    full: Vec<ScopeView>,
+    /// True if reading only is selected.
+    reads_only: bool,
     error: Option<&'static str>,
 }
 
-impl Field {
-    fn new(texts: &Texts, rule: &ParameterRule, value: &str) -> Self {
-        let said = |text: &str| (texts.of_catalogue)(text).unwrap_or(text).to_owned();
-        let title = rule.title.as_deref().map(said);
-        let (default, choices) = (rule.default.clone().filter(|it| !it.is_empty()), rule.choices());
-        Self {
-            name: rule.name.clone(),
-            title: title.unwrap_or_else(|| rule.name.replace('_', " ")),
-            value: value.to_owned(),
-            required: rule.default.is_none() && !rule.optional,
-            default,
-            example: rule.example.clone(),
-            help: rule.help.as_deref().map(said),
-            pattern: rule.html_pattern(),
-            choices,
+impl AccessChoice {
+    /// Returns the choice, if reading only differs from the usual access.
+    fn of(texts: &Texts, provider: &Provider) -> Option<Self> {
+        let required = provider.required_scopes();
+        let reads = provider.read_only_scopes()?.union(required);
+        let full = provider.default_scopes().union(required);
+        (reads != full).then(|| Self {
+            reads: scopes(texts, Some(provider), &reads),
+            full: scopes(texts, Some(provider), &full),
+            reads_only: false,
             error: None,
-        }
+        })
     }
 }
 
-impl ParameterRule {
-    /// Returns the values to choose from, if the rule lists them.
-    fn choices(&self) -> Vec<String> {
-        match &self.kind {
-            ParameterKind::OneOf(values) => values.clone(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Returns the pattern for a browser to check. The rule itself judges surrounding white space,
-    /// and values that it normalizes.
-    fn html_pattern(&self) -> Option<String> {
-        let plain = matches!(
-            self.kind,
-            ParameterKind::Word | ParameterKind::Segment | ParameterKind::Text
-        );
-        let bare = self.prefix.is_none() && self.suffix.is_none();
-        self.pattern
-            .as_ref()
-            .map(|pattern| pattern.as_str().to_owned())
-            .filter(|pattern| plain && bare && is_portable(pattern))
-    }
-}
-
-/// Returns whether browsers read a pattern as this crate does. Browsers compile it with the flag
-/// `v`, under which many characters in a set have to be escaped, and log an error for a pattern
-/// that they cannot compile.
-fn is_portable(pattern: &str) -> bool {
-    if pattern.contains("(?") {
-        return false;
-    }
-    let mut rest = pattern.chars().peekable();
-    let (mut in_set, mut last) = (false, '[');
-    while let Some(c) = rest.next() {
-        let is_fine = match (in_set, c) {
-            (_, '\\') => rest
-                .next()
-                .is_some_and(|escaped| "dDwWsS.*+?^$|()[]{}/\\".contains(escaped)),
-            (false, '[') => {
-                in_set = true;
-                rest.next_if_eq(&'^');
-                true
-            }
-            (false, _) => true,
-            (true, ']') => {
-                in_set = false;
-                true
-            }
-            // Between two characters, a hyphen denotes a range.
-            (true, '-') => last != '[' && rest.peek().is_some_and(char::is_ascii_alphanumeric),
-            (true, _) => c.is_ascii_alphanumeric() || matches!(c, '_' | '.'),
-        };
-        if !is_fine {
-            return false;
-        }
-        last = c;
-    }
-    !in_set
+/// The input of a form so far, and its mistake.
+struct Draft<'m> {
+    form: ForWhom,
+    /// The connection whose access is chosen again.
+    target: Option<Connection>,
+    mistake: Option<&'m Mistake>,
 }
 
 impl Inner {
@@ -156,12 +81,30 @@ impl Inner {
         self.entered(provider).next().is_some()
     }
 
-    /// Handles `GET /connect?provider=…`.
-    pub(super) fn service_page(&self, caller: &Caller, incoming: &Incoming<'_>, named: &str) -> Answer {
+    /// Handles `GET /connect?provider=…` and `GET /connect?reconnect=…`.
+    pub(super) fn service_page(&self, caller: &Caller, incoming: &Incoming<'_>, frame: Frame) -> Answer {
+        let target = match incoming.query("reconnect") {
+            Some(id) => {
+                let target = self.connections.get(caller.principal(), connection_id(id)?)?;
+                if !target.owner.is_managed_by(&caller.principal().actor()) {
+                    return Err(Refusal::forbidden());
+                }
+                Some(target)
+            }
+            None => None,
+        };
+        let named = match &target {
+            Some(target) => target.provider.as_str(),
+            None => incoming.query("provider").unwrap_or_default(),
+        };
         let provider = self.offered(caller, named)?;
-        let user = incoming.query("user").filter(|_| caller.is_operator());
-        let form = ForWhom::of_user(user.unwrap_or_default());
-        self.render_service(caller, incoming, StatusCode::OK, provider, form, None)
+        let draft = Draft {
+            form: ForWhom::asked(self, caller, incoming),
+            target,
+            mistake: None,
+        };
+        let page = self.page(caller, incoming, []).within(frame);
+        self.render_service(&page, StatusCode::OK, provider, draft)
     }
 
     /// Renders the page for a form that has a mistake, with the error beside its field and the
@@ -174,28 +117,31 @@ impl Inner {
         mistake: &Mistake,
     ) -> Answer {
         let provider = self.offered(caller, named)?;
-        let texts = self.texts(&incoming.head.headers);
-        let text = |name| incoming.field(name).unwrap_or_default().to_owned();
-        let form = ForWhom {
-            user: text("user"),
-            shared: incoming.flag("shared"),
-            label: text("label"),
-            label_error: match mistake {
-                Mistake::Label(error) => Some((texts.label_error)(&error.problem().to_string())),
-                Mistake::Parameter(_) => None,
-            },
-        };
-        self.render_service(
-            caller,
-            incoming,
-            StatusCode::BAD_REQUEST,
-            provider,
+        let page = self.page(caller, incoming, []);
+        let mut form = ForWhom::sent(self, incoming);
+        match mistake {
+            Mistake::Label(error) => {
+                form.label_error = Some((page.texts.label_error)(&error.problem().to_string()));
+            }
+            Mistake::User => {
+                form.propose(self, caller);
+                form.user_error = Some(if form.candidates.is_empty() {
+                    page.texts.user_unknown
+                } else {
+                    page.texts.user_ambiguous
+                });
+            }
+            Mistake::Parameter(_) | Mistake::Access => {}
+        }
+        let draft = Draft {
             form,
-            Some(mistake),
-        )
+            target: None,
+            mistake: Some(mistake),
+        };
+        self.render_service(&page, StatusCode::BAD_REQUEST, provider, draft)
     }
 
-    fn offered(&self, caller: &Caller, named: &str) -> Result<&Provider, Refusal> {
+    pub(in crate::gateway) fn offered(&self, caller: &Caller, named: &str) -> Result<&Provider, Refusal> {
         let offered = self.connections.providers_for(caller.acting_user().tenant())?;
         offered
             .into_iter()
@@ -205,19 +151,23 @@ impl Inner {
 
     fn render_service(
         &self,
-        caller: &Caller,
-        incoming: &Incoming<'_>,
+        page: &Page<'_>,
         status: StatusCode,
         provider: &Provider,
-        form: ForWhom,
-        mistake: Option<&Mistake>,
+        draft: Draft<'_>,
     ) -> Result<Response<Vec<u8>>, Refusal> {
-        let texts = self.texts(&incoming.head.headers);
+        let (incoming, texts) = (page.incoming, page.texts);
+        let Draft {
+            form,
+            target,
+            mistake,
+        } = draft;
         let mut fields: Vec<Field> = self
             .entered(provider)
             .map(|rule| {
-                let value = incoming.parameters().get(&rule.name);
-                Field::new(texts, rule, value.map_or("", String::as_str))
+                let sent = incoming.parameters().get(&rule.name);
+                let held = target.as_ref().and_then(|it| it.parameters.get(&rule.name));
+                Field::new(texts, rule, sent.or(held).map_or("", String::as_str))
             })
             .collect();
         if let Some(Mistake::Parameter(error)) = mistake {
@@ -229,17 +179,33 @@ impl Inner {
         }
         let carried: Vec<_> = ["reconnect", "extends", "again", "return_to"]
             .into_iter()
-            .filter_map(|name| Some((name, incoming.field(name)?.to_owned())))
+            .filter_map(|name| {
+                let value = incoming.field(name).or_else(|| incoming.query(name))?;
+                Some((name, value.to_owned()))
+            })
             .collect();
         let is_new = carried.iter().all(|(name, _)| *name == "return_to");
         let others = if is_new {
-            self.others(caller, incoming, provider, &form.user)?
+            self.others(page, provider, &form.user)?
         } else {
             Vec::new()
         };
-        self.show(caller, incoming, status, |shell| ServicePage {
+        let mut access = AccessChoice::of(texts, provider);
+        if let Some(target) = &target {
+            // A server takes nothing back from a connection that may change things.
+            access = access.filter(|_| provider.0.reads_only(&target.requested));
+        }
+        if let Some(access) = &mut access {
+            access.reads_only = match incoming.field("access") {
+                Some(word) => word == "read_only",
+                None => target.is_some(),
+            };
+            access.error = matches!(mistake, Some(Mistake::Access)).then_some(texts.access_error);
+        }
+        page.show(status, |shell| ServicePage {
             shell,
-            named: Card::new(texts, provider),
+            named: Card::new(page, provider),
+            access,
             others,
             fields,
             form,
@@ -248,23 +214,15 @@ impl Inner {
     }
 
     /// Returns the services that can share the consent, with their checkboxes as they were sent.
-    fn others(
-        &self,
-        caller: &Caller,
-        incoming: &Incoming<'_>,
-        named: &Provider,
-        user: &str,
-    ) -> Result<Vec<Card>, Refusal> {
-        let whose = match user {
-            "" => caller.acting_user().user().clone(),
-            user => UserId::new(user).map_err(Error::from)?,
-        };
+    fn others(&self, page: &Page<'_>, named: &Provider, user: &str) -> Result<Vec<Card>, Refusal> {
+        let caller = page.caller;
+        // A name that was not found yet has connected nothing.
+        let whose = UserId::new(user).unwrap_or_else(|_| caller.acting_user().user().clone());
         let all = self.connections.providers_for(caller.acting_user().tenant())?;
         let others = all.into_iter().filter(|other| can_join(&named.0, &other.0));
-        let texts = self.texts(&incoming.head.headers);
-        let mut others = self.unconnected(texts, caller, &Owner::Personal(whose), others)?;
+        let mut others = self.unconnected(page, &Owner::Personal(whose), others)?;
         for card in &mut others {
-            card.ticked = incoming.list("also").any(|ticked| ticked == card.id);
+            card.ticked = page.incoming.list("also").any(|ticked| ticked == card.id);
         }
         Ok(others)
     }
@@ -274,45 +232,5 @@ impl ServicePage {
     /// Returns whether a new connection is made, whose owner and name can be chosen.
     fn is_new(&self) -> bool {
         self.carried.iter().all(|(name, _)| *name == "return_to")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_portable;
-    use crate::gateway::page::text::Language;
-    use crate::provider::{ParameterSource, catalog};
-
-    #[test]
-    fn every_parameter_of_the_catalogue_has_a_title_and_help_in_each_language() {
-        let texts = Language::Russian.texts();
-        for server in catalog::servers() {
-            let entered = server.0.parameters.iter();
-            for rule in entered.filter(|rule| rule.source == ParameterSource::Host) {
-                assert!(rule.example.is_some(), "{}", rule.name);
-                for text in [&rule.title, &rule.help] {
-                    let text = text.as_deref().expect(&rule.name);
-                    assert!((texts.of_catalogue)(text).is_some(), "{text}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn patterns_that_browsers_read_otherwise_are_left_to_the_server() {
-        for (pattern, fits) in [
-            ("^https://[a-z]+\\.sites\\.test$", true),
-            ("^[A-Za-z0-9_.]{3,20}$", true),
-            ("^[^a-z]\\d+(eu|us)$", true),
-            ("^[a-z0-9-]+$", false),
-            ("^[-a-z]+$", false),
-            ("^[a-z/]+$", false),
-            ("^[a-z(]+$", false),
-            ("^(?!x)[a-z]+$", false),
-            ("^a\\-b$", false),
-            ("^[a-z", false),
-        ] {
-            assert_eq!(is_portable(pattern), fits, "{pattern}");
-        }
     }
 }

@@ -1,11 +1,12 @@
 //! The history of a connection, newest entry first, in words for users.
 
+use super::base::Page;
 use super::text::Texts;
 use super::view::Moment;
 use crate::engine::lists::AuditPage;
 use crate::error::Result;
 use crate::gateway::{Caller, Inner};
-use crate::model::{Connection, NeedsConsent, Timestamp};
+use crate::model::{Actor, Connection, NeedsConsent, UserId};
 use crate::vault::{AuditEntry, AuditKind};
 
 /// The number of entries on the page.
@@ -32,60 +33,82 @@ pub(super) struct Step {
 
 impl Inner {
     /// Returns the part of a connection's history that the caller may see.
-    pub(super) fn trail(
-        &self,
-        texts: &'static Texts,
-        caller: &Caller,
-        connection: &Connection,
-        now: Timestamp,
-    ) -> Result<Trail> {
+    pub(super) fn latest(&self, caller: &Caller, connection: &Connection) -> Result<Latest> {
         // One entry more than fits indicates older ones.
         let page = AuditPage::of(connection.id).newest_first().limit(SHOWN + 1);
-        let mut latest = self.connections.audit(caller.principal(), &page)?;
-        let more = latest.len() > SHOWN;
-        latest.truncate(SHOWN);
-        let provider = self.provider_name(connection.provider.as_str());
-        Ok(Trail {
-            steps: latest
-                .into_iter()
-                .map(|entry| Step::new(texts, entry, caller, &provider, now))
-                .collect(),
-            more,
-        })
+        let mut entries = self.connections.audit(caller.principal(), &page)?;
+        let more = entries.len() > SHOWN;
+        entries.truncate(SHOWN);
+        Ok(Latest { entries, more })
     }
 }
 
+/// The latest entries of a connection's history, as they were read.
+pub(super) struct Latest {
+    entries: Vec<AuditEntry>,
+    more: bool,
+}
+
+impl Latest {
+    /// Returns the users who acted.
+    pub(super) fn users(&self) -> impl Iterator<Item = &UserId> {
+        self.entries.iter().filter_map(user_of)
+    }
+
+    /// Returns whether the connection was revoked here and its provider has not confirmed it, as
+    /// far as the entries say.
+    pub(super) fn waits_for_provider(&self) -> bool {
+        let end = self
+            .entries
+            .iter()
+            .find(|entry| matches!(entry.kind, AuditKind::Revoked | AuditKind::RevocationEnded));
+        end.is_some_and(|entry| entry.kind == AuditKind::Revoked)
+    }
+
+    pub(super) fn trail(self, page: &Page<'_>) -> Trail {
+        Trail {
+            steps: self
+                .entries
+                .into_iter()
+                .map(|entry| Step::new(page, entry))
+                .collect(),
+            more: self.more,
+        }
+    }
+}
+
+/// Returns the user who acted, if an entry names one.
+pub(super) fn user_of(entry: &AuditEntry) -> Option<&UserId> {
+    // For the other kinds, the user is the owner, who may not be the one who acted.
+    let acted = matches!(
+        entry.kind,
+        AuditKind::ConsentStarted
+            | AuditKind::ConsentCompleted
+            | AuditKind::ConsentDenied
+            | AuditKind::ConsentFailed
+            | AuditKind::TokenUsed
+    );
+    let actor = entry.actor.as_ref().map(Actor::user);
+    actor.or_else(|| entry.user.as_ref().filter(|_| acted))
+}
+
 impl Step {
-    fn new(
-        texts: &'static Texts,
-        entry: AuditEntry,
-        caller: &Caller,
-        provider: &str,
-        now: Timestamp,
-    ) -> Self {
-        let (what, why) = told(texts, entry.kind, entry.detail.as_deref(), provider);
-        // For the other kinds, the user is the owner, who may not be the one who acted.
-        let acted = matches!(
-            entry.kind,
-            AuditKind::ConsentStarted
-                | AuditKind::ConsentCompleted
-                | AuditKind::ConsentDenied
-                | AuditKind::ConsentFailed
-                | AuditKind::TokenUsed
-        );
-        let actor = entry.actor.as_ref().map(|actor| actor.user().clone());
-        let user = actor.or_else(|| entry.user.filter(|_| acted));
+    pub(super) fn new(page: &Page<'_>, entry: AuditEntry) -> Self {
+        let service = entry.provider.as_ref();
+        let provider = service.map_or_else(String::new, |id| page.gateway.provider_name(id.as_str()));
+        let (what, why) = told(page.texts, entry.kind, entry.detail.as_deref(), &provider);
+        let by = user_of(&entry).map(|user| {
+            if user == page.caller.acting_user().user() {
+                page.texts.you.to_owned()
+            } else {
+                page.name_of(user).to_owned()
+            }
+        });
         Self {
-            at: Moment::new(texts, entry.at, now),
+            at: page.moment(entry.at),
             what,
             why,
-            by: user.map(|user| {
-                if user == *caller.acting_user().user() {
-                    texts.you.into()
-                } else {
-                    user.to_string()
-                }
-            }),
+            by,
             purpose: entry.purpose,
             turn: entry.turn,
             shared: entry.shared,

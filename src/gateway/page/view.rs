@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 
 use url::form_urlencoded;
 
+use super::actions::Actions;
+use super::base::Page;
+use super::icon::Icon;
+use super::people::PersonView;
 use super::text::Texts;
 use super::words::{self, Words};
 use crate::engine::consent::scopes::can_join;
 use crate::error::Result;
-use crate::gateway::{Caller, Inner, time};
-use crate::model::{Connection, Owner, Scopes, Status, Timestamp, UserId};
+use crate::gateway::look::Frame;
+use crate::gateway::{Inner, time};
+use crate::model::{Connection, Owner, Scopes, Status, Timestamp};
 use crate::provider::Provider;
 
 /// The frame of every page.
@@ -17,38 +22,84 @@ pub(super) struct Shell {
     pub(super) t: &'static Texts,
     pub(super) base: String,
     pub(super) title: String,
-    pub(super) who: Option<Who>,
+    /// The signed-in user.
+    pub(super) who: Option<PersonView>,
+    pub(super) operator: bool,
+    /// The current tab of the operator's pages.
+    pub(super) tab: Option<Tab>,
+    pub(super) frame: Frame,
     pub(super) csrf: String,
     pub(super) account_link: Option<(String, String)>,
+    pub(super) stylesheet: Option<String>,
+    /// Markup of the host.
+    pub(super) head: Option<String>,
+    pub(super) logo: Option<String>,
     pub(super) version: &'static str,
 }
 
-/// The signed-in user.
-pub(super) struct Who {
-    pub(super) name: String,
-    pub(super) operator: bool,
+/// A tab of the operator's pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tab {
+    Connections,
+    Workspace,
+    Links,
+    Services,
+    Audit,
 }
 
 impl Shell {
-    pub(super) fn new(gateway: &Inner, texts: &'static Texts, caller: Option<&Caller>, csrf: String) -> Self {
+    pub(super) fn new(gateway: &Inner, texts: &'static Texts, csrf: String) -> Self {
+        let look = &gateway.look;
         Self {
             t: texts,
             base: gateway.mount.base_path().to_owned(),
             title: gateway.title.clone().unwrap_or_else(|| texts.connections.into()),
-            who: caller.map(|caller| Who {
-                name: caller.acting_user().user().to_string(),
-                operator: caller.is_operator(),
-            }),
+            who: None,
+            operator: false,
+            tab: None,
+            frame: Frame::Page,
             csrf,
             account_link: gateway.account_link.clone(),
+            stylesheet: look
+                .stylesheet
+                .as_deref()
+                .and_then(|address| look.loadable(address))
+                .map(str::to_owned),
+            head: look.head.clone(),
+            logo: look
+                .logo
+                .as_deref()
+                .and_then(|address| look.loadable(address))
+                .map(str::to_owned),
             version: env!("CARGO_PKG_VERSION"),
         }
     }
-}
 
-impl Shell {
-    pub(super) fn is_operator(&self) -> bool {
-        self.who.as_ref().is_some_and(|who| who.operator)
+    /// Returns whether the markup is a complete document.
+    pub(super) fn is_document(&self) -> bool {
+        self.frame != Frame::Fragment
+    }
+
+    /// Returns whether the page has the head with the host's title.
+    pub(super) fn has_top(&self) -> bool {
+        self.frame == Frame::Page
+    }
+
+    pub(super) fn is_embedded(&self) -> bool {
+        self.frame == Frame::Embedded
+    }
+
+    /// Returns the tabs of the operator's pages: label, path, and whether it is the current one.
+    pub(super) fn tabs(&self) -> [(&'static str, &'static str, bool); 5] {
+        let t = self.t;
+        [
+            (t.connections, "/", Tab::Connections),
+            (t.workspace_connections, "/?kind=workspace", Tab::Workspace),
+            (t.open_links, "/links", Tab::Links),
+            (t.services, "/services", Tab::Services),
+            (t.audit_log, "/audit", Tab::Audit),
+        ]
+        .map(|(label, path, tab)| (label, path, self.tab == Some(tab)))
     }
 }
 
@@ -104,17 +155,50 @@ pub(super) fn scopes(texts: &Texts, provider: Option<&Provider>, scopes: &Scopes
     scopes
 }
 
+/// The kind of access that scopes allow, as far as the descriptor says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// The scopes have no sentences.
+    Unknown,
+    /// All scopes only read.
+    Reads,
+    /// Some scope allows changes.
+    Writes,
+}
+
+impl Access {
+    pub(super) fn reads(self) -> bool {
+        self == Self::Reads
+    }
+
+    pub(super) fn writes(self) -> bool {
+        self == Self::Writes
+    }
+
+    fn of(scopes: &[ScopeView]) -> Self {
+        if scopes.iter().any(|scope| scope.writes) {
+            Self::Writes
+        } else if !scopes.is_empty() && scopes.iter().all(|scope| scope.named) {
+            Self::Reads
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
 /// A connection as a page shows it.
 pub(super) struct ConnectionView {
     pub(super) id: String,
     pub(super) provider: String,
-    pub(super) initial: String,
-    pub(super) hue: u8,
+    pub(super) icon: Icon,
     pub(super) account: String,
     /// The account's second name, if it has one.
     pub(super) account_more: Option<String>,
     pub(super) account_verified: bool,
-    pub(super) owner: String,
+    /// The owner, unless it is the workspace.
+    pub(super) owner: Option<PersonView>,
+    /// The name of the owner, or the word for everyone.
+    pub(super) owner_name: String,
     pub(super) shared: bool,
     pub(super) mine: bool,
     pub(super) managed: bool,
@@ -123,6 +207,8 @@ pub(super) struct ConnectionView {
     pub(super) active: bool,
     pub(super) revoked: bool,
     pub(super) health: Words,
+    pub(super) actions: Actions,
+    pub(super) access: Access,
     pub(super) granted: Vec<ScopeView>,
     pub(super) missing: Vec<ScopeView>,
     pub(super) created: Moment,
@@ -131,54 +217,45 @@ pub(super) struct ConnectionView {
 }
 
 impl ConnectionView {
-    pub(super) fn new(
-        gateway: &Inner,
-        texts: &Texts,
-        caller: &Caller,
-        connection: &Connection,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn new(page: &Page<'_>, connection: &Connection) -> Self {
+        let (gateway, texts) = (page.gateway, page.texts);
         let provider = gateway.provider_name(connection.provider.as_str());
         let (account, account_more) = account(texts, connection);
-        let who = caller.acting_user().user();
+        let who = page.caller.acting_user().user();
         let descriptor = gateway.provider(connection.provider.as_str());
+        let state = gateway.connections.health_of(connection).state;
+        let owner = connection.owner.user();
+        let granted = scopes(texts, descriptor, &connection.granted);
         Self {
             id: connection.id.to_string(),
-            initial: initial(&provider),
-            hue: hue(connection.provider.as_str()),
+            icon: page.icon(connection.provider.as_str()),
             account,
             account_more,
             account_verified: connection.is_account_verified(),
-            owner: connection
-                .owner
-                .user()
-                .map_or_else(|| texts.everyone.into(), UserId::to_string),
+            owner_name: owner.map_or(texts.everyone, |user| page.name_of(user)).to_owned(),
+            owner: owner.map(|user| page.person(user)),
             shared: connection.owner == Owner::Workspace,
-            mine: connection.owner.user() == Some(who),
-            managed: connection.owner.is_managed_by(&caller.principal().actor()),
+            mine: owner == Some(who),
+            managed: page.manages(connection),
             label: connection.label.as_ref().map(ToString::to_string),
             is_default: connection.is_default,
             active: connection.status == Status::Active,
             revoked: connection.status == Status::Revoked,
-            health: words::health(
-                texts,
-                &gateway.connections.health_of(connection).state,
-                connection,
-                &provider,
-                now,
-            ),
-            granted: scopes(texts, descriptor, &connection.granted),
+            health: words::health(texts, &state, connection, &provider, page.now),
+            actions: page.actions(connection, &state),
+            access: Access::of(&granted),
+            granted,
             missing: scopes(texts, descriptor, &connection.missing_scopes()),
-            created: Moment::new(texts, connection.created_at, now),
-            refreshed: Moment::new(texts, connection.refreshed_at, now),
-            used: connection.used_at.map(|at| Moment::new(texts, at, now)),
+            created: page.moment(connection.created_at),
+            refreshed: page.moment(connection.refreshed_at),
+            used: connection.used_at.map(|at| page.moment(at)),
             provider,
         }
     }
 
-    /// Returns whether reconnecting solves the connection's problem.
-    pub(super) fn wants_consent(&self) -> bool {
-        !self.revoked && (self.health.tone == "bad" || !self.missing.is_empty())
+    /// Returns whether the connection needs a consent of the user, or the attention of an operator.
+    pub(super) fn needs_attention(&self) -> bool {
+        !self.revoked && self.managed && (self.health.tone == "bad" || self.actions.wants_consent())
     }
 }
 
@@ -204,8 +281,8 @@ pub(super) struct Group {
 pub(super) struct Card {
     pub(super) id: String,
     pub(super) name: String,
-    pub(super) initial: String,
-    pub(super) hue: u8,
+    pub(super) icon: Icon,
+    pub(super) access: Access,
     pub(super) scopes: Vec<ScopeView>,
     /// The address of the service's own page, if there are parameters or other services to choose.
     pub(super) options: Option<String>,
@@ -214,17 +291,18 @@ pub(super) struct Card {
 }
 
 impl Card {
-    pub(super) fn new(texts: &Texts, provider: &Provider) -> Self {
+    pub(super) fn new(page: &Page<'_>, provider: &Provider) -> Self {
+        let scopes = scopes(
+            page.texts,
+            Some(provider),
+            &provider.default_scopes().union(provider.required_scopes()),
+        );
         Self {
             id: provider.id().to_string(),
             name: provider.name().to_owned(),
-            initial: initial(provider.name()),
-            hue: hue(provider.id().as_str()),
-            scopes: scopes(
-                texts,
-                Some(provider),
-                &provider.default_scopes().union(provider.required_scopes()),
-            ),
+            icon: page.icon(provider.id().as_str()),
+            access: Access::of(&scopes),
+            scopes,
             options: None,
             ticked: false,
         }
@@ -235,16 +313,19 @@ impl Card {
 const ORDER: [&str; 4] = ["Google", "Microsoft", "Productivity", "Health & lifestyle"];
 
 /// Returns the services by group, to be connected for `user`, or for the caller if `user` is empty.
-pub(super) fn groups(gateway: &Inner, texts: &Texts, caller: &Caller, user: &str) -> Result<Vec<Group>> {
+pub(super) fn groups(page: &Page<'_>, user: &str) -> Result<Vec<Group>> {
+    let (gateway, texts) = (page.gateway, page.texts);
     let mut groups: BTreeMap<&str, Vec<Card>> = BTreeMap::new();
-    let offered = gateway.connections.providers_for(caller.acting_user().tenant())?;
+    let tenant = page.caller.acting_user().tenant();
+    let offered = gateway.connections.providers_for(tenant)?;
     for &provider in &offered {
         let group = match provider.group() {
             "" => texts.other_group,
             group => group,
         };
-        let mut card = Card::new(texts, provider);
-        if offered.iter().any(|other| can_join(&provider.0, &other.0)) || gateway.takes_values(provider) {
+        let mut card = Card::new(page, provider);
+        let has_choice = provider.read_only_scopes().is_some() || gateway.takes_values(provider);
+        if has_choice || offered.iter().any(|other| can_join(&provider.0, &other.0)) {
             card.options = Some(gateway.service_path(&card.id, user));
         }
         groups.entry(group).or_default().push(card);
@@ -282,13 +363,8 @@ impl Inner {
     }
 }
 
-fn initial(name: &str) -> String {
-    let first = name.chars().find(|c| c.is_alphanumeric());
-    first.map_or_else(|| "?".into(), |c| c.to_uppercase().to_string())
-}
-
-/// Returns one of eight colours, always the same for a service.
-fn hue(id: &str) -> u8 {
+/// Returns one of eight colours, always the same for a service or a user.
+pub(super) fn hue(id: &str) -> u8 {
     id.bytes()
         .fold(7_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte))
         % 8

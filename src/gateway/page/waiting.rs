@@ -25,10 +25,11 @@ impl Inner {
         incoming: &Incoming<'_>,
         pending: &PendingConsent,
     ) -> Answer {
-        self.show(caller, incoming, StatusCode::OK, |shell| WaitingPage {
-            shell,
-            name: self.provider_name(pending.provider.as_str()),
-            address: self.path(&format!("/consents/{}", pending.id)),
-        })
+        self.page(caller, incoming, [])
+            .show(StatusCode::OK, |shell| WaitingPage {
+                shell,
+                name: self.provider_name(pending.provider.as_str()),
+                address: self.path(&format!("/consents/{}", pending.id)),
+            })
     }
 }

@@ -13,6 +13,7 @@ use ureq::unversioned::transport::{
 };
 
 use super::failure::Unconnected;
+use crate::http::public_address::is_public;
 
 /// The period during which a family of addresses that failed is tried last.
 const AVOIDED: Duration = Duration::from_secs(10 * 60);
@@ -35,6 +36,29 @@ impl Resolver for Names {
             ureq::Error::Io(_) | ureq::Error::HostNotFound => Unconnected::Name.into(),
             error => error,
         })
+    }
+}
+
+/// Resolves names with `R` and refuses those with an address that is not public.
+///
+/// The client resolves a name once for each request and connects to one of the returned addresses,
+/// so a name that resolves to another address the next time cannot pass the check.
+#[derive(Debug, Default)]
+pub(super) struct PublicNames<R>(pub(super) R);
+
+impl<R: Resolver> Resolver for PublicNames<R> {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let addresses = self.0.resolve(uri, config, timeout)?;
+        if addresses.iter().all(|address| is_public(address.ip())) {
+            Ok(addresses)
+        } else {
+            Err(Unconnected::Private.into())
+        }
     }
 }
 

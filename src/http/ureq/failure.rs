@@ -11,6 +11,8 @@ pub(super) enum Unconnected {
     Name,
     #[error("no address can be reached")]
     Address,
+    #[error("an address is not public")]
+    Private,
     #[error("no TLS")]
     Tls,
     #[error("the certificate is not trusted")]
@@ -35,6 +37,7 @@ pub(super) fn failure(error: &ureq::Error, sent: Option<bool>) -> HttpError {
         }
         ureq::Error::Other(error) if error.is::<Unconnected>() => match error.downcast_ref::<Unconnected>() {
             Some(Unconnected::Name) => HttpError::UnknownHost,
+            Some(Unconnected::Private) => HttpError::PrivateAddress,
             Some(Unconnected::Tls) => HttpError::Tls,
             Some(Unconnected::Certificate) => HttpError::Untrusted,
             Some(Unconnected::Address) | None => HttpError::Connect,

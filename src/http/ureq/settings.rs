@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use ureq::config::Config;
+use ureq::unversioned::resolver::Resolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
 use ureq::{Agent, Proxy, ProxyProtocol};
 
-use super::dial::{Dial, Names};
+use super::dial::{Dial, Names, PublicNames};
 use super::tls::Tls;
 use super::{CONNECT_TIMEOUT, UreqClient};
 use crate::model::{InvalidValue, Rule};
@@ -32,7 +34,8 @@ impl UreqClient {
     pub fn new() -> Self {
         let tls = Tls::new(&[]).unwrap_or_else(|_| unreachable!("there are no roots to be refused"));
         Self {
-            agent: agent(&tls, None, false),
+            agent: agent(&tls, None, false, Names::default()),
+            guarded: agent(&tls, None, false, PublicNames(Names::default())),
             tls,
             roots: Vec::new(),
             connect_timeout: CONNECT_TIMEOUT,
@@ -64,6 +67,13 @@ impl UreqClient {
     /// `http://proxy.example:3128`, or `https://` for TLS to the proxy itself. The URL may contain
     /// a percent-encoded user and password; they are sent only to the proxy and never displayed.
     /// The proxy resolves the names of servers.
+    ///
+    /// # Security
+    ///
+    /// The client cannot check the addresses that the proxy connects to. For requests
+    /// [only to public addresses](crate::http::HttpRequest::to_public_addresses_only) it refuses
+    /// hosts that are IP addresses or internal names; the proxy must refuse names that resolve to
+    /// addresses inside the network, as an egress proxy does.
     ///
     /// # Errors
     ///
@@ -118,7 +128,8 @@ impl UreqClient {
 
     /// Returns the client with this proxy, or none.
     fn through(mut self, proxy: Option<Proxy>) -> Self {
-        self.agent = agent(&self.tls, proxy, self.loopback_http);
+        self.agent = agent(&self.tls, proxy, self.loopback_http, Names::default());
+        self.guarded = agent(&self.tls, None, false, PublicNames(Names::default()));
         self
     }
 }
@@ -130,8 +141,14 @@ fn supported(proxy: Proxy) -> Result<Proxy, InvalidValue> {
     }
 }
 
-fn agent(tls: &Tls, proxy: Option<Proxy>, loopback_http: bool) -> Agent {
-    let config = Agent::config_builder()
+fn agent(tls: &Tls, proxy: Option<Proxy>, loopback_http: bool, names: impl Resolver) -> Agent {
+    let connector = ().chain(ConnectProxyConnector::default()).chain(Dial::default()).chain(tls.clone());
+    Agent::with_parts(config(proxy, loopback_http), connector, names)
+}
+
+/// Returns the configuration of an agent.
+pub(super) fn config(proxy: Option<Proxy>, loopback_http: bool) -> Config {
+    Agent::config_builder()
         .https_only(!loopback_http)
         .http_status_as_error(false)
         // WebDAV and CalDAV define their own methods.
@@ -141,9 +158,7 @@ fn agent(tls: &Tls, proxy: Option<Proxy>, loopback_http: bool) -> Agent {
         .proxy(proxy)
         .max_idle_connections(0)
         .user_agent(concat!("valetkey/", env!("CARGO_PKG_VERSION")))
-        .build();
-    let connector = ().chain(ConnectProxyConnector::default()).chain(Dial::default()).chain(tls.clone());
-    Agent::with_parts(config, connector, Names::default())
+        .build()
 }
 
 impl Default for UreqClient {

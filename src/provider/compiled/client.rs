@@ -3,10 +3,10 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::http::internal_host::{is_internal, is_loopback};
 use crate::model::Parameters;
 use crate::provider::compiled::checked::CheckedParameters;
 use crate::provider::compiled::provider::CompiledProvider;
-use crate::provider::internal_host::{is_internal, is_loopback};
 use crate::provider::registered_base::RegisteredBase;
 use crate::provider::template::Expanded;
 use crate::provider::{ClientRegistration, ParameterKind, ParameterRule, ParameterSource, Transport};

@@ -129,7 +129,9 @@ impl Turn {
     /// It uses no network, does not write, and does not wait for another caller. The use is
     /// recorded in memory, regardless of the [`Settings`](crate::connections::Settings), and
     /// `maintain` writes it. The result is also `None` while about 8,192 recorded uses wait for
-    /// `maintain`; `resolve`, which may write, then makes room.
+    /// `maintain`; `resolve`, which may write, then makes room. It is `None` as well while the keys
+    /// of the tenant have to be unwrapped by a key service (see
+    /// [`MasterKeys::wrapped_by`](crate::vault::MasterKeys::wrapped_by)).
     ///
     /// # Errors
     ///

@@ -27,14 +27,22 @@ impl TestAccount {
         name: "Grace Hopper",
     };
 
-    /// All accounts.
+    /// Returns another account, for [`Sandbox::add_account`](super::Sandbox::add_account).
+    #[must_use]
+    pub const fn new(id: &'static str, email: &'static str, name: &'static str) -> Self {
+        Self { id, email, name }
+    }
+
+    /// The accounts that every sandbox has.
     pub const ALL: [Self; 2] = [Self::ADA, Self::GRACE];
 
-    /// Returns the account with this id or e-mail address.
+    /// Returns the account with this id or e-mail address among those that every sandbox has.
     #[must_use]
     pub fn find(id_or_email: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|account| account.id == id_or_email || account.email == id_or_email)
+        Self::ALL.into_iter().find(|account| account.is(id_or_email))
+    }
+
+    pub(super) fn is(&self, id_or_email: &str) -> bool {
+        self.id == id_or_email || self.email == id_or_email
     }
 }

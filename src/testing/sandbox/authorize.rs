@@ -1,10 +1,11 @@
 //! The authorization endpoint
 //! ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
 
+use std::collections::BTreeSet;
+
 use http::{HeaderValue, StatusCode, header};
 use url::Url;
 
-use super::account::TestAccount;
 use super::grant::{Code, fresh};
 use super::log::{Pairs, Received, Repeated, single};
 use super::pages;
@@ -16,8 +17,8 @@ use crate::model::{Scopes, Timestamp};
 use crate::provider::{Pkce, loopback_port, with_loopback_port};
 
 /// Responds with the consent page, an error page, or an error redirect.
-pub(super) fn ask(world: &mut World, received: &Received) -> HttpResponse {
-    let (client, redirect) = match trusted_redirect(world, &received.query) {
+pub(super) fn ask(world: &mut World, received: &Received, issuer: &str) -> HttpResponse {
+    let (client, redirect) = match trusted_redirect(world, &received.query, issuer) {
         Ok(trusted) => trusted,
         Err(what) => return pages::error(what),
     };
@@ -25,17 +26,25 @@ pub(super) fn ask(world: &mut World, received: &Received) -> HttpResponse {
         Ok(checked) => checked,
         Err(error) => return redirect.with_error(world, error),
     };
+    let resource = match single(&received.query, "resource") {
+        Ok(resource) => world.granted_resource(issuer, resource),
+        Err(Repeated) => return redirect.with_error(world, "invalid_target"),
+    };
+    let Ok(resource) = resource else {
+        return redirect.with_error(world, "invalid_target");
+    };
     let id = fresh("request-");
     let uniting = world.personality.uniting_parameter.as_ref();
     let unites = uniting.is_some_and(|(name, value)| first(&received.query, name) == Some(value));
     let returns_to = Url::parse(&redirect.uri).map_or_else(|_| String::new(), |uri| origin(&uri));
-    let hint = first(&received.query, "login_hint").and_then(TestAccount::find);
-    let page = pages::consent(&id, &client, &returns_to, &scopes, hint);
+    let hint = first(&received.query, "login_hint").and_then(|hint| world.account(hint));
+    let page = pages::consent(&id, &client, &returns_to, &scopes, (&world.accounts, hint));
     let pending = Pending {
         client,
         redirect,
         scopes,
         challenge,
+        resource,
         unites,
     };
     world.pending.insert(id, pending);
@@ -51,7 +60,7 @@ pub(super) fn decide(world: &mut World, received: &Received, now: Timestamp) -> 
     if first(form, "decision") != Some("allow") {
         return pending.redirect.with_error(world, "access_denied");
     }
-    let Some(account) = first(form, "account").and_then(TestAccount::find) else {
+    let Some(account) = first(form, "account").and_then(|account| world.account(account)) else {
         return pages::error("No account was chosen.");
     };
     let ticked = |scope: &str| form.iter().any(|(name, value)| name == "scope" && value == scope);
@@ -74,6 +83,8 @@ pub(super) fn decide(world: &mut World, received: &Received, now: Timestamp) -> 
         scopes: scopes.union(&before),
         redirect_uri: pending.redirect.uri.clone(),
         challenge: pending.challenge,
+        issuer: pending.redirect.issuer.clone(),
+        resource: pending.resource,
         expires_at: now + world.personality.code_lifetime,
     });
     pending.redirect.back(world, &[("code", &code)])
@@ -81,16 +92,17 @@ pub(super) fn decide(world: &mut World, received: &Received, now: Timestamp) -> 
 
 /// Returns the client and the redirect URI, if both are valid. Otherwise the browser is not
 /// redirected ([RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1)).
-fn trusted_redirect(world: &World, query: &Pairs) -> Result<(String, Redirect), &'static str> {
+fn trusted_redirect(world: &World, query: &Pairs, issuer: &str) -> Result<(String, Redirect), &'static str> {
     let client = single(query, "client_id").map_err(|Repeated| "The client is named twice.")?;
-    let client = client.filter(|client| world.secret_of(client).is_some());
     let client = client.ok_or("The client is not known.")?.to_owned();
+    let known = world.client(issuer, &client).ok_or("The client is not known.")?;
     let uri = single(query, "redirect_uri").map_err(|Repeated| "The redirect address is named twice.")?;
     match uri {
-        Some(uri) if is_registered(world, uri) => {
+        Some(uri) if is_registered(known.redirect_uris, uri) => {
             let redirect = Redirect {
                 uri: uri.to_owned(),
                 state: first(query, "state").map(str::to_owned),
+                issuer: issuer.to_owned(),
             };
             Ok((client, redirect))
         }
@@ -100,10 +112,10 @@ fn trusted_redirect(world: &World, query: &Pairs) -> Result<(String, Redirect), 
 
 /// Compares byte for byte, as RFC 9700 §2.1 requires, except for the port of a loopback address
 /// (RFC 8252 §7.3).
-fn is_registered(world: &World, uri: &str) -> bool {
+fn is_registered(redirect_uris: &BTreeSet<String>, uri: &str) -> bool {
     let is_same = |registered: &String, port| with_loopback_port(registered, port).as_deref() == Some(uri);
-    world.redirect_uris.contains(uri)
-        || loopback_port(uri).is_some_and(|port| world.redirect_uris.iter().any(|known| is_same(known, port)))
+    redirect_uris.contains(uri)
+        || loopback_port(uri).is_some_and(|port| redirect_uris.iter().any(|known| is_same(known, port)))
 }
 
 fn checked(world: &World, query: &Pairs) -> Result<(Scopes, Option<String>), &'static str> {
@@ -166,10 +178,10 @@ impl Redirect {
             }
             match &world.personality.issuer {
                 IssuerEcho::Always => {
-                    query.append_pair("iss", &world.issuer());
+                    query.append_pair("iss", &self.issuer);
                 }
                 IssuerEcho::WithCodeOnly if !is_error => {
-                    query.append_pair("iss", &world.issuer());
+                    query.append_pair("iss", &self.issuer);
                 }
                 IssuerEcho::Instead(other) => {
                     query.append_pair("iss", other);

@@ -10,6 +10,7 @@ use super::log::{Received, single};
 use super::refusal::json;
 use super::state::World;
 use crate::http::HttpResponse;
+use crate::model::Timestamp;
 use crate::provider::ClientAuthentication;
 
 /// The error of a request to the token or the revocation endpoint, in terms of
@@ -20,6 +21,7 @@ pub(super) enum Refused {
     InvalidClient,
     InvalidGrant,
     InvalidScope,
+    InvalidTarget,
     UnsupportedGrantType,
 }
 
@@ -35,6 +37,7 @@ impl Refused {
             Self::InvalidGrant => personality.dead_grant.answer("invalid_grant"),
             Self::InvalidRequest => json(400, &serde_json::json!({ "error": "invalid_request" })),
             Self::InvalidScope => json(400, &serde_json::json!({ "error": "invalid_scope" })),
+            Self::InvalidTarget => json(400, &serde_json::json!({ "error": "invalid_target" })),
             Self::UnsupportedGrantType => {
                 json(400, &serde_json::json!({ "error": "unsupported_grant_type" }))
             }
@@ -47,11 +50,14 @@ pub(super) fn parameter<'a>(received: &'a Received, name: &str) -> Result<Option
     single(&received.form, name).map_err(|_| Refused::InvalidRequest)
 }
 
-/// Checks that a client authenticates only in the configured way. Returns its id.
+/// Checks that a client authenticates only in the way that it registered, or else in the `usual`
+/// one. Returns its id.
 pub(super) fn authenticate(
     world: &World,
     received: &Received,
-    authentication: ClientAuthentication,
+    issuer: &str,
+    usual: ClientAuthentication,
+    now: Timestamp,
 ) -> Result<String, Refused> {
     // Credentials in a URL end up in logs: rejected, even if they are correct.
     if !received.query.is_empty() {
@@ -64,15 +70,20 @@ pub(super) fn authenticate(
         return Err(Refused::InvalidRequest);
     }
     let presented = in_header
-        .and_then(|value| credentials(value, authentication != ClientAuthentication::BasicUnencoded))
+        .and_then(|value| credentials(value, usual != ClientAuthentication::BasicUnencoded))
         .map(|(id, _)| id);
     let client = match id {
         Some(id) => id.to_owned(),
         None => presented
-            .filter(|id| world.secret_of(id).is_some())
+            .filter(|id| world.client(issuer, id).is_some())
             .unwrap_or_else(|| world.client_id.clone()),
     };
-    let expected_secret = world.secret_of(&client).ok_or(Refused::InvalidClient)?;
+    let known = world.client(issuer, &client).ok_or(Refused::InvalidClient)?;
+    if known.secret_expires_at.is_some_and(|end| now >= end) {
+        return Err(Refused::InvalidClient);
+    }
+    let expected_secret = known.secret.unwrap_or_default();
+    let authentication = known.authentication.unwrap_or(usual);
     let named = id == Some(client.as_str());
     let basic = |encoded: bool| {
         let credentials = in_header.and_then(|value| credentials(value, encoded));

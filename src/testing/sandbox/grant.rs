@@ -25,6 +25,10 @@ pub(super) struct Code {
     pub(super) scopes: Scopes,
     pub(super) redirect_uri: String,
     pub(super) challenge: Option<String>,
+    /// The issuer that the user consented at.
+    pub(super) issuer: String,
+    /// The only resource that accepts the tokens (RFC 8707).
+    pub(super) resource: Option<String>,
     pub(super) expires_at: Timestamp,
 }
 
@@ -39,6 +43,8 @@ pub(super) struct Grant {
     pub(super) client: String,
     pub(super) account: TestAccount,
     pub(super) scopes: Scopes,
+    pub(super) issuer: String,
+    pub(super) resource: Option<String>,
 }
 
 struct Access {
@@ -136,6 +142,8 @@ impl Grants {
             client: code.client.clone(),
             account: code.account,
             scopes: code.scopes.clone(),
+            issuer: code.issuer.clone(),
+            resource: code.resource.clone(),
         };
         let living = join.then(|| self.living_grant_of(&grant, now)).flatten();
         let id = living.unwrap_or(self.grants.len());
@@ -157,6 +165,11 @@ impl Grants {
             let known = &self.grants[*id];
             known.account == like.account && known.client == like.client && (access || refresh)
         })
+    }
+
+    /// Returns the code that was issued, exchanged or not.
+    pub(super) fn code(&self, value: &str) -> Option<&Code> {
+        self.codes.get(value).map(|issued| &issued.code)
     }
 
     pub(super) fn grant(&self, id: GrantId) -> &Grant {

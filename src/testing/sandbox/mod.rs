@@ -10,14 +10,18 @@ mod browser;
 mod client;
 mod described;
 mod descriptor;
+mod edit;
+mod faults;
 mod grant;
 mod log;
+mod mcp;
 mod pages;
 mod pending;
 pub(crate) mod personality;
 mod play;
 mod playing;
 mod refusal;
+mod registered;
 mod resource;
 mod revoke;
 mod services;
@@ -42,6 +46,8 @@ pub use self::surface::Surface;
 
 use self::grant::Grants;
 use self::log::Received;
+use self::mcp::places::Places;
+use self::registered::Registered;
 use self::state::World;
 use crate::clock::Clock;
 use crate::http::{Body, HttpClient, HttpError, HttpRequest, HttpResponse};
@@ -62,6 +68,8 @@ use crate::http::{Body, HttpClient, HttpError, HttpRequest, HttpResponse};
 /// | `/api/echo` | the headers of the request, the credential included |
 /// | `PUT /api/file`, `GET /api/file` | one file for each account, of any size that fits into memory |
 /// | `/api/redirect` | a redirect to another origin |
+///
+/// [`playing_mcp`](Self::playing_mcp) adds an MCP server with its own authorization server.
 ///
 /// ```
 /// use valetkey::testing::{ManualClock, Sandbox};
@@ -121,6 +129,7 @@ impl Sandbox {
             client_secret: "sbx-cs-not:so+secret %26é".into(),
             other_clients: BTreeMap::new(),
             redirect_uris: BTreeSet::new(),
+            accounts: TestAccount::ALL.to_vec(),
             personality: Personality::default(),
             pending: BTreeMap::new(),
             grants: Grants::default(),
@@ -132,6 +141,10 @@ impl Sandbox {
             files: BTreeMap::new(),
             log: Vec::new(),
             surface: None,
+            registered: Registered::default(),
+            mcp: Places::default(),
+            documents: None,
+            edits: BTreeMap::new(),
         };
         Self(Arc::new(Inner {
             base,
@@ -140,23 +153,32 @@ impl Sandbox {
         }))
     }
 
-    /// Answers one request. Routing uses only the path, so the sandbox can be served under any
-    /// name. The body is in memory.
+    /// Answers one request. Except at MCP servers and their authorization servers, routing uses
+    /// only the path, so the sandbox can be served under any name. The body is in memory.
     #[must_use]
     pub fn handle(&self, request: HttpRequest) -> HttpResponse {
+        self.answer(request)
+            .unwrap_or_else(|_| HttpResponse::new(StatusCode::GATEWAY_TIMEOUT, ""))
+    }
+
+    fn answer(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let received = Received::new(&request);
         let file = (received.path == "/api/file").then(|| request.body.as_bytes().to_vec());
         // The log keeps its own copy; the request is wiped before anything else happens.
         drop(request);
         let now = self.0.clock.now();
+        self.read_client_document(&received);
         let world = &mut *self.world();
+        let issuer = world.issuer();
+        let mcp = world.mcp.role(&received.address);
         let played = world.surface.as_ref().map(|surface| surface.role(&received));
         let answer = match (&received.method, received.path.as_str()) {
             (&Method::POST, "/authorize/decision") => authorize::decide(world, &received, now),
+            _ if mcp.is_some() => mcp::answer(world, &received, &mcp.unwrap_or_default(), now),
             _ if played.is_some() => play::answer(world, &received, played.unwrap_or_default(), now),
-            (&Method::GET, "/authorize") => authorize::ask(world, &received),
-            (&Method::POST, "/token") => token::answer(world, &received, now),
-            (&Method::POST, "/revoke") => revoke::answer(world, &received),
+            (&Method::GET, "/authorize") => authorize::ask(world, &received, &issuer),
+            (&Method::POST, "/token") => token::answer(world, &received, &issuer, now),
+            (&Method::POST, "/revoke") => revoke::answer(world, &received, &issuer, now),
             (&Method::GET, "/userinfo") => resource::userinfo(world, &received, now),
             (&Method::GET | &Method::POST, "/api/notes") => resource::notes(world, &received, now),
             (&Method::PUT | &Method::GET, "/api/file") => {
@@ -169,7 +191,14 @@ impl Sandbox {
             }
             _ => HttpResponse::new(StatusCode::NOT_FOUND, ""),
         };
-        world.log.push(Logged::new(received, answer.status));
+        let answer = match world.edits.get(&received.address) {
+            Some(edit) => edit.apply(answer),
+            None => Ok(answer),
+        };
+        let status = answer
+            .as_ref()
+            .map_or(StatusCode::GATEWAY_TIMEOUT, |answer| answer.status);
+        world.log.push(Logged::new(received, status));
         answer
     }
 
@@ -238,14 +267,20 @@ impl Sandbox {
         secrets
     }
 
+    /// Adds an account, which users can choose on the consent page from now on.
+    pub fn add_account(&self, account: TestAccount) {
+        self.world().accounts.push(account);
+    }
+
     /// Ends all grants of this account, as when the user removes the app at the provider.
     ///
     /// # Panics
     ///
     /// If there is no such account.
     pub fn revoke_at_server(&self, account: &str) {
-        let account = TestAccount::find(account).expect("the account exists");
-        self.world().grants.end_all_of(account);
+        let mut world = self.world();
+        let account = world.account(account).expect("the account exists");
+        world.grants.end_all_of(account);
     }
 
     /// Expires all access tokens now, regardless of the clock. Refresh tokens stay valid.
@@ -262,7 +297,8 @@ impl HttpClient for Sandbox {
             .surface
             .as_ref()
             .map(|surface| surface.knows(&request.url));
-        if !plays.unwrap_or_else(|| request.url.origin() == self.0.base.origin()) {
+        let is_mcp = self.world().mcp.knows(&request.url);
+        if !is_mcp && !plays.unwrap_or_else(|| request.url.origin() == self.0.base.origin()) {
             return Err(HttpError::Connect);
         }
         if request.body.is_reader() {
@@ -270,7 +306,7 @@ impl HttpClient for Sandbox {
             request.body = Body::read_from(reader, usize::MAX)?;
         }
         let limit = request.max_response_bytes;
-        let mut answer = self.handle(request);
+        let mut answer = self.answer(request)?;
         let Some(limit) = limit else {
             let length = answer.body.length();
             answer.body = Body::from_reader(answer.body.into_reader(), length);

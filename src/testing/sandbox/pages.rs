@@ -30,7 +30,7 @@ pub(super) fn consent(
     client_id: &str,
     returns_to: &str,
     scopes: &Scopes,
-    hint: Option<TestAccount>,
+    (accounts, hint): (&[TestAccount], Option<TestAccount>),
 ) -> HttpResponse {
     let mut main = String::new();
     let _ = write!(
@@ -46,7 +46,7 @@ pub(super) fn consent(
         request = escaped(request),
     );
     let chosen = hint.unwrap_or(TestAccount::ADA);
-    for account in TestAccount::ALL {
+    for account in accounts.iter().copied() {
         let _ = write!(
             main,
             "<label><input type=\"radio\" name=\"account\" value=\"{id}\"{checked}> {name} ({email})</label>",
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn markup_in_a_scope_stays_text() {
         let scopes: Scopes = "<script>alert('1')</script>&lt;".parse().unwrap();
-        let answer = consent("r", "c", "https://host.test", &scopes, None);
+        let answer = consent("r", "c", "https://host.test", &scopes, (&TestAccount::ALL, None));
         let html = String::from_utf8(answer.body.as_bytes().to_vec()).unwrap();
         assert!(!html.contains("<script"));
         for text in ["<a href='x'>&amp;\"", "&lt;", "plain"] {

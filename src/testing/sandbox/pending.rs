@@ -9,6 +9,7 @@ pub(super) struct Pending {
     pub(super) redirect: Redirect,
     pub(super) scopes: Scopes,
     pub(super) challenge: Option<String>,
+    pub(super) resource: Option<String>,
     /// True if the scopes that the account granted before are added.
     pub(super) unites: bool,
 }
@@ -17,4 +18,6 @@ pub(super) struct Pending {
 pub(super) struct Redirect {
     pub(super) uri: String,
     pub(super) state: Option<String>,
+    /// The issuer that answers.
+    pub(super) issuer: String,
 }

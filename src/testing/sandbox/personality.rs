@@ -90,6 +90,32 @@ pub struct Personality {
     /// True if reusing a refresh token within its grace period returns the access token of the
     /// first use and no refresh token, as at Todoist. Default: false.
     pub reuse_repeats_access_token: bool,
+    /// True if an MCP server requires a token. Default: true.
+    pub requires_token: bool,
+    /// True if the challenge of an MCP server names its metadata. Default: true.
+    pub challenge_names_metadata: bool,
+    /// The scopes in the challenge of an MCP server that got no valid token. Default: `mcp.read`.
+    pub challenge_scope: Option<String>,
+    /// True if the authorization servers of MCP servers require `resource` in every authorization
+    /// and token request and bind tokens to it
+    /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)). Default: true. False: the parameter is
+    /// ignored, and tokens are valid at every MCP server.
+    pub checks_resource: bool,
+    /// True if the authorization servers of MCP servers register clients
+    /// ([RFC 7591](https://www.rfc-editor.org/rfc/rfc7591)). Default: true.
+    pub registers_clients: bool,
+    /// If set, every registration request gets this response, with `invalid_client_metadata`.
+    pub registration_refusal: Option<Refusal>,
+    /// The authentication method that clients are registered with, whatever they ask for: `none`,
+    /// `client_secret_basic` or `client_secret_post`. `None`: the one they ask for.
+    pub registered_method: Option<String>,
+    /// The lifetime of the client secrets of registered clients. `None`: unlimited.
+    pub client_secret_lifetime: Option<Duration>,
+    /// True if the authorization servers of MCP servers accept client ID metadata documents: the
+    /// client id is the https URL of a document that
+    /// [`read_client_documents_with`](super::Sandbox::read_client_documents_with) reads. Default:
+    /// true.
+    pub accepts_client_documents: bool,
     /// The behavior that a descriptor describes.
     pub(crate) described: Described,
 }
@@ -145,6 +171,15 @@ impl Default for Personality {
             more_members: BTreeMap::new(),
             refresh_requires: Vec::new(),
             reuse_repeats_access_token: false,
+            requires_token: true,
+            challenge_names_metadata: true,
+            challenge_scope: Some("mcp.read".into()),
+            checks_resource: true,
+            registers_clients: true,
+            registration_refusal: None,
+            registered_method: None,
+            client_secret_lifetime: None,
+            accepts_client_documents: true,
             described: Described::default(),
         }
     }

@@ -11,10 +11,11 @@ use crate::model::Timestamp;
 
 /// Answers a request to an address of the service.
 pub(super) fn answer(world: &mut World, received: &Received, role: Role, now: Timestamp) -> HttpResponse {
+    let issuer = world.issuer();
     match role {
-        Role::Authorization => authorize::ask(world, received),
-        Role::Token => token::answer(world, received, now),
-        Role::Revocation => revoke::answer(world, received),
+        Role::Authorization => authorize::ask(world, received, &issuer),
+        Role::Token => token::answer(world, received, &issuer, now),
+        Role::Revocation => revoke::answer(world, received, &issuer, now),
         Role::Deletion(id) => resource::delete_grant(world, received, &id, now),
         Role::Resource(words) => resource::about_account(world, received, &words, now),
         Role::Nothing => HttpResponse::new(StatusCode::NOT_FOUND, ""),

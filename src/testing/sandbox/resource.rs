@@ -4,6 +4,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
 use super::account::TestAccount;
+use super::grant::Grant;
 use super::log::Received;
 use super::refusal::{json as answer, json_text};
 use super::state::World;
@@ -15,7 +16,7 @@ use crate::model::{Scopes, Timestamp};
 pub(super) const ELSEWHERE: &str = "https://elsewhere.test/api/notes";
 
 /// The challenge of [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1).
-enum Challenge {
+pub(super) enum Challenge {
     NoToken,
     InvalidToken,
     InsufficientScope(&'static str),
@@ -44,10 +45,23 @@ impl From<Challenge> for HttpResponse {
 /// `GET /userinfo`: returns the account.
 pub(super) fn userinfo(world: &World, received: &Received, now: Timestamp) -> HttpResponse {
     match bearer(world, received, now) {
-        Ok((account, _)) => answer(
-            200,
-            &json!({ "sub": account.id, "email": account.email, "name": account.name }),
-        ),
+        Ok((account, _)) => described(&account),
+        Err(challenge) => challenge.into(),
+    }
+}
+
+fn described(account: &TestAccount) -> HttpResponse {
+    answer(
+        200,
+        &json!({ "sub": account.id, "email": account.email, "name": account.name }),
+    )
+}
+
+/// The account endpoint of an MCP server's authorization server: needs the scope `openid`.
+pub(super) fn signed_in(world: &World, received: &Received, now: Timestamp) -> HttpResponse {
+    match presented(world, received, now) {
+        Ok(grant) if grant.scopes.contains("openid") => described(&grant.account),
+        Ok(_) => Challenge::InsufficientScope("openid").into(),
         Err(challenge) => challenge.into(),
     }
 }
@@ -136,14 +150,27 @@ pub(super) fn delete_grant(world: &mut World, received: &Received, id: &str, now
     answer(200, &json!({ "count": 1 }))
 }
 
-/// Returns the account and scopes of the request's access token.
+/// Returns the account and scopes of the request's access token. A token that is bound to an MCP
+/// server is not valid at any other resource.
 fn bearer(world: &World, received: &Received, now: Timestamp) -> Result<(TestAccount, Scopes), Challenge> {
+    let grant = presented(world, received, now)?;
+    match grant.resource {
+        Some(_) => Err(Challenge::InvalidToken),
+        None => Ok((grant.account, grant.scopes.clone())),
+    }
+}
+
+/// Returns the grant of the request's access token, wherever it is valid.
+pub(super) fn presented<'w>(
+    world: &'w World,
+    received: &Received,
+    now: Timestamp,
+) -> Result<&'w Grant, Challenge> {
     let token = received
         .header(&header::AUTHORIZATION)
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token)
         .ok_or(Challenge::NoToken)?;
-    let grant = world.grants.bearer(token, now).ok_or(Challenge::InvalidToken)?;
-    Ok((grant.account, grant.scopes.clone()))
+    world.grants.bearer(token, now).ok_or(Challenge::InvalidToken)
 }

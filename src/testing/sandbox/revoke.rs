@@ -6,20 +6,21 @@ use super::client::{Refused, authenticate, parameter};
 use super::log::Received;
 use super::state::World;
 use crate::http::HttpResponse;
+use crate::model::Timestamp;
 use crate::provider::{ClientAuthentication, RevocationAuth, RevocationTokens};
 
 /// Answers a revocation request: 200 for every token, known or not.
-pub(super) fn answer(world: &mut World, received: &Received) -> HttpResponse {
+pub(super) fn answer(world: &mut World, received: &Received, issuer: &str, now: Timestamp) -> HttpResponse {
     if let Some(outage) = &world.personality.revocation_outage {
         return outage.answer("server_error");
     }
-    match revoke(world, received) {
+    match revoke(world, received, issuer, now) {
         Ok(()) => HttpResponse::new(StatusCode::OK, ""),
         Err(refused) => refused.answer(world),
     }
 }
 
-fn revoke(world: &mut World, received: &Received) -> Result<(), Refused> {
+fn revoke(world: &mut World, received: &Received, issuer: &str, now: Timestamp) -> Result<(), Refused> {
     let authentication = match world.personality.described.revocation_authentication {
         RevocationAuth::SameAsToken => Some(world.personality.described.client_authentication),
         RevocationAuth::Post => Some(ClientAuthentication::Post),
@@ -27,7 +28,7 @@ fn revoke(world: &mut World, received: &Received) -> Result<(), Refused> {
         RevocationAuth::None => None,
     };
     let client = match authentication {
-        Some(authentication) => Some(authenticate(world, received, authentication)?),
+        Some(authentication) => Some(authenticate(world, received, issuer, authentication, now)?),
         None => None,
     };
     let token = parameter(received, "token")?.ok_or(Refused::InvalidRequest)?;

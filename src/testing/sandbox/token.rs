@@ -23,53 +23,93 @@ struct Tokens {
 }
 
 /// Answers a token request.
-pub(super) fn answer(world: &mut World, received: &Received, now: Timestamp) -> HttpResponse {
+pub(super) fn answer(world: &mut World, received: &Received, issuer: &str, now: Timestamp) -> HttpResponse {
     if let Some(outage) = &world.personality.token_outage {
         return outage.answer("server_error");
     }
-    match issue(world, received, now) {
+    match issue(world, received, issuer, now) {
         Ok(tokens) => written(&world.personality, &tokens),
         Err(refused) => refused.answer(world),
     }
 }
 
-fn issue(world: &mut World, received: &Received, now: Timestamp) -> Result<Tokens, Refused> {
-    let client = authenticate(world, received, world.personality.described.client_authentication)?;
+fn issue(world: &mut World, received: &Received, issuer: &str, now: Timestamp) -> Result<Tokens, Refused> {
+    let usual = world.personality.described.client_authentication;
+    let client = authenticate(world, received, issuer, usual, now)?;
+    let client = Caller { id: &client, issuer };
     match parameter(received, "grant_type")? {
-        Some("authorization_code") => exchange(world, received, &client, now),
-        Some("refresh_token") => refresh(world, received, &client, now),
+        Some("authorization_code") => exchange(world, received, client, now),
+        Some("refresh_token") => refresh(world, received, client, now),
         Some(_) => Err(Refused::UnsupportedGrantType),
         None => Err(Refused::InvalidRequest),
     }
 }
 
-fn exchange(world: &mut World, received: &Received, client: &str, now: Timestamp) -> Result<Tokens, Refused> {
+/// The authenticated client, and the issuer whose endpoint it called.
+#[derive(Clone, Copy)]
+struct Caller<'a> {
+    id: &'a str,
+    issuer: &'a str,
+}
+
+/// Checks that the request names the resource of its code or grant
+/// ([RFC 8707 §2.2](https://www.rfc-editor.org/rfc/rfc8707#section-2.2)).
+fn names_resource(received: &Received, granted: Option<&str>) -> Result<(), Refused> {
+    let named = parameter(received, "resource").map_err(|_| Refused::InvalidTarget)?;
+    match granted {
+        Some(granted) if named != Some(granted) => Err(Refused::InvalidTarget),
+        _ => Ok(()),
+    }
+}
+
+fn exchange(
+    world: &mut World,
+    received: &Received,
+    client: Caller<'_>,
+    now: Timestamp,
+) -> Result<Tokens, Refused> {
     let code = parameter(received, "code")?.ok_or(Refused::InvalidRequest)?;
     let redirect_uri = parameter(received, "redirect_uri")?;
     let verifier = parameter(received, "code_verifier")?;
+    if let Some(issued) = world.grants.code(code) {
+        if issued.issuer != client.issuer {
+            return Err(Refused::InvalidGrant);
+        }
+        names_resource(received, issued.resource.as_deref())?;
+    }
     let join = world.personality.one_grant_per_account;
     let grant = world
         .grants
-        .redeem(code, client, redirect_uri, verifier, join, now)
+        .redeem(code, client.id, redirect_uri, verifier, join, now)
         .map_err(|_| Refused::InvalidGrant)?;
     let access = world.grants.issue_access(grant, expiry(&world.personality, now));
     let offline = world.personality.offline_scope.as_deref();
     let offline = offline.is_none_or(|scope| world.grants.grant(grant).scopes.contains(scope));
-    let refresh =
-        (world.personality.issues_refresh_tokens && offline).then(|| world.grants.issue_refresh(grant));
+    let may_refresh = world
+        .client(client.issuer, client.id)
+        .is_none_or(|client| client.may_refresh);
+    let refresh = (world.personality.issues_refresh_tokens && offline && may_refresh)
+        .then(|| world.grants.issue_refresh(grant));
     Ok(completed(world, grant, access, refresh))
 }
 
-fn refresh(world: &mut World, received: &Received, client: &str, now: Timestamp) -> Result<Tokens, Refused> {
+fn refresh(
+    world: &mut World,
+    received: &Received,
+    client: Caller<'_>,
+    now: Timestamp,
+) -> Result<Tokens, Refused> {
     let token = parameter(received, "refresh_token")?.ok_or(Refused::InvalidRequest)?;
     let personality = world.personality.clone();
     let grant = world
         .grants
         .refreshable(token, personality.described.rotation, now)
         .map_err(|_| Refused::InvalidGrant)?;
-    if world.grants.grant(grant).client != client {
+    let granted = world.grants.grant(grant);
+    if granted.client != client.id || granted.issuer != client.issuer {
         return Err(Refused::InvalidGrant);
     }
+    names_resource(received, granted.resource.as_deref())?;
     for name in &personality.refresh_requires {
         if parameter(received, name)?.is_none_or(str::is_empty) {
             return Err(Refused::InvalidRequest);
@@ -122,7 +162,9 @@ fn narrow(world: &mut World, grant: GrantId, asked: &str) -> Result<(), Refused>
 }
 
 fn completed(world: &mut World, grant: GrantId, access: String, refresh: Option<String>) -> Tokens {
-    let id = world.personality.id_token.then(|| id_token(world, grant));
+    let signed_in = world.is_mcp_issuer(&world.grants.grant(grant).issuer)
+        && world.grants.grant(grant).scopes.contains("openid");
+    let id = (world.personality.id_token || signed_in).then(|| id_token(world, grant));
     world.other_secrets.extend(id.clone());
     Tokens {
         access,
@@ -144,7 +186,7 @@ fn id_token(world: &World, grant: GrantId) -> String {
     let payload = match &world.personality.id_token_payload {
         Some(payload) => about(account, payload),
         None => serde_json::json!({
-            "iss": world.issuer(),
+            "iss": world.grants.grant(grant).issuer,
             "sub": account.id,
             "aud": world.grants.grant(grant).client,
             "email": account.email,

@@ -18,6 +18,7 @@ use crate::vault::{
 pub(super) const CHECKS: &[Check] = &[
     ("a consent comes back as it was stored", round_trip),
     ("only the user's own consents are found", found),
+    ("the consents of a tenant are read page by page", paged),
     ("a pending consent is opened without being taken", opened),
     ("a user has a bounded number of consents", bounded),
     ("a consent is taken once", taken_once),
@@ -95,6 +96,33 @@ fn found(make: Make<'_>) {
         ..two
     };
     assert_eq!(consents, [one, two]);
+}
+
+/// A page continues after the last request of the one before it, and nothing is left out.
+fn paged(make: Make<'_>) {
+    let vault = make();
+    assert_eq!(must(vault.tenant_consents(&tenant("acme"), None, 9)), Vec::new());
+    let mut all: Vec<_> = ["one", "two", "three", "four", "five"]
+        .into_iter()
+        .map(|name| consent("acme", name))
+        .collect();
+    for consent in &mut all {
+        consent.user = must(UserId::new(format!("user of {}", consent.id)));
+        must(vault.insert_consent(consent, Some(&verifier())));
+    }
+    must(vault.insert_consent(&consent("globex", "six"), None));
+    all.sort_by_key(|consent| consent.state);
+    let mut found = Vec::new();
+    loop {
+        let after = found.last().map(|consent: &PendingConsent| consent.state);
+        let page = must(vault.tenant_consents(&tenant("acme"), after.as_ref(), 2));
+        assert!(page.len() <= 2);
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page);
+    }
+    assert_eq!(found, all);
 }
 
 fn opened(make: Make<'_>) {

@@ -8,8 +8,11 @@ use zeroize::Zeroizing;
 use crate::random;
 use crate::vault::VaultError;
 use crate::vault::envelope::aead::{self, KEY_LEN};
-use crate::vault::envelope::data_key::{unwrap, wrap};
+use crate::vault::envelope::key_encryption::KeyContext;
+use crate::vault::envelope::key_service::Lifetime;
 use crate::vault::envelope::master_key::derive;
+use crate::vault::envelope::master_keys::KeySource;
+use crate::vault::envelope::wrapping::{self, Unwrapped};
 use crate::vault::envelope::{MasterKeys, VaultId, aad};
 
 /// The key that authenticates the chains of audit entries and makes keyed fingerprints.
@@ -17,6 +20,7 @@ pub struct AuditKey {
     secret: Box<Zeroizing<[u8; KEY_LEN]>>,
     chain: hmac::Key,
     fingerprint: hmac::Key,
+    lifetime: Option<Lifetime>,
 }
 
 /// The parts of an audit entry that its MAC covers. The body is sealed.
@@ -59,16 +63,46 @@ impl AuditKey {
             chain: subkey(b"audit"),
             fingerprint: subkey(b"fingerprint"),
             secret,
+            lifetime: None,
         }
+    }
+
+    /// Returns the time during which the key may be used, if a key service limits it.
+    pub(crate) const fn lifetime(&self) -> Option<Lifetime> {
+        self.lifetime
+    }
+
+    /// Returns the value that a vault stores in order to recognise the active master key.
+    ///
+    /// The key of a service is not here: it proves itself by unwrapping the audit key.
+    pub(crate) fn check_value(&self, keys: &MasterKeys, vault: VaultId) -> [u8; 32] {
+        match keys.active() {
+            KeySource::Local(master) => master.check_value(vault),
+            KeySource::Service(_) => self.own_check_value(vault),
+        }
+    }
+
+    fn own_check_value(&self, vault: VaultId) -> [u8; 32] {
+        let mut key = Zeroizing::new([0_u8; KEY_LEN]);
+        derive(&self.secret, b"check", key.as_mut_slice());
+        let tag = hmac::sign(
+            &hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()),
+            vault.as_bytes(),
+        );
+        let mut value = [0; 32];
+        value.copy_from_slice(tag.as_ref());
+        value
     }
 
     /// Wraps the key with the active master key and binds it to the vault.
     ///
     /// # Errors
     ///
-    /// [`VaultError::RandomUnavailable`] if the operating system has no random numbers.
+    /// [`VaultError::RandomUnavailable`] if the operating system has no random numbers,
+    /// [`VaultError::KeyService`] if the key service of the master key fails.
     pub fn wrap(&self, keys: &MasterKeys, vault: VaultId) -> Result<Vec<u8>, VaultError> {
-        wrap(&self.secret, keys, aead::nonce()?, |header| {
+        let context = KeyContext::vault(&vault);
+        wrapping::wrap(&self.secret, keys, &context, aead::nonce()?, |header| {
             binding(vault, header)
         })
     }
@@ -78,9 +112,16 @@ impl AuditKey {
     /// # Errors
     ///
     /// [`VaultError::UnknownMasterKey`] if that master key was not given, [`VaultError::Tampered`]
-    /// if the wrapped key was altered or belongs to another vault.
+    /// if the wrapped key was altered or belongs to another vault, [`VaultError::KeyService`] if
+    /// the key service of the master key fails.
     pub fn unwrap(wrapped: &[u8], keys: &MasterKeys, vault: VaultId) -> Result<Self, VaultError> {
-        unwrap(wrapped, keys, |header| binding(vault, header)).map(Self::new)
+        let context = KeyContext::vault(&vault);
+        let Unwrapped { secret, lifetime } =
+            wrapping::unwrap(wrapped, keys, &context, |header| binding(vault, header))?;
+        Ok(Self {
+            lifetime,
+            ..Self::new(secret)
+        })
     }
 
     /// Returns the MAC of an entry, which authenticates the entry and all entries before it.
@@ -189,6 +230,27 @@ impl AuditKey {
         let mut fingerprint = [0; 8];
         fingerprint.copy_from_slice(tag.as_ref().get(..8).unwrap_or(&[0; 8]));
         fingerprint
+    }
+}
+
+/// Returns whether the master key with this id is the one that a vault was created with.
+///
+/// # Errors
+///
+/// [`VaultError::WrongMasterKey`] if there is no such key, and those of [`AuditKey::unwrap`].
+pub(crate) fn proves(
+    keys: &MasterKeys,
+    id: &[u8; 16],
+    vault: VaultId,
+    wrapped_audit_key: &[u8],
+    check: &[u8; 32],
+) -> Result<bool, VaultError> {
+    match keys.get(id).ok_or(VaultError::WrongMasterKey)? {
+        KeySource::Local(master) => Ok(master.check_value(vault) == *check),
+        KeySource::Service(_) => {
+            let audit_key = AuditKey::unwrap(wrapped_audit_key, keys, vault)?;
+            Ok(audit_key.own_check_value(vault) == *check)
+        }
     }
 }
 

@@ -7,20 +7,19 @@ use zeroize::Zeroizing;
 use crate::model::TenantId;
 use crate::random;
 use crate::vault::VaultError;
-use crate::vault::envelope::aead::{self, Cipher, KEY_LEN, NONCE_LEN, TAG_LEN};
+use crate::vault::envelope::aead::{self, Cipher, KEY_LEN, NONCE_LEN};
+use crate::vault::envelope::key_encryption::KeyContext;
+use crate::vault::envelope::key_service::Lifetime;
 use crate::vault::envelope::master_key::derive;
+use crate::vault::envelope::wrapping::{self, Unwrapped};
 use crate::vault::envelope::{MasterKeys, RowKey, VaultId, aad};
-
-/// The format of wrapped keys.
-const FORMAT: u8 = 1;
-const HEADER_LEN: usize = 1 + 16;
-const WRAPPED_LEN: usize = HEADER_LEN + NONCE_LEN + KEY_LEN + TAG_LEN;
 
 /// A key of one tenant. A tenant has several, which differ by their version.
 pub struct DataKey {
     version: u32,
     secret: Box<Zeroizing<[u8; KEY_LEN]>>,
     cipher: Cipher,
+    lifetime: Option<Lifetime>,
 }
 
 impl DataKey {
@@ -41,7 +40,13 @@ impl DataKey {
             version,
             secret,
             cipher,
+            lifetime: None,
         }
+    }
+
+    /// Returns the time during which the key may be used, if a key service limits it.
+    pub(crate) const fn lifetime(&self) -> Option<Lifetime> {
+        self.lifetime
     }
 
     /// Returns the version of the key among the tenant's keys.
@@ -67,7 +72,8 @@ impl DataKey {
     ///
     /// # Errors
     ///
-    /// [`VaultError::RandomUnavailable`] if the operating system has no random numbers.
+    /// [`VaultError::RandomUnavailable`] if the operating system has no random numbers,
+    /// [`VaultError::KeyService`] if the key service of the master key fails.
     pub fn wrap(&self, keys: &MasterKeys, vault: VaultId, tenant: &TenantId) -> Result<Vec<u8>, VaultError> {
         self.wrap_with_nonce(keys, vault, tenant, aead::nonce()?)
     }
@@ -79,7 +85,8 @@ impl DataKey {
         tenant: &TenantId,
         nonce: [u8; NONCE_LEN],
     ) -> Result<Vec<u8>, VaultError> {
-        wrap(&self.secret, keys, nonce, |header| {
+        let context = KeyContext::tenant_of(&vault, tenant);
+        wrapping::wrap(&self.secret, keys, &context, nonce, |header| {
             binding(vault, tenant, self.version, header)
         })
     }
@@ -89,7 +96,8 @@ impl DataKey {
     /// # Errors
     ///
     /// [`VaultError::UnknownMasterKey`] if that master key was not given, [`VaultError::Tampered`]
-    /// if the wrapped key was altered or belongs to another vault, tenant or version.
+    /// if the wrapped key was altered or belongs to another vault, tenant or version,
+    /// [`VaultError::KeyService`] if the key service of the master key fails.
     pub fn unwrap(
         wrapped: &[u8],
         keys: &MasterKeys,
@@ -97,58 +105,15 @@ impl DataKey {
         tenant: &TenantId,
         version: u32,
     ) -> Result<Self, VaultError> {
-        let secret = unwrap(wrapped, keys, |header| binding(vault, tenant, version, header))?;
-        Ok(Self::new(version, secret))
+        let context = KeyContext::tenant_of(&vault, tenant);
+        let Unwrapped { secret, lifetime } = wrapping::unwrap(wrapped, keys, &context, |header| {
+            binding(vault, tenant, version, header)
+        })?;
+        Ok(Self {
+            lifetime,
+            ..Self::new(version, secret)
+        })
     }
-}
-
-/// Wraps a key with the active master key. `binding` receives the header and returns the additional
-/// data.
-pub(super) fn wrap(
-    secret: &Zeroizing<[u8; KEY_LEN]>,
-    keys: &MasterKeys,
-    nonce: [u8; NONCE_LEN],
-    binding: impl Fn(&[u8]) -> Vec<u8>,
-) -> Result<Vec<u8>, VaultError> {
-    let master = keys.active();
-    let mut wrapped = Zeroizing::new(Vec::with_capacity(WRAPPED_LEN));
-    wrapped.push(FORMAT);
-    wrapped.extend_from_slice(master.id());
-    let aad = binding(&wrapped);
-    wrapped.extend_from_slice(&nonce);
-    wrapped.extend_from_slice(secret.as_slice());
-    master
-        .kek()
-        .seal(nonce, &aad, &mut wrapped, HEADER_LEN + NONCE_LEN)?;
-    Ok(std::mem::take(&mut wrapped))
-}
-
-/// Unwraps a key with the master key that it names. `binding` receives the header and returns the
-/// additional data.
-pub(super) fn unwrap(
-    wrapped: &[u8],
-    keys: &MasterKeys,
-    binding: impl Fn(&[u8]) -> Vec<u8>,
-) -> Result<Box<Zeroizing<[u8; KEY_LEN]>>, VaultError> {
-    if wrapped.len() != WRAPPED_LEN || wrapped.first() != Some(&FORMAT) {
-        return Err(VaultError::Tampered);
-    }
-    let (header, sealed) = wrapped
-        .split_first_chunk::<HEADER_LEN>()
-        .ok_or(VaultError::Tampered)?;
-    let (nonce, sealed) = sealed
-        .split_first_chunk::<NONCE_LEN>()
-        .ok_or(VaultError::Tampered)?;
-    let (_, id) = header.split_last_chunk::<16>().ok_or(VaultError::Tampered)?;
-    let master = keys.get(id).ok_or(VaultError::UnknownMasterKey)?;
-    let mut buffer = Zeroizing::new(sealed.to_vec());
-    let opened = master.kek().open(*nonce, &binding(header), &mut buffer)?;
-    let mut secret = Box::new(Zeroizing::new([0; KEY_LEN]));
-    if opened.len() != KEY_LEN {
-        return Err(VaultError::Tampered);
-    }
-    secret.copy_from_slice(opened);
-    Ok(secret)
 }
 
 impl fmt::Debug for DataKey {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::alphabet::{Alphabet, STANDARD, URL_SAFE};
@@ -37,6 +36,7 @@ use crate::vault::envelope::vault_id::VaultId;
 pub struct MasterKey {
     secret: Box<Zeroizing<[u8; KEY_LEN]>>,
     id: [u8; 16],
+    id_text: String,
     kek: Cipher,
 }
 
@@ -190,6 +190,20 @@ impl MasterKey {
         &self.kek
     }
 
+    /// Returns the id in hexadecimal.
+    pub(super) fn id_text(&self) -> &str {
+        &self.id_text
+    }
+
+    /// Returns the cipher with which the key acts as a key service.
+    pub(super) fn service_cipher(&self) -> Cipher {
+        self.derived_cipher(b"key-service")
+    }
+
+    pub(super) fn expose_bytes(&self) -> &[u8; KEY_LEN] {
+        &self.secret
+    }
+
     /// Returns the key with these bytes.
     pub(crate) fn of_bytes(bytes: Zeroizing<[u8; KEY_LEN]>) -> Self {
         Self::new(Box::new(bytes))
@@ -201,50 +215,19 @@ impl MasterKey {
         let mut kek = Zeroizing::new([0; KEY_LEN]);
         derive(&secret, b"kek", kek.as_mut_slice());
         let kek = Cipher::new(&kek);
-        Self { secret, id, kek }
+        let id_text = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self {
+            secret,
+            id,
+            id_text,
+            kek,
+        }
     }
 }
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MasterKey(")?;
-        for byte in self.id {
-            write!(f, "{byte:02x}")?;
-        }
-        f.write_str(")")
-    }
-}
-
-/// One or more master keys. The active key wraps; all of them unwrap.
-///
-/// Several keys are needed while one replaces another.
-#[derive(Debug, Clone)]
-pub struct MasterKeys(Arc<[MasterKey]>);
-
-impl MasterKeys {
-    /// Returns a set of the active key and the former keys that it replaces.
-    #[must_use]
-    pub fn new(active: MasterKey, former: impl IntoIterator<Item = MasterKey>) -> Self {
-        Self(std::iter::once(active).chain(former).collect())
-    }
-
-    /// Returns the active key.
-    #[must_use]
-    pub fn active(&self) -> &MasterKey {
-        // `new` stores the active key first, and the set never changes.
-        &self.0[0]
-    }
-
-    /// Returns the key with this id.
-    #[must_use]
-    pub fn get(&self, id: &[u8; 16]) -> Option<&MasterKey> {
-        self.0.iter().find(|key| key.id() == id)
-    }
-}
-
-impl From<MasterKey> for MasterKeys {
-    fn from(key: MasterKey) -> Self {
-        Self::new(key, [])
+        write!(f, "MasterKey({})", self.id_text)
     }
 }
 

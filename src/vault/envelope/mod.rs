@@ -42,6 +42,11 @@
 //! | request state's key | the same with info `"request-state"`, 32 bytes: see `resolver::mcp::RequestStateKey` |
 //! | wrapped key of a tenant | format `0x01` · master-key id 16 · nonce 12 · ciphertext 32 ‖ tag 16 |
 //! | its additional data | list of parts: `"valetkey/1"`, `"data_key"`, vault 16, tenant, version u32, header (format and master-key id) |
+//! | the same, wrapped through a key service | format `0x02` · id of the service's key 16 · length u16 · key-encryption key as the service wrapped it · nonce 12 · ciphertext 32 ‖ tag 16 |
+//! | its additional data | list of parts: as above, header (everything before the nonce) |
+//! | context of the service for a tenant | list of parts: `"valetkey/1"`, `"key_service"`, `"tenant"`, vault 16, tenant; for the vault's audit key `"vault"` and an empty tenant, for a sealed master key `"master key"` and both empty |
+//! | id of a service's key | the first 16 bytes of the SHA-256 of its full name |
+//! | check value with a service | HMAC-SHA256 of the vault's id, under HKDF-SHA256 of the audit key: salt as above, info `"check"` |
 //! | wrapped audit key | as the wrapped key of a tenant |
 //! | its additional data | list of parts: `"valetkey/1"`, `"audit_key"`, vault 16, header |
 //! | row key | HKDF-SHA256 of the tenant's key with version 2³²−1: salt as above, info `"rows"`, 32 bytes |
@@ -159,19 +164,26 @@ mod aead;
 mod audit_key;
 mod data_key;
 mod fields;
+mod key_encryption;
 mod key_file;
+mod key_service;
 mod master_key;
+mod master_keys;
 mod record;
 mod row_key;
 mod vault_id;
+mod wrapping;
 
 pub(crate) use aead::Cipher;
+pub(crate) use audit_key::proves;
 pub use audit_key::{AuditKey, Link};
 pub use data_key::DataKey;
 pub use fields::Fields;
+pub use key_encryption::{KeyContext, KeyEncryption};
+pub use master_key::MasterKey;
 #[cfg(feature = "_internals")]
 pub use master_key::check_value;
-pub use master_key::{MasterKey, MasterKeys};
+pub use master_keys::MasterKeys;
 pub(crate) use record::Binding;
 pub use record::{Context, Kind};
 pub use row_key::RowKey;

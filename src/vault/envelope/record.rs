@@ -32,6 +32,8 @@ pub enum Kind {
     RevocationAccess,
     /// The refresh token of a pending revocation.
     RevocationRest,
+    /// A definition: an authorization server, a provider or a client registration.
+    Definition,
 }
 
 impl Kind {
@@ -42,6 +44,7 @@ impl Kind {
             Self::Consent => b"consent",
             Self::RevocationAccess => b"revocation_access",
             Self::RevocationRest => b"revocation_rest",
+            Self::Definition => b"definition",
         }
     }
 }
@@ -60,15 +63,17 @@ pub struct Context<'a> {
     pub tenant: &'a TenantId,
     /// The user that the secret belongs to; `None` for a workspace connection.
     pub owner: Option<&'a UserId>,
-    /// The service.
+    /// The service; for a definition, its name.
     pub provider: &'a ProviderId,
-    /// The id of the grant, the consent request or the pending revocation.
+    /// The id of the grant, the consent request or the pending revocation, or the version of the
+    /// definition.
     pub id: &'a [u8; 16],
-    /// The generation of the grant; zero for a consent request.
+    /// The generation of the grant; the revision of a definition; zero for a consent request.
     pub generation: u64,
     /// An encoding of the facts that decide where the secret is sent and how it is shown. For a
     /// grant these are its server, endpoints, client id, parameters, scopes, expiry and account;
-    /// for a consent request and a pending revocation it is the whole row. The documentation of the
+    /// for a consent request and a pending revocation it is the whole row, for a definition its
+    /// kind and name. The documentation of the
     /// module lists the fields. Format 1 has no route.
     pub route: &'a [u8],
 }

@@ -93,11 +93,11 @@ impl<T: Tables> Core<T> {
                 Decided::Write(change, outcome) => (change, outcome),
             };
             let mut opened = self.open_all(tenant, &read, needs.ends);
-            let prepared = self.prepare(audit_key, tenant, needs.tokens, change, &opened)?;
+            let prepared = self.prepare(&audit_key, tenant, needs.tokens, change, &opened)?;
             let mut outcome = Some(outcome);
             let stored = self
                 .tables
-                .write(|rows| self.store(rows, audit_key, tenant, &read, needs, &prepared))?;
+                .write(|rows| self.store(rows, &audit_key, tenant, &read, needs, &prepared))?;
             Ok(stored.map(|pending| {
                 let applied = Applied {
                     pending,

@@ -6,7 +6,7 @@ use crate::model::{Actor, ConnectionId, ProviderId, StoredName as _, Timestamp, 
 use crate::vault::envelope::Fields;
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::keyring::Tenant;
-use crate::vault::tables::{AuditRow, Chain, Direction, Tables, Write};
+use crate::vault::tables::{AuditRow, Chain, Direction, Rows, Tables, Write};
 use crate::vault::{AuditEntry, AuditFilter, AuditKind, AuditOrder, TokenUse, UseRecord, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -63,6 +63,24 @@ fn actor(text: &str) -> Result<Actor> {
         "user" => Ok(Actor::User(user)),
         "operator" => Ok(Actor::Operator(user)),
         _ => Err(VaultError::Tampered),
+    }
+}
+
+/// Returns the entries of a tenant in a chain that follow this number.
+pub(super) fn entries_after(
+    rows: &dyn Rows,
+    tenant: &Tenant,
+    of: Chain,
+    mut after: u64,
+) -> Result<Vec<AuditRow>> {
+    let mut entries = Vec::new();
+    loop {
+        let page = rows.entries(of, Some(tenant.row), after, Direction::Forward, CHUNK)?;
+        let Some(end) = page.last() else {
+            return Ok(entries);
+        };
+        after = end.number;
+        entries.extend(page);
     }
 }
 
@@ -141,7 +159,7 @@ impl<T: Tables> Core<T> {
                         .collect();
                     self.tables.write(|rows| {
                         rows.record_uses(&times)?;
-                        if !self.keyring.append(rows, audit_key, tenant, &entries)? {
+                        if !self.keyring.append(rows, &audit_key, tenant, &entries)? {
                             return Ok(Write::NewDataKey);
                         }
                         Ok(Write::Commit(()))

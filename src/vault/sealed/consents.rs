@@ -277,7 +277,7 @@ impl<T: Tables> Core<T> {
                     }
                 }
                 entries.push(entry.clone());
-                if !self.keyring.append(rows, audit_key, tenant, &entries)? {
+                if !self.keyring.append(rows, &audit_key, tenant, &entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 rows.insert_consent(tenant.row, &row, &sealed)?;
@@ -352,6 +352,26 @@ impl<T: Tables> Core<T> {
         })
     }
 
+    pub(super) fn tenant_consents(
+        &self,
+        name: &TenantId,
+        after: Option<&StateHash>,
+        limit: usize,
+    ) -> Result<Vec<PendingConsent>> {
+        again_if_tampered(|| {
+            let Some(tenant) = self.tenant(name)? else {
+                return Ok(Vec::new());
+            };
+            let found = self
+                .tables
+                .read(|rows| rows.consents_after(tenant.row, after, limit))?;
+            found
+                .into_iter()
+                .map(|(row, sealed)| Ok(self.opened(&tenant, &row, sealed)?.0))
+                .collect()
+        })
+    }
+
     pub(super) fn take_consent(&self, name: &TenantId, state: &StateHash, now: Timestamp) -> Result<Taken> {
         // The verifier is opened first: a request that does not open must not be taken, and nothing
         // is decrypted inside a transaction.
@@ -406,7 +426,7 @@ impl<T: Tables> Core<T> {
                 }
                 rows.end_consent(tenant.row, state, text, completed)?;
                 let entries = std::slice::from_ref(&entry);
-                if !self.keyring.append(rows, audit_key, tenant, entries)? {
+                if !self.keyring.append(rows, &audit_key, tenant, entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 Ok(Write::Commit(()))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::model::{Scopes, Status, Timestamp, UserId};
+use crate::model::{Scopes, Status, TenantId, Timestamp, UserId};
 use crate::vault::codec::Decoder;
 use crate::vault::envelope::{Context, Kind};
 use crate::vault::sealed::core::{Core, again_if_tampered};
@@ -28,6 +28,11 @@ impl<T: Tables> Core<T> {
 
     pub(super) fn find_token_as_of(&self, query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>)> {
         again_if_tampered(|| self.find_once(query))
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "a vault that asks its database can fail")]
+    pub(super) fn is_unlocked(&self, tenant: &TenantId) -> Result<bool> {
+        Ok(self.keyring.is_unlocked(tenant))
     }
 
     pub(super) fn is_unchanged_since(&self, as_of: AsOf) -> Result<bool> {

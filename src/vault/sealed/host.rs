@@ -43,8 +43,9 @@ macro_rules! host_methods {
                 self.core().rotate(Rotation::DataKey(tenant), now)
             }
 
-            /// Seals the tokens of at most `limit` grants, of all tenants, with their newest data
-            /// key, and destroys data keys that no longer seal anything. Repeat until
+            /// Seals the tokens of grants, and what tenants added while the host runs (providers
+            /// and client registrations), with the newest data key of their tenant: at most
+            /// `limit` records. Destroys data keys that no longer seal anything. Repeat until
             /// [nothing remains](Rotated::is_finished). Consent requests and pending revocations
             /// keep an old key alive as long as they exist.
             ///
@@ -78,8 +79,8 @@ macro_rules! host_methods {
             }
 
             /// Verifies the audit of a tenant from its first entry to its last, and compares the
-            /// tenant's connections with it. `progress` receives the number of verified entries and
-            /// the total.
+            /// tenant's connections, providers and client registrations with it. `progress`
+            /// receives the number of verified entries and the total.
             ///
             /// # Errors
             ///

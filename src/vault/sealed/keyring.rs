@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::model::{TenantId, Timestamp};
-use crate::vault::envelope::{AuditKey, Binding, Context, DataKey, Fields, MasterKeys, RowKey, VaultId};
+use crate::vault::envelope::{
+    self, AuditKey, Binding, Context, DataKey, Fields, MasterKeys, RowKey, VaultId,
+};
 use crate::vault::sealed::chain;
 use crate::vault::tables::{Chain, KeyRow, RowsMut, Tables, TenantRow, VAULT_CHAIN, VaultRow, Write};
 use crate::vault::{AuditEntry, AuditKind, VaultError};
@@ -34,7 +36,7 @@ pub(in crate::vault) struct Opened {
     pub(super) id: VaultId,
     /// The key stays wrapped until it is needed: most handles never write an audit entry.
     wrapped: Vec<u8>,
-    audit_key: OnceLock<AuditKey>,
+    audit_key: RwLock<Option<Arc<AuditKey>>>,
 }
 
 /// A tenant, its number, and the keys that were used so far.
@@ -57,8 +59,7 @@ struct WrappedKey {
 /// Checks that one of the master keys is the one that the vault was created with.
 pub(in crate::vault) fn check(keys: &MasterKeys, row: &VaultRow) -> Result<VaultId> {
     let id = VaultId::from_bytes(row.id);
-    let key = keys.get(&row.master_key).ok_or(VaultError::WrongMasterKey)?;
-    if key.check_value(id) == row.key_check {
+    if envelope::proves(keys, &row.master_key, id, &row.audit_key, &row.key_check)? {
         Ok(id)
     } else {
         // The key is known, but its proof is wrong: the row was altered.
@@ -129,7 +130,7 @@ impl Keyring {
         let opened = Opened {
             id: check(&self.keys, &row)?,
             wrapped: row.audit_key,
-            audit_key: OnceLock::new(),
+            audit_key: RwLock::default(),
         };
         Ok(self.vault.get_or_init(|| opened))
     }
@@ -139,8 +140,8 @@ impl Keyring {
         let audit_key = AuditKey::generate()?;
         let row = VaultRow {
             id: *id.as_bytes(),
-            master_key: *self.keys.active().id(),
-            key_check: self.keys.active().check_value(id),
+            master_key: *self.keys.active_id(),
+            key_check: audit_key.check_value(&self.keys, id),
             audit_key: audit_key.wrap(&self.keys, id)?,
         };
         let made = tables.write(|rows| {
@@ -163,13 +164,19 @@ impl Keyring {
     }
 
     /// Returns the key of the audit.
-    pub(super) fn audit_key<T: Tables>(&self, tables: &T) -> Result<(&AuditKey, VaultId)> {
+    pub(super) fn audit_key<T: Tables>(&self, tables: &T) -> Result<(Arc<AuditKey>, VaultId)> {
         let opened = self.vault(tables)?;
-        if let Some(key) = opened.audit_key.get() {
+        let known = opened
+            .audit_key
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(key) = known.filter(|key| self.keys.allows(key.lifetime())) {
             return Ok((key, opened.id));
         }
-        let key = AuditKey::unwrap(&opened.wrapped, &self.keys, opened.id)?;
-        Ok((opened.audit_key.get_or_init(|| key), opened.id))
+        let key = Arc::new(AuditKey::unwrap(&opened.wrapped, &self.keys, opened.id)?);
+        *opened.audit_key.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&key));
+        Ok((key, opened.id))
     }
 
     /// Returns the tenant, if anything was ever stored for it.
@@ -177,10 +184,21 @@ impl Keyring {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         let known = tenants.get(name).map(Arc::clone);
         drop(tenants);
-        match known {
+        match known.filter(|known| self.keys.allows(known.newest.lifetime())) {
             Some(known) => Ok(Some(known)),
             None => self.read(tables, name),
         }
+    }
+
+    /// Returns whether the tenant's keys open without a key service.
+    pub(super) fn is_unlocked(&self, name: &TenantId) -> bool {
+        if !self.keys.has_service() {
+            return true;
+        }
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants
+            .get(name)
+            .is_some_and(|known| self.keys.allows(known.newest.lifetime()))
     }
 
     /// Returns the tenant with a data key that may still seal. Creates both if they do not exist.
@@ -222,6 +240,10 @@ impl Keyring {
             audit_key: OnceLock::new(),
             older: RwLock::default(),
         });
+        if tenant.newest.lifetime().is_some() {
+            // Entries are sealed inside transactions, in which no key service may be called.
+            self.entry_key(&tenant)?;
+        }
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         if tenants.len() >= MAX_TENANTS {
             // Any tenant will do: a tenant that is needed again is read again.
@@ -253,7 +275,7 @@ impl Keyring {
             for key in &keys {
                 rows.insert_key(row, key)?;
             }
-            chain::begin(rows, audit_key, vault, Chain::Of(row))?;
+            chain::begin(rows, &audit_key, vault, Chain::Of(row))?;
             Ok(Write::Commit(()))
         })?;
         Ok(())
@@ -275,7 +297,7 @@ impl Keyring {
                 return Ok(Write::Unchanged(()));
             }
             rows.insert_key(row, &key)?;
-            chain::continue_legacy(rows, audit_key, vault, Chain::Of(row))?;
+            chain::continue_legacy(rows, &audit_key, vault, Chain::Of(row))?;
             Ok(Write::Commit(()))
         })?;
         Ok(())
@@ -289,7 +311,7 @@ impl Keyring {
             if rows.head(Chain::Of(VAULT_CHAIN))?.is_some() {
                 return Ok(Write::Unchanged(()));
             }
-            chain::continue_legacy(rows, audit_key, vault, Chain::Of(VAULT_CHAIN))?;
+            chain::continue_legacy(rows, &audit_key, vault, Chain::Of(VAULT_CHAIN))?;
             Ok(Write::Commit(()))
         })?;
         Ok(())
@@ -367,7 +389,7 @@ impl Keyring {
                 return Ok(Write::Commit(true));
             }
             rows.retire_keys(tenant.row, 1, next)?;
-            if !self.append(rows, audit_key, tenant, std::slice::from_ref(&entry))? {
+            if !self.append(rows, &audit_key, tenant, std::slice::from_ref(&entry))? {
                 return Ok(Write::NewDataKey);
             }
             Ok(Write::Commit(true))
@@ -378,7 +400,7 @@ impl Keyring {
     fn new_key(&self, vault: VaultId, name: &TenantId, version: u32) -> Result<KeyRow> {
         Ok(KeyRow {
             version,
-            master_key: *self.keys.active().id(),
+            master_key: *self.keys.active_id(),
             wrapped: DataKey::generate(version)?.wrap(&self.keys, vault, name)?,
             seals: 0,
             retired: false,

@@ -5,7 +5,7 @@
 //! row          rows and their index entries: put, delete, list
 //! rows         the reading half of the transaction, method by method
 //! rows_mut     the writing half
-//! tenants, keys, connections, grants, consents, revocations, audit, erase
+//! tenants, keys, connections, grants, consents, definitions, revocations, audit, erase
 //!              what each kind of row consists of, and how it is found
 //! ```
 //!
@@ -16,6 +16,7 @@
 mod audit;
 mod connections;
 mod consents;
+mod definitions;
 mod erase;
 mod grants;
 mod key;
@@ -33,7 +34,9 @@ use std::sync::OnceLock;
 
 use crate::random;
 use crate::vault::sealed::store::{Store, Transaction};
-use crate::vault::tables::{FoundRows, Rows, RowsMut, Stamp, Tables, TenantRow, Wanted, Write};
+use crate::vault::tables::{
+    FoundRows, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
+};
 use crate::vault::{Holder, VaultError, VaultWarning};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -101,6 +104,18 @@ impl<S: Store> Tables for Kv<S> {
 
     fn is_unchanged_since(&self, _: Stamp) -> Result<bool> {
         Ok(false)
+    }
+
+    /// A store has no stamps.
+    fn definition(
+        &self,
+        tenant: TenantRow,
+        kind: &str,
+        name: &str,
+        _: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Option<SealedDefinition>)>> {
+        let found = self.read(|rows| rows.definition(tenant, kind, name))?;
+        Ok(Some((None, found)))
     }
 
     fn write<T>(&self, mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {

@@ -7,8 +7,8 @@
 //! snapshot     the rows that a decision is based on
 //! recent       the rows that were read since the last commit
 //! apply        sealing and storing what a decision writes
-//! consents, grants, find, refresh, revocations, audit, verify, prune, upkeep, rotate
-//!              the operations of the six traits
+//! consents, definitions, grants, find, refresh, revocations, audit, verify, prune, upkeep, rotate
+//!              the operations of the seven traits
 //! chain        writing the chains of the audit
 //! kv, memory, store
 //!              rows in any store of keys and values
@@ -19,6 +19,7 @@ mod audit;
 mod chain;
 mod consents;
 mod core;
+mod definitions;
 mod find;
 mod grants;
 mod host;
@@ -41,6 +42,7 @@ mod traits;
 mod upgrade;
 mod upkeep;
 mod verify;
+mod verify_definitions;
 mod verify_rows;
 
 pub use memory::MemoryStore;

@@ -2,14 +2,15 @@
 //!
 //! A gap takes the place of pruned entries: their numbers, the MAC before the first and the MAC of
 //! the last, authenticated together. A verification continues across it. The newest entry about the
-//! tokens of a connection is never pruned, so that a row that was put back is detected for as long
-//! as the row exists.
+//! tokens of a connection, and about a definition, is never pruned, so that a row that was put back
+//! is detected for as long as the row exists.
 
 use crate::model::Timestamp;
 use crate::vault::envelope::{AuditKey, Link, VaultId};
 use crate::vault::sealed::chain::chain_number;
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::verify_definitions::is_about_definitions;
 use crate::vault::sealed::{audit, grants};
 use crate::vault::tables::{
     AuditRow, Chain, Direction, GapRow, Pruned, RowsMut, Tables, TenantRow, VAULT_CHAIN, Write,
@@ -129,6 +130,9 @@ impl<T: Tables> Core<T> {
             .keyring
             .open_entry(&self.tables, pass.tenant, row.number, row.body.clone())?;
         let entry = audit::entry(row, fields)?;
+        if is_about_definitions(entry.kind) {
+            return self.is_superseded(pass.tenant, &entry);
+        }
         let (Some(connection), Some(generation)) = (entry.connection, entry.generation) else {
             return Ok(true);
         };
@@ -152,7 +156,7 @@ impl<T: Tables> Core<T> {
             }
             let mut deleted = 0;
             for run in runs(doomed) {
-                deleted += prune_run(rows, key, vault, pass.chain, run)?;
+                deleted += prune_run(rows, &key, vault, pass.chain, run)?;
             }
             rows.set_pruned_to(pass.chain, pass.tenant.row, pass.what, to)?;
             Ok(Write::Commit(deleted))

@@ -395,7 +395,7 @@ impl<T: Tables> Core<T> {
                 let entry = settled(name, &row, settlement, now);
                 rows.delete_revocation(tenant.row, id)?;
                 let entries = std::slice::from_ref(&entry);
-                if !self.keyring.append(rows, audit_key, tenant, entries)? {
+                if !self.keyring.append(rows, &audit_key, tenant, entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 Ok(Write::Commit(()))

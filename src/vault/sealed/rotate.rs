@@ -40,7 +40,7 @@ impl<T: Tables> Core<T> {
     }
 
     fn rotate_master_key(&self, limit: usize, now: Timestamp) -> Result<Rotated> {
-        let active = *self.keyring.master_keys().active().id();
+        let active = *self.keyring.master_keys().active_id();
         let mut rotated = Rotated::default();
         let mut named = self.tables.read(|rows| rows.master_keys())?;
         for former in named.iter().filter(|id| **id != active) {
@@ -69,7 +69,7 @@ impl<T: Tables> Core<T> {
         for Of { tenant, name, row } in keys {
             let key = DataKey::unwrap(&row.wrapped, master, vault, &name, row.version)?;
             let after = KeyRow {
-                master_key: *master.active().id(),
+                master_key: *master.active_id(),
                 wrapped: key.wrap(master, vault, &name)?,
                 ..row.clone()
             };
@@ -89,21 +89,22 @@ impl<T: Tables> Core<T> {
     fn adopt_master_key(&self, now: Timestamp) -> Result<()> {
         let (key, vault) = self.keyring.audit_key(&self.tables)?;
         let master = self.keyring.master_keys();
-        let active = master.active();
+        let active = *master.active_id();
+        let check = key.check_value(master, vault);
         let audit_key = key.wrap(master, vault)?;
         let entry = AuditEntry::new(AuditKind::MasterKeyRotated, now);
         self.write(|rows| {
             let Some(mut row) = rows.vault()? else {
                 return Err(VaultError::Damaged);
             };
-            if row.master_key == *active.id() {
+            if row.master_key == active {
                 return Ok(Write::Unchanged(()));
             }
-            row.master_key = *active.id();
-            row.key_check = active.check_value(vault);
+            row.master_key = active;
+            row.key_check = check;
             row.audit_key.clone_from(&audit_key);
             rows.put_vault(&row)?;
-            chain::append_bare(rows, key, vault, &entry, &[])?;
+            chain::append_bare(rows, &key, vault, &entry, &[])?;
             Ok(Write::Commit(()))
         })
     }
@@ -125,6 +126,7 @@ impl<T: Tables> Core<T> {
                 after = Some(last.id);
                 rotated.done += self.reseal_chunk(&name, &grants, now)?;
             }
+            rotated.done += self.reseal_definitions_of(&name, version, limit - rotated.done, now)?;
             match self.tenant(&name)? {
                 Some(tenant) if self.destroy(&tenant, version)? => rotated.destroyed += 1,
                 Some(_) => rotated.remaining += 1,
@@ -132,6 +134,30 @@ impl<T: Tables> Core<T> {
             }
         }
         Ok(rotated)
+    }
+
+    /// Seals the definitions of a tenant that an old key seals again, at most `limit`.
+    fn reseal_definitions_of(
+        &self,
+        name: &TenantId,
+        version: u32,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<usize> {
+        let mut done = 0;
+        let mut after: Option<(String, String)> = None;
+        while done < limit {
+            let Some(tenant) = self.tenant(name)? else { break };
+            let chunk = CHUNK.min(limit - done);
+            let from = after.as_ref().map(|(kind, name)| (kind.as_str(), name.as_str()));
+            let found = self
+                .tables
+                .read(|rows| rows.definitions_sealed_by(tenant.row, version, from, chunk))?;
+            let Some((last, _)) = found.last() else { break };
+            after = Some((last.kind.clone(), last.name.clone()));
+            done += self.reseal_definitions(name, &found, now)?;
+        }
+        Ok(done)
     }
 
     /// Seals again outside, and stores inside a transaction the records that have not changed

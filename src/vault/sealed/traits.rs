@@ -1,4 +1,4 @@
-//! Implements the six traits for every vault that is built on [`Core`], and for an `Arc` of any
+//! Implements the seven traits for every vault that is built on [`Core`], and for an `Arc` of any
 //! vault.
 
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::secret::PkceVerifier;
 use crate::vault::sealed::SealedVault;
 use crate::vault::*;
 
-/// Implements one of the six traits by forwarding every method: to the core of a vault, or to the
+/// Implements one of the seven traits by forwarding every method: to the core of a vault, or to the
 /// vault in an `Arc`.
 macro_rules! forward {
     ($trait:ident { $(fn $method:ident($($name:ident: $type:ty),*) -> $out:ty;)* }) => {
@@ -43,8 +43,17 @@ forward! { ConsentStore {
     fn consent(tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError>;
     fn open_consent(tenant: &TenantId, state: &StateHash) -> Result<Option<(PendingConsent, Option<PkceVerifier>)>, VaultError>;
     fn consents(tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError>;
+    fn tenant_consents(tenant: &TenantId, after: Option<&StateHash>, limit: usize) -> Result<Vec<PendingConsent>, VaultError>;
     fn take_consent(tenant: &TenantId, state: &StateHash, now: Timestamp) -> Result<Taken, VaultError>;
     fn close_consent(tenant: &TenantId, state: &StateHash, status: ConsentStatus, now: Timestamp) -> Result<(), VaultError>;
+} }
+
+forward! { DefinitionStore {
+    fn put_definitions(put: &PutDefinitions<'_>) -> Result<DefinitionWrite, VaultError>;
+    fn definition(tenant: &TenantId, key: DefinitionKey<'_>, known: Option<&KnownDefinition>) -> Result<FoundDefinition, VaultError>;
+    fn definitions(tenant: &TenantId, kind: DefinitionKind, after: Option<&str>, limit: usize) -> Result<Vec<Definition>, VaultError>;
+    fn definition_names(kind: DefinitionKind, after: Option<&str>, limit: usize) -> Result<Vec<String>, VaultError>;
+    fn remove_definitions(remove: &RemoveDefinitions<'_>) -> Result<DefinitionRemoval, VaultError>;
 } }
 
 forward! { GrantStore {
@@ -53,6 +62,7 @@ forward! { GrantStore {
     fn connection(tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError>;
     fn connections(query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError>;
     fn find_token(query: &TokenQuery<'_>) -> Result<Found, VaultError>;
+    fn is_unlocked(tenant: &TenantId) -> Result<bool, VaultError>;
     fn find_token_as_of(query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>), VaultError>;
     fn is_unchanged_since(as_of: AsOf) -> Result<bool, VaultError>;
     fn set_default(tenant: &TenantId, id: ConnectionId, by: Option<&Actor>, now: Timestamp) -> Result<bool, VaultError>;

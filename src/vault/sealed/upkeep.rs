@@ -137,18 +137,18 @@ impl<T: Tables> Core<T> {
         // identifies the user to those who know the name.
         let by = forget.by.filter(|actor| actor.user() != user);
         let mut entry = AuditEntry::new(AuditKind::UserForgotten, forget.now).by(by);
-        entry.fingerprint = Some(user_fingerprint(key, forget.tenant, user));
+        entry.fingerprint = Some(user_fingerprint(&key, forget.tenant, user));
         self.repeat(forget.tenant, forget.now, |tenant| {
             self.tables.write(|rows| {
                 let count = rows.count_connections(tenant.row, Some(user.as_str()))?;
                 rows.erase(tenant.row, Doomed::Owner(user.as_str()), usize::MAX)?;
                 prune::begin_again(rows, tenant.row)?;
                 let entries = std::slice::from_ref(&entry);
-                if !self.keyring.append(rows, key, tenant, entries)? {
+                if !self.keyring.append(rows, &key, tenant, entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 let of = Chain::Of(tenant.row);
-                let head = chain::head(rows, key, vault, of)?;
+                let head = chain::head(rows, &key, vault, of)?;
                 let seal = key.checkpoint(vault, tenant.row, head.number, &head.mac);
                 put_checkpoint(rows, of, head.number, head.mac, seal)?;
                 let named = AuditChain::Tenant(forget.tenant.clone());
@@ -172,7 +172,7 @@ impl<T: Tables> Core<T> {
             let count = rows.count_connections(tenant.row, None)?;
             // The keys are deleted first: from here on, none of the tenant's records can be opened.
             rows.unname_tenant(tenant.row)?;
-            let (number, mac) = chain::append_bare(rows, key, vault, &entry, &fingerprint)?;
+            let (number, mac) = chain::append_bare(rows, &key, vault, &entry, &fingerprint)?;
             let seal = key.checkpoint(vault, VAULT_CHAIN, number, &mac);
             put_checkpoint(rows, Chain::Of(VAULT_CHAIN), number, mac, seal)?;
             let proof = AuditHead::new(AuditChain::Vault, number, mac);

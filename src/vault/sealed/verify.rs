@@ -35,7 +35,7 @@ impl<T: Tables> Core<T> {
         for named in self.named_chains(tenant)? {
             let Some(of) = self.chain(&named)? else { continue };
             let head = self.write(|rows| {
-                let head = chain::head(rows, key, vault, of)?;
+                let head = chain::head(rows, &key, vault, of)?;
                 // An empty chain needs no checkpoint, and a head that was exported before has one.
                 if head.number == 0 || rows.checkpoint(of, head.number)?.is_some() {
                     return Ok(Write::Unchanged(head));
@@ -117,13 +117,13 @@ impl<T: Tables> Core<T> {
         }
         let (end, gaps) = self
             .tables
-            .read(|rows| Ok((chain::head(rows, key, vault, of)?, rows.gaps(of)?)))?;
+            .read(|rows| Ok((chain::head(rows, &key, vault, of)?, rows.gaps(of)?)))?;
         let mut walk = Walk {
             number: 0,
             mac: [0; 32],
             checked: 0,
         };
-        let broken = self.walk(key, vault, of, &end, &gaps, &mut walk, &mut |row, number| {
+        let broken = self.walk(&key, vault, of, &end, &gaps, &mut walk, &mut |row, number| {
             progress(number, end.number);
             match &tenant {
                 Some(tenant) => self.note(tenant, row, false, &mut noted),
@@ -135,10 +135,12 @@ impl<T: Tables> Core<T> {
         let mut report = AuditReport {
             checked: walk.checked,
             first_broken: [broken, cut, end.broken].into_iter().flatten().min(),
-            out_of_date: Vec::new(),
+            ..AuditReport::default()
         };
         let Some(tenant) = tenant else { return Ok(report) };
-        report.out_of_date = self.out_of_date(&tenant, key, (of, end.number), &mut noted)?;
+        report.definitions_out_of_date =
+            self.definitions_out_of_date(&tenant, &key, (of, end.number), &mut noted.definitions)?;
+        report.out_of_date = self.out_of_date(&tenant, &key, (of, end.number), &mut noted)?;
         Ok(report)
     }
 

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Connection, ConnectionId, Status, TenantId, UserId};
 use crate::vault::envelope::{AuditKey, Kind};
-use crate::vault::sealed::audit::CHUNK;
+use crate::vault::sealed::audit::{CHUNK, entries_after};
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::verify_definitions::NotedDefinitions;
 use crate::vault::sealed::{apply, audit, grants, rows, tokens};
-use crate::vault::tables::{AuditRow, Chain, Direction, ListedRow, Listing, Rows, Sealed, Tables};
+use crate::vault::tables::{AuditRow, Chain, ListedRow, Listing, Rows, Sealed, Tables};
 use crate::vault::{AuditEntry, AuditKind, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -29,6 +30,7 @@ pub(super) struct Noted {
     last: BTreeMap<ConnectionId, Last>,
     /// Fingerprints of the users who were erased.
     forgotten: BTreeSet<[u8; 8]>,
+    pub(super) definitions: NotedDefinitions,
     /// True if there are entries of schemas 1 and 2, which do not cover every connection.
     has_legacy: bool,
 }
@@ -213,11 +215,12 @@ impl<T: Tables> Core<T> {
             return Ok(());
         };
         let entry = audit::entry(&row, fields)?;
+        noted.definitions.note(&entry);
         match (entry.kind, entry.connection) {
             (AuditKind::UserForgotten, _) => {
                 if let Some(fingerprint) = entry.fingerprint {
                     let (key, _) = self.keyring.audit_key(&self.tables)?;
-                    noted.forget(key, &tenant.name, fingerprint);
+                    noted.forget(&key, &tenant.name, fingerprint);
                 }
             }
             (_, Some(connection)) => {
@@ -277,18 +280,6 @@ impl<T: Tables> Core<T> {
         };
         let token = token.expose_secret();
         apply::token_fingerprint(key, &tenant.name, shown.id, last.generation, token) == expected
-    }
-}
-
-fn entries_after(rows: &dyn Rows, tenant: &Tenant, of: Chain, mut after: u64) -> Result<Vec<AuditRow>> {
-    let mut entries = Vec::new();
-    loop {
-        let page = rows.entries(of, Some(tenant.row), after, Direction::Forward, CHUNK)?;
-        let Some(end) = page.last() else {
-            return Ok(entries);
-        };
-        after = end.number;
-        entries.extend(page);
     }
 }
 

@@ -1,12 +1,14 @@
 //! Implements the rows of the layer above, with a module for each kind of row.
 
 use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};
-use crate::vault::sqlite::data::{audit, connection, consent, erase, grant, revocation, tenant, token};
+use crate::vault::sqlite::data::{
+    audit, connection, consent, definition, erase, grant, revocation, tenant, token,
+};
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::tables::{
-    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, Direction, Doomed, DueRows, FoundRows, GapRow,
-    GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow, Rows, RowsMut, Sealed, Secrets,
-    TenantRow, VaultRow, Wanted,
+    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Direction, Doomed, DueRows,
+    FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow, Rows,
+    RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, VaultRow, Wanted,
 };
 use crate::vault::{StateHash, VaultError};
 
@@ -111,8 +113,49 @@ impl Rows for Sql<'_> {
         consent::consents_of(*self, tenant, user)
     }
 
+    fn consents_after(
+        &self,
+        tenant: TenantRow,
+        after: Option<&StateHash>,
+        limit: usize,
+    ) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>> {
+        consent::consents_after(*self, tenant, after, limit)
+    }
+
     fn expired_consents(&self, before: i64, limit: usize) -> Result<Vec<Of<StateHash>>> {
         consent::expired_consents(*self, before, limit)
+    }
+
+    fn definition(&self, tenant: TenantRow, kind: &str, name: &str) -> Result<Option<SealedDefinition>> {
+        definition::definition(*self, tenant, kind, name)
+    }
+
+    fn definitions(
+        &self,
+        tenant: TenantRow,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<SealedDefinition>> {
+        definition::definitions(*self, tenant, kind, after, limit)
+    }
+
+    fn count_definitions(&self, tenant: TenantRow) -> Result<usize> {
+        definition::count_definitions(*self, tenant)
+    }
+
+    fn definition_names(&self, kind: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
+        definition::definition_names(*self, kind, after, limit)
+    }
+
+    fn definitions_sealed_by(
+        &self,
+        tenant: TenantRow,
+        version: u32,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<SealedDefinition>> {
+        definition::definitions_sealed_by(*self, tenant, version, after, limit)
     }
 
     fn due_revocations(&self, now: i64, limit: usize) -> Result<Vec<Of<(RevocationRow, Sealed)>>> {
@@ -233,6 +276,14 @@ impl RowsMut for Sql<'_> {
 
     fn delete_consent(&mut self, tenant: TenantRow, state: &StateHash) -> Result<()> {
         consent::delete_consent(*self, tenant, state)
+    }
+
+    fn put_definition(&mut self, tenant: TenantRow, row: &DefinitionRow, sealed: &[u8]) -> Result<()> {
+        definition::put_definition(*self, tenant, row, sealed)
+    }
+
+    fn delete_definition(&mut self, tenant: TenantRow, kind: &str, name: &str) -> Result<()> {
+        definition::delete_definition(*self, tenant, kind, name)
     }
 
     fn insert_revocation(&mut self, tenant: TenantRow, row: &RevocationRow, secrets: &Sealed) -> Result<()> {

@@ -15,7 +15,9 @@ use crate::vault::sqlite::options::SqliteOptions;
 use crate::vault::sqlite::sharing::Sharing;
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::sqlite::{data, schema};
-use crate::vault::tables::{FoundRows, Rows, RowsMut, Stamp, Tables, TenantRow, Wanted, Write};
+use crate::vault::tables::{
+    FoundRows, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
+};
 use crate::vault::{Holder, VaultError, VaultWarning};
 
 /// Tells whether a database has a vault row yet.
@@ -108,7 +110,7 @@ impl SqliteTables {
 
     /// Refuses a file with objects that differ from the schema.
     pub(super) fn verify_schema(&self) -> Result<(), VaultError> {
-        self.sql(|sql| schema::verify(sql.0))
+        self.sql(|sql| schema::verify(sql.0, schema::NEWEST))
     }
 
     /// Creates a database in memory, which is gone when it is dropped. It has no vault row.
@@ -139,6 +141,32 @@ impl SqliteTables {
         write: impl FnOnce(Sql<'_>) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
         self.store.write(write)
+    }
+
+    /// Runs one statement unless `is_known` has its answer for the present stamp. Returns the stamp
+    /// of the state that was read, or of an earlier one.
+    fn since<R>(
+        &self,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+        read: impl FnOnce(Sql<'_>) -> Result<R, VaultError>,
+    ) -> Result<Option<(Option<Stamp>, R)>, VaultError> {
+        if let Some(index) = self.store.log_index() {
+            self.store.check_process()?;
+            let stamp = index.stamp();
+            if stamp.is_some_and(&mut *is_known) {
+                return Ok(None);
+            }
+            // The stamp is older than the read transaction of this statement.
+            let found = self.store.read_once(|_, sql| read(sql))?;
+            return Ok(Some((stamp.filter(|_| index.is_in_place()), found)));
+        }
+        self.store.read_once(|source, sql| {
+            let stamp = stamp::stamp(source, sql)?;
+            if is_known(stamp) {
+                return Ok(None);
+            }
+            Ok(Some((Some(stamp), read(sql)?)))
+        })
     }
 
     /// Returns the path of the file, with links resolved; `None` in memory.
@@ -196,25 +224,18 @@ impl Tables for SqliteTables {
         wanted: Wanted<'_>,
         is_known: &mut dyn FnMut(Stamp) -> bool,
     ) -> Result<Option<(Option<Stamp>, FoundRows)>, VaultError> {
-        if let Some(index) = self.store.log_index() {
-            self.store.check_process()?;
-            let stamp = index.stamp();
-            if stamp.is_some_and(&mut *is_known) {
-                return Ok(None);
-            }
-            // The stamp is older than the read transaction of this statement.
-            let found = self
-                .store
-                .read_once(|_, sql| data::token::token(sql, tenant, wanted))?;
-            return Ok(Some((stamp.filter(|_| index.is_in_place()), found)));
-        }
-        self.store.read_once(|source, sql| {
-            let stamp = stamp::stamp(source, sql)?;
-            if is_known(stamp) {
-                return Ok(None);
-            }
-            let found = data::token::token(sql, tenant, wanted)?;
-            Ok(Some((Some(stamp), found)))
+        self.since(is_known, |sql| data::token::token(sql, tenant, wanted))
+    }
+
+    fn definition(
+        &self,
+        tenant: TenantRow,
+        kind: &str,
+        name: &str,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Option<SealedDefinition>)>, VaultError> {
+        self.since(is_known, |sql| {
+            data::definition::definition(sql, tenant, kind, name)
         })
     }
 

@@ -3,7 +3,7 @@
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 use crate::model::{ConnectionId, ConsentId, GrantId, RevocationId, StoredName as _, TenantId};
-use crate::vault::{StateHash, VaultError};
+use crate::vault::{DefinitionVersion, StateHash, VaultError};
 
 /// A value for a parameter of a statement.
 pub(super) trait Bind {
@@ -51,7 +51,14 @@ macro_rules! bytes {
         }
     )+};
 }
-bytes!(ConnectionId, ConsentId, GrantId, RevocationId, StateHash);
+bytes!(
+    ConnectionId,
+    ConsentId,
+    DefinitionVersion,
+    GrantId,
+    RevocationId,
+    StateHash
+);
 
 impl Bind for i64 {
     fn bind(&self) -> ToSqlOutput<'_> {

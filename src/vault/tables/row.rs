@@ -1,7 +1,7 @@
 //! The types of rows.
 
 use crate::model::{ConnectionId, ConsentId, GrantId, RevocationId};
-use crate::vault::StateHash;
+use crate::vault::{DefinitionVersion, StateHash};
 
 /// The number of a tenant. A number is never reused for another tenant.
 pub(crate) type TenantRow = i64;
@@ -125,6 +125,20 @@ pub(crate) struct ConsentRow {
     pub(crate) key_version: u32,
     /// Authenticates every field above that never changes.
     pub(crate) mac: [u8; 32],
+}
+
+/// A definition, without its sealed content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DefinitionRow {
+    /// `server`, `provider` or `client`.
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    /// The version. It is part of the additional data of the content.
+    pub(crate) version: DefinitionVersion,
+    /// Increases with every write. It is part of the additional data of the content as well.
+    pub(crate) revision: u64,
+    /// The version of the key that seals the content.
+    pub(crate) key_version: u32,
 }
 
 /// A revocation that the provider has not confirmed.

@@ -3,25 +3,6 @@
 use crate::model::{ConnectionId, GrantId, TenantId};
 use crate::vault::tables::row::{ConnectionRow, GrantRow, TenantRow};
 
-/// Identifies a state of the tables: two equal stamps mean that nothing was committed between them,
-/// by this process or another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    /// The source, a number below [`Self::SOURCES`]. Stamps of two sources are never equal.
-    pub(crate) source: usize,
-    /// The state that the source reports. It never returns to an earlier one.
-    pub(crate) state: [u64; Self::WORDS],
-}
-
-impl Stamp {
-    pub(crate) const WORDS: usize = 6;
-    /// The number of sources of stamps: one for each connection, and one that all of them share.
-    pub(crate) const SOURCES: usize = 6;
-    /// The source that all connections share.
-    #[cfg(feature = "sqlite")]
-    pub(crate) const SHARED: usize = Self::SOURCES - 1;
-}
-
 /// Selects the connection whose token is wanted. Revoked connections are never found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Wanted<'a> {

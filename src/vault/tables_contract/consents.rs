@@ -2,6 +2,7 @@
 
 use super::checks;
 use super::fixtures::{commit, connect, connection, connection_id, consent, name, read, state, tenant};
+use crate::vault::StateHash;
 use crate::vault::tables::{ConsentRow, Of, Tables, TenantRow, Write};
 
 checks![
@@ -106,6 +107,15 @@ fn consent_requests_are_found_by_the_person_who_began_them<T: Tables>(make: &dyn
         [(by(1, "ada", "ada"), Some(VERIFIER.to_vec())), (denied, None)]
     );
     assert!(read(&tables, |rows| rows.consents_of(acme, "ad")).is_empty());
+
+    let states = |after: Option<u8>, limit: usize| -> Vec<StateHash> {
+        let after = after.map(state);
+        let page = read(&tables, |rows| rows.consents_after(acme, after.as_ref(), limit));
+        page.iter().map(|(row, _)| row.state).collect()
+    };
+    assert_eq!(states(None, 9), [state(1), state(2), state(3)]);
+    assert_eq!(states(Some(1), 1), [state(2)]);
+    assert!(states(Some(3), 9).is_empty() && states(None, 0).is_empty());
 }
 
 fn expired_consent_requests_are_found_earliest_first<T: Tables>(make: &dyn Fn() -> T) {

@@ -2,10 +2,10 @@
 
 use crate::model::{ConnectionId, ConsentId, GrantId, RevocationId, TenantId};
 use crate::vault::tables::{
-    AuditRow, ConnectionRow, ConsentRow, GrantRow, KeyRow, RevocationRow, Rows, RowsMut, Secrets, Tables,
-    TenantRow, Write,
+    AuditRow, ConnectionRow, ConsentRow, DefinitionRow, GrantRow, KeyRow, RevocationRow, Rows, RowsMut,
+    Secrets, Tables, TenantRow, Write,
 };
-use crate::vault::{StateHash, VaultError};
+use crate::vault::{DefinitionVersion, StateHash, VaultError};
 
 pub(in crate::vault) type Result<T> = std::result::Result<T, VaultError>;
 
@@ -164,6 +164,17 @@ pub(in crate::vault) fn consent(n: u8) -> ConsentRow {
         body: vec![n, 3],
         key_version: 1,
         mac: [n; 32],
+    }
+}
+
+/// Returns a definition that the key of version 1 seals.
+pub(in crate::vault) fn definition(kind: &str, name: &str, n: u8) -> DefinitionRow {
+    DefinitionRow {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        version: DefinitionVersion::from_bytes([n; 16]),
+        revision: u64::from(n),
+        key_version: 1,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests the sandbox with hand-built requests: its notions of granted, live and dead must be
 //! correct before anything else is tested against it.
 
+mod mcp;
 mod refresh_tokens;
 mod shapes;
 

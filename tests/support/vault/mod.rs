@@ -23,7 +23,7 @@ use valetkey::internals::vault::{
 };
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub(crate) use valetkey::internals::vault::{
-    AuditLog, ConsentStore, GrantStore, Housekeeping, RefreshStore, RevocationStore,
+    AuditLog, ConsentStore, DefinitionStore, GrantStore, Housekeeping, RefreshStore, RevocationStore,
 };
 use valetkey::model::{
     Connection, ConnectionId, ConsentId, GrantId, Label, Owner, ProviderId, Scopes, ServerId, TenantId,
@@ -355,9 +355,9 @@ pub(crate) fn place_of(schema: u32) -> (tempfile::TempDir, PathBuf) {
 }
 
 /// The newest schema.
-pub(crate) const NEWEST: u32 = 3;
+pub(crate) const NEWEST: u32 = 4;
 /// Every schema whose files can be opened. Tests of the vault's guarantees run with files of each.
-pub(crate) const SCHEMAS: [u32; 3] = [NEWEST, 1, 2];
+pub(crate) const SCHEMAS: [u32; 4] = [NEWEST, 1, 2, 3];
 
 pub(crate) fn place() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();

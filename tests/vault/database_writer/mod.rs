@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a test says how much it has tried")]
 
 mod breaks;
+mod definitions;
 mod edit;
 mod history;
 mod limits;

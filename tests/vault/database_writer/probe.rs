@@ -12,6 +12,7 @@ use valetkey::resolver::{ResolveOptions, ResolvedToken};
 use valetkey::vault::{AuditEntry, VaultError};
 use valetkey::{AuthorizationResponse, Binding, Clock as _};
 
+use crate::database_writer::definitions;
 use crate::database_writer::edit::Effect;
 use crate::database_writer::servers::{HONEST, HOSTILE, Seen, read_token};
 use crate::database_writer::world::{ACME, ELSEWHERE, Host, PEOPLE, World, operator, person, tenant};
@@ -126,6 +127,11 @@ impl<'a> Probe<'a> {
         for head in &self.world.heads {
             self.host.vault.proves(head).unwrap();
         }
+        for of in [ACME, ELSEWHERE] {
+            for key in definitions::KEYS {
+                definitions::read(&self.host.vault, &tenant(of), key).unwrap();
+            }
+        }
     }
 
     /// Runs all operations, in an order in which each step has data to work on.
@@ -149,6 +155,7 @@ impl<'a> Probe<'a> {
     /// Reads without changing anything. All results must be true.
     pub(crate) fn look(&mut self) {
         self.shown("list");
+        self.definitions();
         for (workspace, id) in &self.world.grants {
             let read = self.host.vault.grant(workspace, *id);
             self.outcome.call(&format!("grant {id}"), read);
@@ -174,6 +181,23 @@ impl<'a> Probe<'a> {
                 .audit(&operator(workspace), &AuditPage::default());
             let entries: Option<Vec<AuditEntry>> = self.outcome.call(&format!("audit {workspace}"), entries);
             drop(entries);
+        }
+    }
+
+    /// A definition that is read has the content that was stored in its place.
+    fn definitions(&mut self) {
+        for of in [ACME, ELSEWHERE] {
+            for key in definitions::KEYS {
+                let read = definitions::read(&self.host.vault, &tenant(of), key);
+                let label = format!("definition {of} {key:?}");
+                let Some(Some(found)) = self.outcome.call(&label, read) else {
+                    continue;
+                };
+                let is_right = |version| found == definitions::text(&definitions::content(of, key, version));
+                if !(is_right(2) || self.effect == Effect::Rollback && is_right(1)) {
+                    self.outcome.never(format!("{label} is another one: {found}"));
+                }
+            }
         }
     }
 

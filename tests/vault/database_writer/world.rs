@@ -18,6 +18,7 @@ use valetkey::{
     Resolver, TenantId, Ticket, Timestamp,
 };
 
+use crate::database_writer::definitions;
 use crate::database_writer::servers::{Network, honest_server, hostile_server, provider, registration};
 
 pub(crate) const ACME: &str = "acme";
@@ -213,6 +214,7 @@ impl World {
         let family = host.connect(&carol, "notes", "carla", none().also("mail")).id;
         let stuck = host.connect(&frank, "notes", "stuck", none());
 
+        definitions::define(&host.vault, 1, host.clock.now());
         // Uses that are pruned, and tokens that are refreshed.
         for who in [&alice, &bob] {
             host.resolver.resolve(who, "notes").unwrap();
@@ -222,6 +224,7 @@ impl World {
         host.connections.maintain(Budget::default()).unwrap();
         let older = directory.path().join("older.db");
         host.vault.backup(&older).unwrap();
+        definitions::define(&host.vault, 2, host.clock.now());
         host.clock.advance(Duration::from_secs(2 * 3_600));
         host.connections.maintain(Budget::default()).unwrap();
         let refused = host.connect(&erin, "notes", "refused", none());

@@ -44,11 +44,16 @@ texts! {
     Text: lang, skip, operator, connections, to_connections, back_to_connections, service, status,
         account, you, never, optional, reads, writes, technical_names, shared_tag, default_tag, other_group, everyone;
     fn(&str) -> Option<Text>: of_catalogue;
+    // The tabs of operators.
+    Text: sections, workspace_connections, open_links, services, audit_log, user, switch_user;
+    With1: signed_in_as;
     // The list.
     Text: all_connections, your_connections, connect_service, search, search_hint, search_hint_operator,
         all, current, active, needs_consent, revoked, filter, show_all_users, no_match, no_match_text,
         show_all, nothing_to_connect, nothing_to_connect_text, nothing_connected, nothing_connected_text,
         other_connections, used, refreshed, reconnect, create_link, pages, first_page, next_page;
+    Text: sort, sort_oldest, sort_newest, sort_used, too_many_to_sort, revoke_all_of_user, can_change,
+        read_only, cancel;
     With1: only_of, attention;
     With2: of_owner;
     Count: more_scopes, not_granted_count;
@@ -59,11 +64,24 @@ texts! {
         last_refreshed, last_used, token_expires, last_failure, id, activity, no_activity,
         no_activity_managed, no_activity_shared, through_workspace, turn, trail_unreadable,
         done_connected, done_refreshed, done_default;
-    With1: to_provider, account_unverified, by;
+    Text: change_access, full_history;
+    With1: to_provider, account_unverified, by, waits_for, ask_again;
     Count: trail_more;
+    // Open links.
+    Text: open_links_lead, no_links, no_links_text, link_opened, link_unopened, created, valid_until,
+        withdraw, done_withdrawn, done_ended;
+    Count: only_latest;
+    // Services.
+    Text: services_lead, available, not_available, revoke_all, client_own, client_shared, client_none,
+        client_unreadable, ends_by_request, ends_by_user, ends_by_itself, ends_unknown;
+    // The audit.
+    Text: audit_lead, export, event, from, to, only_connection, show_connection, no_events,
+        search_goes_on, older, some_service;
+    Count: export_most;
     // Choosing a service.
     Text: connect_lead, choose_below, for_whom, for_whom_hint, share_label, name, name_hint, asks_for,
         full_access, more_options, connect_together, together_lead, connect, example, none;
+    Text: access_full, access_error, user_unknown, user_ambiguous;
     With1: connect_named, for_whom_you;
     fn(&str) -> String: label_error;
     fn(ParameterProblem) -> Text: parameter_problem;
@@ -81,7 +99,8 @@ texts! {
     Text: here, at_service, these_end, these_end_text, revoke, keep, erased, erased_text, ended,
         ended_text, these_ended, these_ended_text, for_everyone;
     With1: revoke_title, revoked_title, end_at, here_text, expect_endpoint, expect_by_user, expect_none;
-    Text: here_text_shared;
+    Text: here_text_shared, revoke_all_title, nothing_to_revoke, revoke_all_text, affected;
+    Count: connections_count, users_count, and_more, revoke_count, revoked_count, left_count;
     With2: account_of, goes_on;
     fn(&AtProvider, &str) -> (Text, String): at_provider;
     // Health.

@@ -34,6 +34,15 @@ pub(super) static TEXTS: Texts = Texts {
     everyone: "Everyone",
     of_catalogue: |_| None,
 
+    sections: "Sections",
+    workspace_connections: "Workspace connections",
+    open_links: "Open links",
+    services: "Services",
+    audit_log: "Audit log",
+    user: "User",
+    switch_user: "Sign in as another user",
+    signed_in_as: |user| format!("You are signed in as {user}."),
+
     all_connections: "All connections",
     your_connections: "Your connections",
     connect_service: "Connect a service",
@@ -62,6 +71,15 @@ pub(super) static TEXTS: Texts = Texts {
     pages: "Pages",
     first_page: "First page",
     next_page: "Next page",
+    sort: "Sort by",
+    sort_oldest: "Oldest first",
+    sort_newest: "Newest first",
+    sort_used: "Last used",
+    too_many_to_sort: "There are too many connections to sort. Choose a service or a user, or search.",
+    revoke_all_of_user: "Revoke all …",
+    can_change: "Can change data",
+    read_only: "Read only",
+    cancel: "Cancel",
     only_of: |user| format!("Only connections of {user}."),
     attention: |number| format!("Needs attention ({number})"),
     of_owner: |provider, owner| format!("{provider} of {owner}"),
@@ -102,10 +120,52 @@ pub(super) static TEXTS: Texts = Texts {
     done_connected: "Connected. Agents can now act with this account for its owner.",
     done_refreshed: "Refreshed. The new tokens are stored.",
     done_default: "This connection is now the default.",
+    change_access: "Change access …",
+    full_history: "Show the full history",
+    waits_for: |provider| format!("{provider} has not confirmed the end of the access yet. The request is repeated automatically."),
+    ask_again: |provider| format!("Ask {provider} again"),
     to_provider: |provider| format!("to {provider}"),
     account_unverified: |provider| format!("not verified: {provider} does not name the account, so reconnecting with another account cannot be detected."),
     by: |user| format!("by {user}"),
     trail_more: |number| format!("Showing the latest {number} entries. The audit log contains older ones."),
+
+    open_links_lead: "One-time links that were created for users, and consents that users have begun. A withdrawn link can no longer be used.",
+    no_links: "No open links",
+    no_links_text: "A link appears here from its creation until it is used, withdrawn or expired.",
+    link_opened: "Opened",
+    link_unopened: "Not opened",
+    created: "Created",
+    valid_until: "Valid until",
+    withdraw: "Withdraw",
+    done_withdrawn: "The link was withdrawn.",
+    done_ended: "The link had already ended, so nothing was withdrawn.",
+    only_latest: |number| format!("Showing the latest {number}."),
+
+    services_lead: "The services of this workspace, the app registration that each of them uses, and how access ends there.",
+    available: "Available",
+    not_available: "Cannot be connected",
+    revoke_all: "Revoke all …",
+    client_own: "This workspace’s own app registration",
+    client_shared: "The app registration for all workspaces",
+    client_none: "No app registration",
+    client_unreadable: "The app registrations cannot be read right now",
+    ends_by_request: "Access ends at the service with the revocation",
+    ends_by_user: "Only the user can end the access, on the service’s own page",
+    ends_by_itself: "The service cannot revoke access; it ends when it expires",
+    ends_unknown: "The service is not set up, so no request can be sent to it",
+
+    audit_lead: "Who connected, used and revoked what, newest first.",
+    export: "Export CSV",
+    event: "Event",
+    from: "From",
+    to: "To",
+    only_connection: "Only one connection.",
+    show_connection: "Show the connection",
+    no_events: "No events",
+    search_goes_on: "No matching events among the latest entries. Continue with older ones.",
+    older: "Older events",
+    some_service: "the service",
+    export_most: |number| format!("A file has at most {number} entries."),
 
     connect_lead: "You’ll sign in at the service and choose what to allow. Nothing is connected until you approve it.",
     choose_below: "Choose a service below",
@@ -122,6 +182,10 @@ pub(super) static TEXTS: Texts = Texts {
     connect: "Connect",
     example: "For example",
     none: "none",
+    access_full: "Usual access",
+    access_error: "Reading without changing is not possible with these settings. Choose the usual access, or change the settings.",
+    user_unknown: "No user has this name or ID. Check the spelling.",
+    user_ambiguous: "Choose the user you mean.",
     connect_named: |name| format!("Connect {name}"),
     for_whom_you: |user| format!("{user} (you)"),
     label_error: |problem| format!("The name {problem}."),
@@ -181,6 +245,16 @@ pub(super) static TEXTS: Texts = Texts {
     expect_by_user: |name| format!("Only you can end the access at {name}, on its own page. You will get a link to it afterwards."),
     expect_none: |name| format!("{name} offers no way to revoke access. The remaining access expires by itself and cannot be used here."),
     here_text_shared: "The tokens are erased from the vault at once, and no agent can act with this account any longer, except for users with their own connection. A turn in progress may finish its current request. The record is kept as history, without tokens.",
+    revoke_all_title: "Revoke all connections?",
+    nothing_to_revoke: "There is nothing to revoke.",
+    revoke_all_text: "Agents lose access at once. Then the services are asked to end the access there too.",
+    affected: "Affected connections",
+    connections_count: |number| plural(number, "connection"),
+    users_count: |number| plural(number, "user"),
+    and_more: |number| format!("and {number} more"),
+    revoke_count: |number| format!("Revoke {}", plural(number, "connection")),
+    revoked_count: |number| format!("{} revoked", plural(number, "connection")),
+    left_count: |number| format!("{} left.", plural(number, "connection")),
     account_of: |account, owner| format!("{account} of {owner}"),
     goes_on: |name, others| format!("{name} shares its consent with {others}. They keep their access, so it is not ended there; it ends with the last of them."),
     at_provider,
@@ -224,6 +298,12 @@ pub(super) static TEXTS: Texts = Texts {
         "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
     ],
 };
+
+/// Returns a number with its noun.
+fn plural(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}
 
 fn need(reason: NeedsConsent, provider: &str) -> String {
     match reason {
@@ -325,6 +405,9 @@ fn audit(kind: AuditKind, detail: Option<&str>, provider: &str) -> (String, Opti
         AuditKind::TenantForgotten => plain("All data of the workspace was deleted"),
         AuditKind::DataKeyRotated => plain("The workspace has a new key"),
         AuditKind::MasterKeyRotated => plain("The keys were wrapped with a new master key"),
+        AuditKind::DefinitionAdded => plain("Added to the workspace"),
+        AuditKind::DefinitionChanged => plain("Changed in the workspace"),
+        AuditKind::DefinitionRemoved => plain("Removed from the workspace"),
     }
 }
 
@@ -379,6 +462,10 @@ fn refusal(said: &Said) -> Cow<'static, str> {
         }
         Said::NoProvider => "No service is named.",
         Said::NoParameter => "The service has no such parameter.",
+        Said::UnknownUser => "No user, or more than one, has this name or ID.",
+        Said::NoReadOnly => "Reading without changing is not possible for this service with these values.",
+        Said::NoAccess => "The access must be full or read_only.",
+        Said::NoSelection => "Name a user or a service.",
         Said::ReturnTo => "This return address is not allowed.",
         Said::Program(text) => return text.clone(),
         Said::ForeignOrigin(address) => {

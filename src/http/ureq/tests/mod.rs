@@ -1,5 +1,6 @@
 //! The default client against servers on this machine.
 
+mod public;
 mod tls;
 
 use std::io::Write as _;

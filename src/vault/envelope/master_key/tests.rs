@@ -72,14 +72,3 @@ fn check_values_belong_to_one_key_and_one_vault() {
     assert_ne!(one.check_value(here), one.check_value(there));
     assert_ne!(one.check_value(here), other.check_value(here));
 }
-
-#[test]
-fn the_first_key_is_the_active_one() {
-    let keys = [MasterKey::generate().unwrap(), MasterKey::generate().unwrap()];
-    let ids = keys.each_ref().map(|key| *key.id());
-    let [active, former] = keys;
-    let keys = MasterKeys::new(active, [former]);
-    assert_eq!(keys.active().id(), &ids[0]);
-    assert_eq!(keys.get(&ids[1]).unwrap().id(), &ids[1]);
-    assert!(keys.get(&[0; 16]).is_none());
-}

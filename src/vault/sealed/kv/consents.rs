@@ -110,6 +110,21 @@ pub(super) fn of_user(
     Ok(all)
 }
 
+pub(super) fn after(
+    tx: &dyn Transaction,
+    tenant: TenantRow,
+    after: Option<&StateHash>,
+    limit: usize,
+) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>> {
+    let all = Key::of(Table::Consent).tenant(tenant);
+    let from = after.map_or_else(|| all.clone(), |after| key(tenant, after).next());
+    row::collect(tx, from, &all.end(), limit, |_, record| {
+        let row: ConsentRow = row::decode(&record)?;
+        let sealed = tx.get(verifier(tenant, &row.state).as_bytes())?;
+        Ok(Some((row, sealed)))
+    })
+}
+
 pub(super) fn expired(tx: &dyn Transaction, before: i64, limit: usize) -> Result<Vec<Of<StateHash>>> {
     let all = Key::of(Table::ConsentByExpiry);
     let end = all.clone().time(before);

@@ -1,7 +1,7 @@
 //! Erases a user or a tenant in chunks.
 
 use super::Result;
-use super::{audit, connections, consents, grants, keys, revocations, tenants};
+use super::{audit, connections, consents, definitions, grants, keys, revocations, tenants};
 use crate::model::GrantId;
 use crate::vault::sealed::store::Transaction;
 use crate::vault::tables::{Chain, ConnectionRow, Doomed, TenantRow};
@@ -52,11 +52,20 @@ pub(super) fn erase(
             grants::delete(tx, tenant, id)?;
             chunk.count(1);
         }
+        for (kind, name) in definitions::some(tx, tenant, chunk.left)? {
+            definitions::delete(tx, tenant, &kind, &name)?;
+            chunk.count(1);
+        }
     }
     Ok(consents::some(tx, tenant, person, 1)?.is_empty()
         && revocations::some(tx, tenant, person, 1)?.is_empty()
         && connections::some(tx, tenant, person, 1)?.is_empty()
-        && (person.is_some() || grants::some(tx, tenant, 1)?.is_empty()))
+        && (person.is_some() || is_empty(tx, tenant)?))
+}
+
+/// Returns whether no row is left that only the erasure of a tenant erases.
+fn is_empty(tx: &dyn Transaction, tenant: TenantRow) -> Result<bool> {
+    Ok(grants::some(tx, tenant, 1)?.is_empty() && definitions::some(tx, tenant, 1)?.is_empty())
 }
 
 /// Erases a connection, and its grant with the former ones unless another connection uses it.

@@ -107,6 +107,15 @@ pub(super) enum Table {
     /// T, version, id → revocation whose tokens this key seals.
     RevocationByKey = 56,
 
+    /// T, kind, name → definition.
+    Definition = 70,
+    /// T, kind, name → sealed content.
+    DefinitionContent = 71,
+    /// Kind, name, T → definition.
+    DefinitionByName = 72,
+    /// T, version, kind, name → definition whose content this key seals.
+    DefinitionByKey = 73,
+
     /// Chain, number → audit entry.
     Entry = 60,
     /// Chain → head.

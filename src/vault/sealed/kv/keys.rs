@@ -5,7 +5,7 @@
 
 use super::Result;
 use super::key::{Key, Table};
-use super::{consents, grants, revocations, row, tenants};
+use super::{consents, definitions, grants, revocations, row, tenants};
 use crate::vault::VaultError;
 use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::sealed::store::Transaction;
@@ -139,7 +139,8 @@ pub(super) fn wrapped_by(
 pub(super) fn is_named(tx: &dyn Transaction, tenant: TenantRow, version: u32) -> Result<bool> {
     Ok(row::any(tx, grants::by_key(tenant, version))?
         || row::any(tx, consents::by_key(tenant, version))?
-        || row::any(tx, revocations::by_key(tenant, version))?)
+        || row::any(tx, revocations::by_key(tenant, version))?
+        || row::any(tx, definitions::by_key(tenant, version))?)
 }
 
 pub(super) fn insert(tx: &mut dyn Transaction, tenant: TenantRow, key: &KeyRow) -> Result<()> {

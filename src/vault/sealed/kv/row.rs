@@ -31,7 +31,7 @@ pub(super) trait Row: Sized {
 #[error("the row exists already")]
 pub(super) struct Duplicate;
 
-fn decode<R: Row>(bytes: &[u8]) -> Result<R> {
+pub(super) fn decode<R: Row>(bytes: &[u8]) -> Result<R> {
     let mut record = Decoder::new(bytes);
     let row = R::decode(&mut record)?;
     record.finish()?;

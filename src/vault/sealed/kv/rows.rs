@@ -1,11 +1,12 @@
 //! The reading half of a transaction. Each method is a function in the module of its kind of row.
 
-use super::{Result, View, audit, connections, consents, grants, keys, revocations, tenants};
+use super::{Result, View, audit, connections, consents, definitions, grants, keys, revocations, tenants};
 use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};
 use crate::vault::StateHash;
 use crate::vault::tables::{
     AuditRow, Chain, CheckpointRow, ConsentRow, Direction, DueRows, FoundRows, GapRow, GrantRow, HeadRow,
-    KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow, Rows, Sealed, TenantRow, VaultRow, Wanted,
+    KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow, Rows, Sealed, SealedDefinition, TenantRow,
+    VaultRow, Wanted,
 };
 
 impl Rows for View<'_> {
@@ -107,8 +108,49 @@ impl Rows for View<'_> {
         consents::of_user(self.tx, tenant, user)
     }
 
+    fn consents_after(
+        &self,
+        tenant: TenantRow,
+        after: Option<&StateHash>,
+        limit: usize,
+    ) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>> {
+        consents::after(self.tx, tenant, after, limit)
+    }
+
     fn expired_consents(&self, before: i64, limit: usize) -> Result<Vec<Of<StateHash>>> {
         consents::expired(self.tx, before, limit)
+    }
+
+    fn definition(&self, tenant: TenantRow, kind: &str, name: &str) -> Result<Option<SealedDefinition>> {
+        definitions::get(self.tx, tenant, kind, name)
+    }
+
+    fn definitions(
+        &self,
+        tenant: TenantRow,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<SealedDefinition>> {
+        definitions::list(self.tx, tenant, kind, after, limit)
+    }
+
+    fn count_definitions(&self, tenant: TenantRow) -> Result<usize> {
+        definitions::count(self.tx, tenant)
+    }
+
+    fn definition_names(&self, kind: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
+        definitions::names(self.tx, kind, after, limit)
+    }
+
+    fn definitions_sealed_by(
+        &self,
+        tenant: TenantRow,
+        version: u32,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<SealedDefinition>> {
+        definitions::sealed_by(self.tx, tenant, version, after, limit)
     }
 
     fn due_revocations(&self, now: i64, limit: usize) -> Result<Vec<Of<(RevocationRow, Sealed)>>> {

@@ -1,11 +1,13 @@
 //! The writing half of a transaction. Each method is a function in the module of its kind of row.
 
-use super::{Result, View, audit, connections, consents, erase, grants, keys, revocations, tenants};
+use super::{
+    Result, View, audit, connections, consents, definitions, erase, grants, keys, revocations, tenants,
+};
 use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};
 use crate::vault::StateHash;
 use crate::vault::tables::{
-    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, Doomed, GapRow, GrantRow, HeadRow, KeyRow,
-    Pruned, RevocationRow, RowsMut, Sealed, Secrets, TenantRow, VaultRow,
+    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Doomed, GapRow, GrantRow,
+    HeadRow, KeyRow, Pruned, RevocationRow, RowsMut, Sealed, Secrets, TenantRow, VaultRow,
 };
 
 impl RowsMut for View<'_> {
@@ -73,6 +75,14 @@ impl RowsMut for View<'_> {
 
     fn delete_consent(&mut self, tenant: TenantRow, state: &StateHash) -> Result<()> {
         consents::delete(self.tx, tenant, state)
+    }
+
+    fn put_definition(&mut self, tenant: TenantRow, row: &DefinitionRow, sealed: &[u8]) -> Result<()> {
+        definitions::put(self.tx, tenant, row, sealed)
+    }
+
+    fn delete_definition(&mut self, tenant: TenantRow, kind: &str, name: &str) -> Result<()> {
+        definitions::delete(self.tx, tenant, kind, name)
     }
 
     fn insert_revocation(&mut self, tenant: TenantRow, row: &RevocationRow, secrets: &Sealed) -> Result<()> {

@@ -35,6 +35,7 @@ macro_rules! with_verifier {
 
 const BY_STATE: &str = with_verifier!("", "c.state = :state");
 const BY_USER: &str = with_verifier!("INDEXED BY consents_by_user", "c.user = :user");
+const AFTER: &str = with_verifier!("", "c.state > :after ORDER BY c.state LIMIT :limit");
 const EXPIRED: &str = "SELECT t.id, t.name, c.state FROM consents c JOIN tenants t ON t.id = c.tenant
     WHERE c.expires_at < :before AND t.name IS NOT NULL ORDER BY c.expires_at LIMIT :limit";
 const SLOT: &str = "SELECT slot FROM consents WHERE tenant = :tenant AND state = :state";
@@ -76,6 +77,20 @@ pub(crate) fn consents_of(
     user: &str,
 ) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>> {
     sql.all(BY_USER, &[(":tenant", &tenant), (":user", &user)], with_verifier)
+}
+
+pub(crate) fn consents_after(
+    sql: Sql<'_>,
+    tenant: TenantRow,
+    after: Option<&StateHash>,
+    limit: usize,
+) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>> {
+    let after = after.map_or(&[][..], |state| state.as_bytes());
+    sql.all(
+        AFTER,
+        &[(":tenant", &tenant), (":after", &after), (":limit", &limit)],
+        with_verifier,
+    )
 }
 
 pub(crate) fn expired_consents(sql: Sql<'_>, before: i64, limit: usize) -> Result<Vec<Of<StateHash>>> {

@@ -2,7 +2,7 @@
 
 use crate::model::GrantId;
 use crate::vault::VaultError;
-use crate::vault::sqlite::data::{connection, consent, grant, revocation, taken};
+use crate::vault::sqlite::data::{connection, consent, definition, grant, revocation, taken};
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::tables::{Doomed, TenantRow};
 
@@ -69,6 +69,10 @@ fn erase_consents_of(sql: Sql<'_>, tenant: TenantRow, person: &str, mut left: us
 fn erase_others(sql: Sql<'_>, tenant: TenantRow, mut left: usize) -> Result<usize> {
     for state in consent::some(sql, tenant, left)? {
         consent::delete_consent(sql, tenant, &state)?;
+        left = left.saturating_sub(1);
+    }
+    for (kind, name) in definition::some(sql, tenant, left)? {
+        definition::delete_definition(sql, tenant, &kind, &name)?;
         left = left.saturating_sub(1);
     }
     for id in sql.all(

@@ -6,6 +6,7 @@
 pub(super) mod audit;
 pub(super) mod connection;
 pub(super) mod consent;
+pub(super) mod definition;
 pub(super) mod erase;
 pub(super) mod grant;
 pub(super) mod revocation;

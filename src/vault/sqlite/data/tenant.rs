@@ -68,6 +68,8 @@ const NAMES_KEY: &str = "SELECT 1 WHERE EXISTS (SELECT 1 FROM grants INDEXED BY 
     OR EXISTS (SELECT 1 FROM consents INDEXED BY consents_sealed
       WHERE tenant = :tenant AND key_version = :version AND slot IS NOT NULL)
     OR EXISTS (SELECT 1 FROM revocations INDEXED BY revocations_by_key
+      WHERE tenant = :tenant AND key_version = :version)
+    OR EXISTS (SELECT 1 FROM definitions INDEXED BY definitions_by_key
       WHERE tenant = :tenant AND key_version = :version)";
 const INSERT_KEY: &str = "INSERT INTO tenant_keys (tenant, version, master_key, slot, seals, retired)
     VALUES (:tenant, :version, :master_key, :slot, :seals, :retired)";

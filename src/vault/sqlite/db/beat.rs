@@ -118,7 +118,7 @@ fn write(db: &Connection, beat: &Beat) -> Result<(), VaultError> {
 }
 
 /// Writes the next beat. Returns the previous one and the next.
-pub(super) fn write_next(db: &Connection) -> Result<(Beat, Beat), VaultError> {
+pub(in crate::vault::sqlite) fn write_next(db: &Connection) -> Result<(Beat, Beat), VaultError> {
     let before = read(db)?;
     let next = before.next()?;
     write(db, &next)?;

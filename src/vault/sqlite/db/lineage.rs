@@ -103,15 +103,15 @@ fn compare(log: &Path, file: &File, header: &Header) -> Result<Option<Seen>, Vau
 fn fits(file: Option<&Beat>, log: &Transactions, version: u32) -> bool {
     let Some((_, first)) = log.beats.first() else {
         // Files of schemas 1 and 2 have no beats.
-        return version < schema::NEWEST;
+        return version < schema::FIRST_OF_TODAY;
     };
     match file {
         Some(file) => {
             let linked = file.token == first.previous;
             linked || log.beats.iter().any(|(_, beat)| beat.token == file.token)
         }
-        // The log itself contains the migration of the file to schema 3.
-        None => version < schema::NEWEST && first.previous == [0; 16],
+        // The log itself contains the migration of the file from schema 1 or 2.
+        None => version < schema::FIRST_OF_TODAY && first.previous == [0; 16],
     }
 }
 

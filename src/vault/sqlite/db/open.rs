@@ -33,8 +33,8 @@ pub(in crate::vault::sqlite) struct Opened {
 
 /// Opens the file at `path`, or creates it. A file that is new, or whose creation was interrupted,
 /// has the tables and no vault row. `check` decides whether an existing file may be used: if not,
-/// it remains byte for byte unchanged. A file of schema 1 or 2 is then passed to `upgrade`, which
-/// begins its migration.
+/// it remains byte for byte unchanged. A file of schema 3 then gains the tables that it lacks. A
+/// file of schema 1 or 2 is passed to `upgrade`, which begins its migration.
 pub(in crate::vault::sqlite) fn open(
     path: &Path,
     options: &SqliteOptions,
@@ -60,6 +60,13 @@ pub(in crate::vault::sqlite) fn open(
     }
     match schema::state(&writer)? {
         State::Vault(schema::NEWEST) => check(&writer)?,
+        State::Vault(version) if version >= schema::FIRST_OF_TODAY => {
+            if !begin::is_under_way(&writer)? {
+                schema::verify(&writer, version)?;
+            }
+            check(&writer)?;
+            begin::add_tables(&mut writer)?;
+        }
         State::Vault(_) => {
             schema::verify_old(&writer)?;
             check(&writer)?;
@@ -68,7 +75,7 @@ pub(in crate::vault::sqlite) fn open(
         State::Empty => return Err(VaultError::Damaged),
     }
     if !begin::is_under_way(&writer)? {
-        schema::verify(&writer)?;
+        schema::verify(&writer, schema::NEWEST)?;
     }
     // Only from here on may closing write to the file.
     checkpoint_on_close(&writer, true)?;

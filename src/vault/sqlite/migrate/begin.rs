@@ -1,4 +1,5 @@
-//! The first transaction of a migration, and the check whether one is in progress.
+//! The first transaction of a migration, the only one from schema 3, and the check whether one is
+//! in progress.
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -41,6 +42,26 @@ pub(in crate::vault::sqlite) fn is_under_way(db: &Connection) -> Result<bool> {
 /// Returns whether the old tables have the columns that schema 2 added to schema 1.
 pub(super) fn is_schema_2(sql: Sql<'_>) -> Result<bool> {
     sql.exists(IS_SCHEMA_2, &[])
+}
+
+/// Adds the tables that a file of schema 3 lacks, unless another process was faster. No record
+/// changes.
+pub(in crate::vault::sqlite) fn add_tables(db: &mut Connection) -> Result<()> {
+    let transaction = db
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    let State::Vault(version) = schema::state(&transaction)? else {
+        return Err(VaultError::Damaged);
+    };
+    if version >= NEWEST {
+        return Ok(());
+    }
+    schema::create_missing(&transaction)?;
+    beat::write_next(&transaction)?;
+    transaction
+        .pragma_update(None, "user_version", NEWEST)
+        .map_err(failed)?;
+    transaction.commit().map_err(failed)
 }
 
 /// Renames the old tables and creates the new ones, unless another process was faster.

@@ -149,7 +149,7 @@ fn several_migrate_at_once_and_each_can_use_the_vault_afterwards() {
                 });
             }
         });
-        schema::verify(&Database::open(&path).unwrap()).unwrap();
+        schema::verify(&Database::open(&path).unwrap(), schema::NEWEST).unwrap();
     }
 }
 

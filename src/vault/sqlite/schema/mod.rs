@@ -1,4 +1,4 @@
-//! The tables of schema 3, and the check that a file has exactly these.
+//! The tables of schema 4, and the check that a file has exactly these.
 //!
 //! Sealed tokens have their own table: listing connections never touches a page with ciphertext.
 //! The owner `''` is the workspace itself, because a user's name is never empty. Numbers of
@@ -18,9 +18,13 @@ use crate::vault::sqlite::failure::failed;
 /// "vkey": distinguishes a vault from other SQLite files.
 pub(super) const APPLICATION_ID: i32 = 0x766b_6579;
 /// The schema version that this crate writes.
-pub(super) const NEWEST: u32 = 3;
+pub(super) const NEWEST: u32 = 4;
+/// The first schema with the tables of today. Later ones only add tables to it.
+pub(super) const FIRST_OF_TODAY: u32 = 3;
 
-const V3: &str = include_str!("v3.sql");
+const V4: &str = include_str!("v4.sql");
+/// The objects that schema 4 added to schema 3.
+const SINCE_4: [&str; 3] = ["definitions", "definitions_by_name", "definitions_by_key"];
 /// The objects that SQLite itself creates for the tables above.
 const OF_SQLITE: [(&str, &str, Option<&str>); 2] = [
     (
@@ -54,7 +58,7 @@ const MIGRATED: [(&str, &str, Option<&str>); 2] = [
 
 /// Returns the statements of the schema, each exactly as SQLite stores it.
 fn statements() -> impl Iterator<Item = &'static str> {
-    V3.split(';')
+    V4.split(';')
         .map(str::trim)
         .filter(|statement| !statement.is_empty())
 }
@@ -135,7 +139,8 @@ pub(super) fn create(db: &mut Connection) -> Result<(), VaultError> {
     transaction.commit().map_err(failed)
 }
 
-/// Creates the tables and indexes that a file of schema 1 or 2 lacks, after its own were renamed.
+/// Creates the tables and indexes that a file of an older schema lacks. Those of schemas 1 and 2
+/// were renamed before.
 pub(super) fn create_missing(db: &Connection) -> Result<(), VaultError> {
     for statement in statements() {
         let Some((_, name, _)) = object(statement) else {
@@ -165,9 +170,14 @@ pub(super) fn verify_old(db: &Connection) -> Result<(), VaultError> {
     }
 }
 
-/// Refuses a file with any object that differs from the schema: a trigger, a view, a changed index.
-pub(super) fn verify(db: &Connection) -> Result<(), VaultError> {
-    let expected: Vec<_> = statements().filter_map(object).chain(OF_SQLITE).collect();
+/// Refuses a file with any object that differs from this schema, which is not older than
+/// [`FIRST_OF_TODAY`]: a trigger, a view, a changed index.
+pub(super) fn verify(db: &Connection, version: u32) -> Result<(), VaultError> {
+    let expected: Vec<_> = statements()
+        .filter_map(object)
+        .filter(|(_, name, _)| version >= NEWEST || !SINCE_4.contains(name))
+        .chain(OF_SQLITE)
+        .collect();
     let mut statement = db
         .prepare("SELECT type, name, sql FROM sqlite_schema")
         .map_err(failed)?;

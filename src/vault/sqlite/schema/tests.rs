@@ -4,7 +4,7 @@ use super::*;
 fn the_tables_are_kept_exactly_as_they_are_written() {
     let mut db = Connection::open_in_memory().unwrap();
     create(&mut db).unwrap();
-    verify(&db).unwrap();
+    verify(&db, NEWEST).unwrap();
     assert_eq!(state(&db).unwrap(), State::Vault(NEWEST));
     // A second call changes nothing.
     create(&mut db).unwrap();
@@ -30,7 +30,10 @@ fn any_other_object_is_refused() {
         let mut db = Connection::open_in_memory().unwrap();
         create(&mut db).unwrap();
         db.execute_batch(change).unwrap();
-        assert!(matches!(verify(&db), Err(VaultError::Tampered)), "{change}");
+        assert!(
+            matches!(verify(&db, NEWEST), Err(VaultError::Tampered)),
+            "{change}"
+        );
     }
 }
 
@@ -52,12 +55,24 @@ fn newer_and_foreign_files_are_told_apart() {
     assert!(matches!(
         state(&db),
         Err(VaultError::NewerVersion {
-            found: 4,
-            supported: 3
+            found: 5,
+            supported: 4
         })
     ));
     db.pragma_update(None, "user_version", 0).unwrap();
     assert!(matches!(state(&db), Err(VaultError::Damaged)));
     db.pragma_update(None, "application_id", 0).unwrap();
     assert!(matches!(state(&db), Err(VaultError::NotAVault)));
+}
+
+#[test]
+fn a_file_of_schema_3_has_all_tables_except_the_newest() {
+    let mut db = Connection::open_in_memory().unwrap();
+    create(&mut db).unwrap();
+    assert!(matches!(verify(&db, 3), Err(VaultError::Tampered)));
+    db.execute_batch("DROP TABLE definitions").unwrap();
+    verify(&db, 3).unwrap();
+    assert!(matches!(verify(&db, NEWEST), Err(VaultError::Tampered)));
+    create_missing(&db).unwrap();
+    verify(&db, NEWEST).unwrap();
 }

@@ -233,6 +233,7 @@ fn read_requests(rows: &dyn Rows, tenant: TenantRow) -> Result<(), VaultError> {
     let (row, verifier) = rows.consent(tenant, &consent(1).state)?.unwrap();
     assert_eq!((row, verifier), (consent(1), Some(vec![1; 40])));
     assert_eq!(rows.consents_of(tenant, "alice")?.len(), 3);
+    assert_eq!(rows.consents_after(tenant, None, 9)?.len(), 3);
     assert_eq!(rows.expired_consents(2, 9)?.len(), 1);
     assert_eq!(rows.due_revocations(1, 2)?.len(), 2);
     let (row, secrets) = rows.revocation(tenant, revocation(1).id)?.unwrap();

@@ -142,6 +142,21 @@ CREATE INDEX consents_expiring ON consents (expires_at);
 
 CREATE INDEX consents_sealed ON consents (tenant, key_version) WHERE slot IS NOT NULL;
 
+CREATE TABLE definitions (
+    tenant INTEGER NOT NULL REFERENCES tenants (id),
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version BLOB NOT NULL CHECK (length(version) = 16),
+    revision INTEGER NOT NULL,
+    slot INTEGER NOT NULL,
+    key_version INTEGER NOT NULL,
+    PRIMARY KEY (tenant, kind, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX definitions_by_name ON definitions (kind, name);
+
+CREATE INDEX definitions_by_key ON definitions (tenant, key_version);
+
 CREATE TABLE revocations (
     tenant INTEGER NOT NULL REFERENCES tenants (id),
     uuid BLOB NOT NULL CHECK (length(uuid) = 16),

@@ -1,4 +1,5 @@
-//! Detects hosts outside the public internet, which the value of a connection may not name.
+//! Detects hosts outside the public internet by their name, which neither the value of a connection
+//! nor a server may name.
 
 use url::{Host, Url};
 
@@ -40,8 +41,9 @@ const INWARD_DOMAINS: [&str; 10] = [
 /// resolves inside a network.
 ///
 /// A public name whose DNS record points inside a network is not detected, because this function
-/// does not resolve names.
-pub(super) fn is_internal(url: &Url) -> bool {
+/// does not resolve names; the client that connects does
+/// ([`HttpRequest::to_public_addresses_only`](crate::http::HttpRequest::to_public_addresses_only)).
+pub(crate) fn is_internal(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(domain)) => is_internal_name(domain),
         Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => true,
@@ -49,7 +51,7 @@ pub(super) fn is_internal(url: &Url) -> bool {
 }
 
 /// Returns whether the host is the local machine, by address or by name.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),
