@@ -84,6 +84,7 @@ impl<T: Tables> Core<T> {
             provider: query.provider.map(AsRef::<str>::as_ref),
             grant: query.grant,
             with_revoked: query.with_revoked,
+            sought: query.sought,
             after: query.after,
             limit: query.limit,
         };
