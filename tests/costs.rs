@@ -37,7 +37,7 @@ fn a_resolve_allocates_its_token_and_nothing_else() {
     let peek = allocations(|| host.resolver.peek(&ada, "notes").unwrap());
     assert_eq!(peek, 2);
 
-    let turn = host.resolver.turn(ada.clone());
+    let turn = host.resolver.turn(ada);
     let again = allocations(|| turn.resolve("notes").unwrap());
     assert_eq!(again, 0);
 

@@ -74,6 +74,16 @@ pub fn connect(vault: &impl GrantStore, person: &ActingUser) -> Connection {
     connection
 }
 
+/// Stores a new connection of this user to a provider at another server.
+pub fn connect_at(vault: &impl GrantStore, person: &ActingUser, provider: &str, issued_by: IssuedBy) {
+    let now = SystemClock.now();
+    let mut grant = granted(person, now);
+    grant.provider = ProviderId::new(provider).expect("valid");
+    grant.issued_by = issued_by;
+    let id = ConnectionId::from_bytes(uuid_v7(now.as_unix_millis()).expect("random numbers"));
+    store(vault, &grant, &new_connection(id, &grant));
+}
+
 /// Stores a new grant for a connection, as another consent of its owner would.
 pub fn connect_again(vault: &impl GrantStore, person: &ActingUser) {
     let connection = connection_of(vault, person);
@@ -139,7 +149,7 @@ fn granted(person: &ActingUser, now: Timestamp) -> Grant {
 }
 
 /// A refresh token is sent only to the server that issued it.
-fn issued_by_the_sandbox() -> IssuedBy {
+pub fn issued_by_the_sandbox() -> IssuedBy {
     let sandbox = Sandbox::new(SystemClock);
     let server = sandbox.server();
     IssuedBy {

@@ -66,17 +66,39 @@ fn byte(text: &[u8], at: usize) -> u8 {
 
 /// Returns the position of the first byte that is not a blank.
 fn visible(text: &[u8], from: usize) -> usize {
-    let rest = text.get(from..).unwrap_or_default();
-    from + rest.iter().take_while(|byte| is_blank(**byte)).count()
+    let mut at = from;
+    while text.get(at).copied().is_some_and(is_blank) {
+        at += 1;
+    }
+    at
 }
 
 /// Returns the value of this many hexadecimal digits.
 fn hexadecimal(text: &[u8], from: usize, count: usize) -> Option<u32> {
-    let digits = text.get(from..from + count)?;
-    digits.iter().try_fold(0, |value, digit| {
-        Some(value << 4 | char::from(*digit).to_digit(16)?)
-    })
+    let mut value = 0;
+    for &digit in text.get(from..from + count)? {
+        let digit = DIGITS[usize::from(digit)];
+        if digit == NOT_A_DIGIT {
+            return None;
+        }
+        value = value << 4 | u32::from(digit);
+    }
+    Some(value)
 }
+
+const NOT_A_DIGIT: u8 = 16;
+
+/// The values of hexadecimal digits.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NOT_A_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
 
 /// Returns an escape that stands for the character with this code.
 fn escape(code: u32, end: usize) -> Site {
