@@ -233,6 +233,7 @@ fn errors() -> Vec<Sample> {
         sample!(Error::Parameter(parameter)),
         sample!(Error::InvalidValue(value)),
         sample!(Error::NotOneGrant(gmail().into())),
+        sample!(Error::InUse(gmail().into())),
         sample!(Error::Request(RequestRefused::NoBase)),
         sample!(Error::AnswerTooLarge { limit: Some(1024) }),
     ]

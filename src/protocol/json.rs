@@ -47,7 +47,7 @@ pub(super) fn plain(raw: &RawValue) -> Option<String> {
 ///
 /// The text is unescaped here, because the parser would use a buffer that is not wiped, and servers
 /// do write `\/` in tokens.
-pub(super) fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
+pub(in crate::protocol) fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
     let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     // No escape is shorter than the character it represents, so the buffer never moves.
     let mut text = Zeroizing::new(String::with_capacity(inner.len()));

@@ -11,7 +11,8 @@
 //!   tokens for tokens;
 //! * `account` and `id_token` identify the account;
 //! * `bearer` and `challenge` send the token in an API request and read why the API refused it;
-//! * `revocation` ends the grant.
+//! * `revocation` ends the grant;
+//! * `mcp` finds the authorization server of an MCP server and registers a client there.
 
 mod account;
 mod answer;
@@ -27,6 +28,8 @@ mod granted;
 mod hints;
 mod id_token;
 mod json;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 mod pasted;
 mod pointer;
 mod registered;
@@ -45,6 +48,8 @@ pub use callback::{AuthorizationError, AuthorizationResponse, Outcome, check_iss
 #[cfg(feature = "_internals")]
 pub use callback::{IssuerMismatch, parts};
 pub use challenge::{BearerError, bearer_error};
+#[cfg(feature = "mcp")]
+pub use challenge::{ResourceChallenge, resource_challenge};
 pub use discovery::{discovery_choices, parse_discovery};
 pub use granted::{granted_scopes, with_offline_access};
 pub use hints::{Hints, Prompt};

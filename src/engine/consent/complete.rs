@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::engine::Context;
+use crate::engine::additions;
 use crate::engine::consent::account;
 use crate::engine::consent::link;
 use crate::engine::consent::record;
@@ -165,6 +166,7 @@ fn exchange(
         )
         .map_err(|_| ConsentError::ExchangeFailed(FailureCode::RequestRejected))?;
     request.timeout = cx.settings.token_timeout();
+    let request = service.server.bounded(request);
 
     // The lifetime starts before the request: a slow response must not extend it.
     let sent_at = cx.now();
@@ -172,8 +174,14 @@ fn exchange(
         .http
         .send(request)
         .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
-    let answer = parse_token_response(&service.server, &response)
-        .map_err(|failure| exchange_error(service, &failure))?;
+    let answer = match parse_token_response(&service.server, &response) {
+        Ok(answer) => answer,
+        Err(failure) if is_forgotten(cx, service, &failure)? => {
+            // The next consent registers another client.
+            return Err(ConsentError::ExchangeFailed(failure.code).into());
+        }
+        Err(failure) => return Err(exchange_error(service, &failure)),
+    };
     let accounts = capture(cx, consent, service, &response, &answer.access_token)
         .and_then(|()| account::accounts(cx, consent, service, &response, &answer));
     let accounts = match accounts {
@@ -247,7 +255,7 @@ fn give_back(
     let requests = revocation_requests(&service.server, &service.client, endpoint.as_ref(), tokens);
     for mut request in requests.unwrap_or_default() {
         request.timeout = cx.settings.http_timeout;
-        let _ = cx.http.send(request);
+        let _ = cx.http.send(service.server.bounded(request));
     }
 }
 
@@ -347,6 +355,16 @@ fn choice(cx: &Context, service: &Service, discovery: &Discovery, response: &Htt
         parameter,
         choices,
     })
+}
+
+/// Returns whether the server has forgotten a client that registered itself. The registration is
+/// then discarded.
+fn is_forgotten(cx: &Context, service: &Service, failure: &TokenFailure) -> Result<bool> {
+    if failure.code != FailureCode::ClientRejected {
+        return Ok(false);
+    }
+    let (server, client_id) = (service.server.id.as_str(), service.client.client_id());
+    additions::discard_client(cx, &service.tenant, server, client_id)
 }
 
 fn exchange_error(service: &Service, failure: &TokenFailure) -> Error {

@@ -49,6 +49,7 @@ pub(crate) fn prepare(
 ) -> Result<PreparedConsent> {
     // Everything that `start` would refuse is refused here, where the caller can correct it.
     let tenant = acting_user.tenant();
+    start::discover_again(cx, tenant, provider, &options)?;
     let service = &cx.service(tenant, provider)?;
     let (purpose, target) = start::purpose(cx, tenant, &owner, &service.provider.id, &options)?;
     let parameters = start::parameters(cx, service, options.parameters.clone(), target.as_ref())?;
@@ -145,13 +146,15 @@ fn open_flow(
         }
         next = next.max(number + 1);
     }
+    let options = ConsentOptions::of(prepared);
+    start::discover_again(cx, acting_user.tenant(), prepared.provider.as_str(), &options)?;
     start::start_as(
         cx,
         prepared.id,
         acting_user,
         prepared.owner.clone(),
         prepared.provider.as_str(),
-        ConsentOptions::of(prepared),
+        options,
         FlowSecrets::of_ticket(seed, next),
     )
 }

@@ -6,6 +6,8 @@ use crate::engine::consent::options::{AuthorizationUrl, Reconnect};
 use crate::engine::consent::options::{Consent, ConsentOptions};
 use crate::engine::consent::scopes;
 use crate::engine::context::Service;
+#[cfg(feature = "mcp")]
+use crate::engine::mcp::renew;
 use crate::error::{Error, Misconfigured, Result};
 use crate::model::{
     ActingUser, Connection, ConsentId, EventKind, Label, Owner, Parameters, ProviderId, Status, TenantId,
@@ -18,6 +20,35 @@ use crate::trace::{self, Seam};
 use crate::vault::{ConnectionQuery, PendingConsent, Purpose, StateHash};
 
 pub(crate) fn start(
+    cx: &Context,
+    acting_user: &ActingUser,
+    owner: Owner,
+    provider: &str,
+    options: ConsentOptions,
+) -> Result<Consent> {
+    discover_again(cx, acting_user.tenant(), provider, &options)?;
+    start_defined(cx, acting_user, owner, provider, options)
+}
+
+/// Discovers the MCP server that a consent is for, if its client or its connection must be renewed.
+#[cfg(feature = "mcp")]
+pub(crate) fn discover_again(
+    cx: &Context,
+    tenant: &TenantId,
+    provider: &str,
+    options: &ConsentOptions,
+) -> Result<()> {
+    renew::before_consent(cx, tenant, provider, options.reconnect.is_some())
+}
+
+/// Does nothing: without the feature `mcp`, no provider is discovered.
+#[cfg(not(feature = "mcp"))]
+pub(crate) fn discover_again(_: &Context, _: &TenantId, _: &str, _: &ConsentOptions) -> Result<()> {
+    Ok(())
+}
+
+/// Starts a consent for a provider as it is defined now.
+pub(crate) fn start_defined(
     cx: &Context,
     acting_user: &ActingUser,
     owner: Owner,
