@@ -432,8 +432,8 @@ impl Connections {
         if filter.status.is_none() && filter.kind.is_none() {
             return lists::page(&self.engine, by, filter, filter.after, limit);
         }
-        // The vault does not filter by status or kind, so pages are read until enough connections
-        // match.
+        // The vault leaves out most connections with another status, but not all of them, and does
+        // not filter by kind, so pages are read until enough connections match.
         let mut found = Vec::new();
         let mut after = filter.after;
         let size = limit.clamp(100, 1_000);
