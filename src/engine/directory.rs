@@ -140,6 +140,11 @@ pub(crate) fn client_content(
     registration: &ClientRegistration,
     authentication: ClientAuthentication,
 ) -> Result<DefinitionContent, VaultError> {
+    if registration.key.is_some() {
+        return Err(VaultError::NotSupported(
+            "clients with a private key; return them from a ClientSource",
+        ));
+    }
     let secret = registration.client_secret.as_ref();
     let document = ClientDocument {
         client_id: registration.client_id.clone(),

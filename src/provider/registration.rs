@@ -148,6 +148,11 @@ impl ClientRegistration {
         self.replaced.iter().any(|replaced| replaced == client_id)
     }
 
+    /// Returns whether this client replaced another one.
+    pub(crate) const fn replaces_any(&self) -> bool {
+        !self.replaced.is_empty()
+    }
+
     /// Limits the client to these instances of its server: the base URLs at which it is registered.
     ///
     /// A base URL is `https://gitlab.acme.example`, optionally with a port and a path.
