@@ -311,7 +311,6 @@ fn pushed(
         .map_err(|_| failed(TokenFailure::new(FailureCode::RequestRejected)))?;
     request.timeout = cx.settings.token_timeout();
     let request = service.server.bounded(request);
-    let request = service.server.bounded(request);
     let response = cx.http.send(request).map_err(|error| failed(error.into()))?;
     pushed_url(
         &service.server,
