@@ -29,6 +29,15 @@ impl Connections {
         &self.engine.registry
     }
 
+    /// Returns the client ID metadata document, if the host has one.
+    pub(crate) fn client_document(&self) -> Option<serde_json::Value> {
+        #[cfg(feature = "mcp")]
+        let document = self.engine.mcp_client.as_ref()?.metadata_document();
+        #[cfg(not(feature = "mcp"))]
+        let document = None;
+        document
+    }
+
     /// Reads from the vault to check that it responds.
     pub(crate) fn check_vault(&self, tenant: &TenantId) -> Result<(), VaultError> {
         self.engine

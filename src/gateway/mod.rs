@@ -18,6 +18,7 @@
 //! | `GET /embed/connections`, `/embed/connect` | the list and the choice of a service for a frame in the host's page; below `/fragments` the same as markup |
 //! | `POST /v1/oauth/token` | exchanges a code for a connection, for front ends that receive the callback themselves |
 //! | `/v1/connections`, `/v1/consents`, `/v1/audit`, `/v1/providers`, `/v1/session` | the API; `/v1/openapi.json` describes it |
+//! | `GET /oauth/client.json` | the client ID metadata document of the host, if its `McpClient` has a URL for one |
 //! | `GET /healthz` | checks that the vault can be read |
 //!
 //! The host identifies the caller: see [`Authenticator`]. Each change that a browser requests needs
@@ -33,6 +34,7 @@ mod answer;
 mod api;
 mod begin;
 mod caller;
+mod client_document;
 mod cookie;
 mod csrf;
 mod csv;
@@ -249,6 +251,7 @@ impl Inner {
         match route {
             Route::Asset(name) => return page::asset(&name),
             Route::Health => return self.health(),
+            Route::ClientDocument => return self.client_document(),
             _ => {}
         }
         let caller = &*known.insert(self.authenticator.authenticate(head)?);
@@ -265,7 +268,7 @@ impl Inner {
             self.overviews.forget(caller.acting_user().tenant());
         }
         match route {
-            Route::Asset(_) | Route::Health => Err(Refusal::not_found()),
+            Route::Asset(_) | Route::Health | Route::ClientDocument => Err(Refusal::not_found()),
             Route::Token => self.token(caller, &incoming),
             Route::OpenApi => Ok(answer::json_bytes(self.openapi.clone())),
             Route::Session => self.session(caller, head),

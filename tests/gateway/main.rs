@@ -3,6 +3,7 @@
 mod access;
 mod attention;
 mod audit;
+mod client_document;
 mod consent;
 mod embed;
 mod host;
