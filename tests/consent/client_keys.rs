@@ -272,3 +272,16 @@ fn a_registration_fits_its_server_or_the_connections_are_not_built() {
     let error = build(with_secret()).unwrap_err().to_string();
     assert!(error.contains("with_private_key"), "{error}");
 }
+
+#[test]
+fn a_key_is_not_stored_in_the_vault() {
+    let host = Host::with_key(P256);
+    let tenant = ActingUser::authenticated("acme", "ada").unwrap().tenant().clone();
+    let error = host
+        .connections
+        .add_client(&tenant, "sandbox", registration(&host.sandbox, P256))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("ConnectionsBuilder::client"), "{error}");
+    assert!(host.connections.added_clients(&tenant).unwrap().is_empty());
+}

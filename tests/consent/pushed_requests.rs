@@ -1,11 +1,13 @@
 //! Authorization requests that are pushed to the server before the browser goes there.
 
+use valetkey::connections::{McpClient, McpOptions};
 use valetkey::error::Misconfigured;
 use valetkey::internals::provider::ClientAuthentication;
 use valetkey::model::FailureCode;
-use valetkey::testing::Host;
 use valetkey::testing::sandbox::{Personality, Refusal};
-use valetkey::{AuthorizationResponse, ConsentOptions, Error};
+use valetkey::testing::{Host, ManualClock, Sandbox};
+use valetkey::vault::SealedVault;
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Error};
 
 fn host(change: impl FnOnce(&mut Personality)) -> Host {
     Host::builder()
@@ -152,4 +154,26 @@ fn a_server_that_requires_pushed_requests_refuses_others() {
         .start(&host.user("ada"), "notes", ConsentOptions::default())
         .unwrap();
     assert_eq!(host.sandbox.consent(consent.authorization_url()).status(), 400);
+}
+
+#[test]
+fn a_server_found_by_its_url_gets_pushed_requests_if_it_requires_them() {
+    let sandbox = Sandbox::playing_mcp(ManualClock::default());
+    let connections = Connections::builder(SealedVault::in_memory())
+        .mcp(McpClient::new("Acme Agent", "https://agent.example/callback"))
+        .http_client(sandbox.clone())
+        .build()
+        .unwrap();
+    for (required, name) in [(true, "ada"), (false, "grace")] {
+        sandbox.adjust(|it| it.requires_pushed_requests = required);
+        sandbox.clear_log();
+        let user = ActingUser::authenticated(name, name).unwrap();
+        let consent = connections
+            .start_mcp(&user, Sandbox::MCP_SERVER, McpOptions::default())
+            .unwrap();
+        assert_eq!(sandbox.count("/par"), usize::from(required), "{name}");
+        let callback = sandbox.approve(consent.authorization_url(), name);
+        let response = AuthorizationResponse::parse(&callback).unwrap();
+        connections.complete(&user, response, consent.binding()).unwrap();
+    }
 }
