@@ -132,6 +132,7 @@ fn values() -> Vec<Sample> {
         sample!(Rule::MissingCode),
         sample!(Rule::CallbackTooLong),
         sample!(Rule::CallbackMalformed),
+        sample!(Rule::PrivateKey),
         sample!(Rule::Roots),
         sample!(Rule::Proxy),
         sample!(Rule::Origin),
