@@ -114,8 +114,8 @@ pub(crate) enum Rule {
     CallbackMalformed,
 
     #[error(
-        "is not an RSA key of at least 2048 bits, an EC key on P-256 or P-384, or an Ed25519 key in PKCS#8; convert it \
-         with `openssl pkcs8 -topk8 -nocrypt`"
+        "is not an RSA key of at least 2048 bits, an EC key on P-256 or P-384, or an Ed25519 key; pass it as PKCS#8, as \
+         `openssl pkcs8 -topk8 -nocrypt` writes it"
     )]
     PrivateKey,
 
