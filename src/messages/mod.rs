@@ -234,6 +234,8 @@ fn errors() -> Vec<Sample> {
         sample!(Error::InvalidValue(value)),
         sample!(Error::NotOneGrant(gmail().into())),
         sample!(Error::InUse(gmail().into())),
+        #[cfg(feature = "mcp")]
+        sample!(Error::Mcp(crate::error::McpError::RegistrationRequired)),
         sample!(Error::Request(RequestRefused::NoBase)),
         sample!(Error::AnswerTooLarge { limit: Some(1024) }),
     ]
@@ -432,7 +434,7 @@ fn each_message_is_a_fragment_that_says_what_to_do() {
     facts.extend(["Malformed", "Header", "Upload"].map(|variant| ("RequestRefused", variant)));
     let files = [
         "error.rs",
-        "protocol/token_request.rs",
+        "protocol/request_error.rs",
         "protocol/id_token.rs",
         "http/error.rs",
         "resolver/mcp/request_state.rs",

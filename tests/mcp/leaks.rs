@@ -37,7 +37,8 @@ fn row_24_secrets_of_a_registration_are_nowhere_in_the_clear() {
         .events(events.clone())
         .build()
         .unwrap();
-    let host = Host::over(vault.clone(), sandbox, clock);
+    let shared: Arc<dyn valetkey::vault::Vault> = vault;
+    let host = Host::over(shared, sandbox, clock);
     let alice = person("alice");
     let mut printed = Vec::new();
     let consent = connections
