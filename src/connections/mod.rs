@@ -1,6 +1,7 @@
 //! The connections of a host: the facade over the engine.
 
 mod builder;
+mod identity;
 #[cfg(feature = "gateway")]
 mod web;
 
@@ -143,7 +144,10 @@ impl Connections {
     /// # Errors
     ///
     /// [`Misconfigured`](crate::Error::Misconfigured) if the server is unknown or the registration
-    /// does not fit it; [`Vault`](crate::Error::Vault) if the vault fails.
+    /// does not fit it; [`Vault`](crate::Error::Vault) if the vault fails, or with
+    /// [`NotSupported`](crate::vault::VaultError::NotSupported) if the registration has a private
+    /// key: return it from a [`ClientSource`](crate::provider::ClientSource), so that the key stays
+    /// where the host keeps it.
     pub fn add_client(
         &self,
         tenant: &TenantId,
@@ -428,8 +432,8 @@ impl Connections {
         if filter.status.is_none() && filter.kind.is_none() {
             return lists::page(&self.engine, by, filter, filter.after, limit);
         }
-        // The vault does not filter by status or kind, so pages are read until enough connections
-        // match.
+        // The vault leaves out most connections with another status, but not all of them, and does
+        // not filter by kind, so pages are read until enough connections match.
         let mut found = Vec::new();
         let mut after = filter.after;
         let size = limit.clamp(100, 1_000);
