@@ -1,6 +1,8 @@
 //! Operations that the gateway needs in addition to the public ones. They expose the caller's
 //! stored consents and the registry, but never a token.
 
+use std::sync::Arc;
+
 use crate::connections::{
     Connections, Consent, ConsentOptions, ConsentState, Health, OpenConsent, PreparedConsent,
 };
@@ -12,6 +14,7 @@ use crate::model::{
     ActingUser, Connection, ConnectionId, ConsentId, Event, Owner, ProviderId, Status, TenantId, Timestamp,
     UserId,
 };
+use crate::provider::compiled::CompiledServer;
 use crate::provider::{Provider, Registry};
 use crate::secret::{State, Ticket};
 use crate::vault::{ConnectionQuery, PendingConsent, StateHash, VaultError};
@@ -36,6 +39,11 @@ impl Connections {
         #[cfg(not(feature = "mcp"))]
         let document = None;
         document
+    }
+
+    /// Returns an authorization server: of the host, or of the tenant.
+    pub(crate) fn server_for(&self, tenant: &TenantId, id: &str) -> Option<Arc<CompiledServer>> {
+        self.engine.server(tenant, id).ok().flatten()
     }
 
     /// Reads from the vault to check that it responds.

@@ -1,6 +1,7 @@
 //! The end of access at a provider, according to its descriptor.
 
 use super::Inner;
+use crate::model::TenantId;
 use crate::provider::Revocation;
 
 /// The way in which access ends at a provider.
@@ -30,9 +31,9 @@ impl Ends {
 
 impl Inner {
     /// Returns how access ends at an authorization server.
-    pub(super) fn ends(&self, server: &str) -> Ends {
-        let server = self.connections.registry().server(server);
-        match server.map(|server| &server.revocation) {
+    pub(super) fn ends(&self, tenant: &TenantId, server: &str) -> Ends {
+        let server = self.connections.server_for(tenant, server);
+        match server.as_ref().map(|server| &server.revocation) {
             Some(Revocation::Endpoint { .. } | Revocation::DeleteWithBearer { .. }) => Ends::Request,
             Some(Revocation::ByUser { .. }) => Ends::User,
             Some(Revocation::Unsupported) => Ends::Itself,

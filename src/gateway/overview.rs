@@ -2,15 +2,14 @@
 //!
 //! No query of the vault counts connections by their state, because the state depends on the clock
 //! and the configuration. A page therefore reads a bounded number of connections on. A tenant with
-//! no more than that is counted anew for every page. For a larger one, the pages show the latest
+//! no more than that is counted for every page. For a larger one, the pages show the latest
 //! complete count, which is at most as old as [`FRESH`] and the pages that it took.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Inner;
-use crate::connections::StatusCounts;
+use crate::connections::{Connections, StatusCounts};
 use crate::engine::lists::ConnectionFilter;
 use crate::error::Result;
 use crate::model::{ConnectionId, Operator, Status, TenantId, Timestamp};
@@ -61,13 +60,13 @@ impl Overviews {
     }
 }
 
-impl Inner {
+impl Overviews {
     /// Returns the latest complete count of the operator's tenant, after counting one slice more.
-    pub(super) fn overview(&self, operator: &Operator) -> Result<Option<Overview>> {
+    pub(super) fn count(&self, connections: &Connections, operator: &Operator) -> Result<Option<Overview>> {
         let tenant = operator.acting_user().tenant();
-        let now = self.now();
+        let now = connections.now();
         let mut running = {
-            let mut all = self.overviews.lock();
+            let mut all = self.lock();
             let counted = all.entry(tenant.clone()).or_default();
             match &counted.latest {
                 Some((at, latest)) if latest.counts.total() > SLICE && now.saturating_since(*at) < FRESH => {
@@ -77,8 +76,8 @@ impl Inner {
             }
         };
         // The vault is read without the lock: pages of other operators do not wait.
-        let is_complete = self.count_slice(operator, &mut running)?;
-        let mut all = self.overviews.lock();
+        let is_complete = running.slice(connections, operator)?;
+        let mut all = self.lock();
         let counted = all.entry(tenant.clone()).or_default();
         if is_complete {
             counted.latest = Some((now, running.so_far));
@@ -87,18 +86,20 @@ impl Inner {
         }
         Ok(counted.latest.as_ref().map(|(_, latest)| latest.clone()))
     }
+}
 
+impl Count {
     /// Counts one slice. Returns whether it was the last one.
-    fn count_slice(&self, operator: &Operator, count: &mut Count) -> Result<bool> {
+    fn slice(&mut self, connections: &Connections, operator: &Operator) -> Result<bool> {
         let mut filter = ConnectionFilter::default().include_revoked().limit(SLICE);
-        filter.after = count.after;
-        let slice = self.connections.list(operator, &filter)?;
-        count.after = slice.last().map(|connection| connection.id);
+        filter.after = self.after;
+        let slice = connections.list(operator, &filter)?;
+        self.after = slice.last().map(|connection| connection.id);
         for connection in &slice {
-            count.so_far.counts.add(connection.status);
+            self.so_far.counts.add(connection.status);
             let needs = matches!(connection.status, Status::NeedsConsent(_));
-            if needs && count.so_far.needy.len() < MOST_NEEDY {
-                count.so_far.needy.push(connection.id);
+            if needs && self.so_far.needy.len() < MOST_NEEDY {
+                self.so_far.needy.push(connection.id);
             }
         }
         Ok(slice.len() < SLICE)

@@ -4,6 +4,7 @@ use http::Method;
 use valetkey::ConsentOptions;
 use valetkey::connections::ConnectionFilter;
 use valetkey::model::{ConsentId, Status};
+use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
 
 use crate::support::gateway::{Site, header_of, json, location, program, text, with_json};
 
@@ -255,4 +256,36 @@ fn the_list_is_sorted_and_keeps_its_order_from_page_to_page() {
             .len(),
         1
     );
+}
+
+#[test]
+fn services_that_the_workspace_added_have_their_place() {
+    let site = Site::new();
+    let tenant = site.user("alice").tenant().clone();
+    let server = AuthorizationServer::from_json(
+        r#"{"id": "board-server", "authorization_endpoint": "https://board.test/authorize",
+            "token_endpoint": "https://board.test/token"}"#,
+    )
+    .unwrap();
+    let provider = Provider::from_json(
+        r#"{"id": "board", "server": "board-server", "name": "Team Board", "api_base": "https://api.board.test"}"#,
+    )
+    .unwrap();
+    site.connections
+        .add_provider(&tenant, Some(server), provider)
+        .unwrap();
+    let services = page(&site, OLGA, "/services");
+    for part in [
+        "Team Board",
+        "Added to this workspace",
+        "<code>board-server</code>",
+    ] {
+        assert!(services.contains(part), "{part}: {services}");
+    }
+    assert!(!page(&site, MALLORY, "/services").contains("Team Board"));
+    let own = ClientRegistration::new("own", "secret", "https://app.test/at/callback/sandbox");
+    site.connections.add_client(&tenant, "sandbox", own).unwrap();
+    let mine = "This workspace’s own app registration";
+    assert!(page(&site, OLGA, "/services").contains(mine));
+    assert!(!page(&site, MALLORY, "/services").contains(mine));
 }

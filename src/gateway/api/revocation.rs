@@ -49,7 +49,9 @@ impl Inner {
             let row = services.entry(service).or_insert_with(|| ServiceJson {
                 provider: service.to_owned(),
                 connections: 0,
-                ends: self.ends(connection.issued_by.server.as_str()).word(),
+                ends: self
+                    .ends(&connection.tenant, connection.issued_by.server.as_str())
+                    .word(),
             });
             row.connections += 1;
         }

@@ -115,7 +115,7 @@ impl Inner {
             let owner = entry.user.as_ref().filter(|user| user_of(entry) != Some(*user));
             Line {
                 icon: service.map(|service| page.icon(service.as_str())),
-                provider: service.map_or_else(String::new, |id| self.provider_name(id.as_str())),
+                provider: service.map_or_else(String::new, |id| page.provider_name(id.as_str())),
                 connection: entry.connection.map(|id| id.to_string()),
                 owner: owner.map(|user| page.name_of(user).to_owned()),
                 step: Step::new(&page, entry.clone()),

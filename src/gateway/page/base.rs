@@ -20,6 +20,7 @@ use crate::gateway::refusal::Refusal;
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner};
 use crate::model::{Connection, ProviderId, Timestamp, UserId};
+use crate::provider::Provider;
 
 /// A page that answers a request.
 pub(super) struct Page<'a> {
@@ -33,6 +34,8 @@ pub(super) struct Page<'a> {
     people: People,
     /// The services that can be connected, read once if a page needs them.
     offered: OnceCell<BTreeSet<ProviderId>>,
+    /// The services that the tenant added, among them MCP servers, read once if a page needs them.
+    added: OnceCell<Vec<Provider>>,
 }
 
 impl Inner {
@@ -53,6 +56,7 @@ impl Inner {
             tab: None,
             people: People::of(self, caller, users),
             offered: OnceCell::new(),
+            added: OnceCell::new(),
         }
     }
 }
@@ -102,6 +106,28 @@ impl Page<'_> {
         Icon::of(self.gateway, service)
     }
 
+    /// Returns the services that the tenant added. If they cannot be read, there are none.
+    pub(super) fn added(&self) -> &[Provider] {
+        let tenant = self.caller.acting_user().tenant();
+        self.added.get_or_init(|| {
+            self.gateway
+                .connections
+                .added_providers(tenant)
+                .unwrap_or_default()
+        })
+    }
+
+    /// Returns the descriptor of a service: of the host, or of the tenant.
+    pub(super) fn provider(&self, id: &str) -> Option<&Provider> {
+        let of_host = self.gateway.provider(id);
+        of_host.or_else(|| self.added().iter().find(|it| it.id().as_str() == id))
+    }
+
+    pub(super) fn provider_name(&self, id: &str) -> String {
+        self.provider(id)
+            .map_or_else(|| id.to_owned(), |it| it.name().to_owned())
+    }
+
     /// Returns whether a consent for a service can begin.
     pub(super) fn offers(&self, service: &ProviderId) -> Result<bool> {
         let offered = match self.offered.get() {
@@ -115,7 +141,7 @@ impl Page<'_> {
                 self.offered.get_or_init(|| ids.collect())
             }
         };
-        Ok(offered.contains(service))
+        Ok(offered.contains(service) || self.added().iter().any(|it| it.id() == service))
     }
 
     /// Returns whether the reader may change a connection.

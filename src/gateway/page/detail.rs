@@ -70,7 +70,9 @@ impl Inner {
                 .collect(),
             others,
             can_be_default: row.active && !row.is_default && self.has_twin(caller, &connection),
-            waits: waits && row.managed && self.ends(connection.issued_by.server.as_str()) == Ends::Request,
+            waits: waits
+                && row.managed
+                && self.ends(&connection.tenant, connection.issued_by.server.as_str()) == Ends::Request,
             change: self.change_path(&row, &connection),
             trail: latest.map(|latest| latest.trail(&page)),
             row,

@@ -54,7 +54,7 @@ impl Inner {
         let page = self.page(caller, incoming, users).at(Tab::Links);
         let links = open.iter().map(|consent| Link {
             id: consent.id.to_string(),
-            provider: self.provider_name(consent.provider.as_str()),
+            provider: page.provider_name(consent.provider.as_str()),
             icon: page.icon(consent.provider.as_str()),
             user: page.person(&consent.user),
             shared: consent.owner == Owner::Workspace,

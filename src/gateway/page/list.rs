@@ -170,7 +170,7 @@ impl Inner {
         let is_start = wanted.after.is_none() && !filter.is_set();
         let is_counted = !filter.is_narrowed() && filter.kind.is_empty();
         let overview = match caller.as_operator().filter(|_| is_counted) {
-            Some(operator) => self.overview(operator)?,
+            Some(operator) => self.overviews.count(&self.connections, operator)?,
             None => None,
         };
         let needy = if is_start {

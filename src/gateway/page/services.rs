@@ -16,7 +16,7 @@ use crate::gateway::ends::Ends;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner};
-use crate::model::{ProviderId, TenantId};
+use crate::model::{ProviderId, ServerId, TenantId};
 
 #[derive(Template)]
 #[template(path = "services.html")]
@@ -72,7 +72,19 @@ impl Inner {
                 counts,
                 offered,
                 client,
-                ends: ends(page.texts, self.ends(provider.server.as_str())),
+                ends: ends(page.texts, self.ends(tenant, provider.server.as_str())),
+            });
+        }
+        for provider in page.added() {
+            rows.push(Row {
+                id: provider.id().to_string(),
+                name: provider.name().to_owned(),
+                icon: page.icon(provider.id().as_str()),
+                server: provider.server().to_string(),
+                counts: counts.remove(provider.id()).unwrap_or_default(),
+                offered: true,
+                client: page.texts.client_added,
+                ends: ends(page.texts, self.ends(tenant, provider.server().as_str())),
             });
         }
         // Connections of services that were removed from the configuration.
@@ -102,6 +114,10 @@ impl Inner {
     fn client_words(&self, page: &Page<'_>, tenant: &TenantId, server: &str, offered: bool) -> &'static str {
         let registry = self.connections.registry();
         let t = page.texts;
+        let is_added = |clients: Vec<(ServerId, String)>| clients.iter().any(|(id, _)| id.as_str() == server);
+        if self.connections.added_clients(tenant).is_ok_and(is_added) {
+            return t.client_own;
+        }
         let own = registry
             .server(server)
             .map(|server| registry.clients().is_own(tenant, &server.id));

@@ -95,7 +95,7 @@ pub(super) fn user_of(entry: &AuditEntry) -> Option<&UserId> {
 impl Step {
     pub(super) fn new(page: &Page<'_>, entry: AuditEntry) -> Self {
         let service = entry.provider.as_ref();
-        let provider = service.map_or_else(String::new, |id| page.gateway.provider_name(id.as_str()));
+        let provider = service.map_or_else(String::new, |id| page.provider_name(id.as_str()));
         let (what, why) = told(page.texts, entry.kind, entry.detail.as_deref(), &provider);
         let by = user_of(&entry).map(|user| {
             if user == page.caller.acting_user().user() {

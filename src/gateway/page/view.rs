@@ -116,10 +116,10 @@ pub(super) struct ConnectionView {
 impl ConnectionView {
     pub(super) fn new(page: &Page<'_>, connection: &Connection) -> Self {
         let (gateway, texts) = (page.gateway, page.texts);
-        let provider = gateway.provider_name(connection.provider.as_str());
+        let provider = page.provider_name(connection.provider.as_str());
         let (account, account_more) = account(texts, connection);
         let who = page.caller.acting_user().user();
-        let descriptor = gateway.provider(connection.provider.as_str());
+        let descriptor = page.provider(connection.provider.as_str());
         let state = gateway.connections.health_of(connection).state;
         let owner = connection.owner.user();
         let granted = scopes(texts, descriptor, &connection.granted);

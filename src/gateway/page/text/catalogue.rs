@@ -72,7 +72,7 @@ texts! {
         withdraw, done_withdrawn, done_ended;
     Count: only_latest;
     // Services.
-    Text: services_lead, available, not_available, revoke_all, client_own, client_shared, client_none,
+    Text: services_lead, available, not_available, revoke_all, client_own, client_added, client_shared, client_none,
         client_unreadable, ends_by_request, ends_by_user, ends_by_itself, ends_unknown;
     // The audit.
     Text: audit_lead, export, event, from, to, only_connection, show_connection, no_events,

@@ -145,6 +145,7 @@ pub(super) static TEXTS: Texts = Texts {
     not_available: "Cannot be connected",
     revoke_all: "Revoke all …",
     client_own: "This workspace’s own app registration",
+    client_added: "Added to this workspace",
     client_shared: "The app registration for all workspaces",
     client_none: "No app registration",
     client_unreadable: "The app registrations cannot be read right now",
