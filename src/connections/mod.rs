@@ -1,6 +1,7 @@
 //! The connections of a host: the facade over the engine.
 
 mod builder;
+mod identity;
 #[cfg(feature = "gateway")]
 mod web;
 
@@ -143,7 +144,10 @@ impl Connections {
     /// # Errors
     ///
     /// [`Misconfigured`](crate::Error::Misconfigured) if the server is unknown or the registration
-    /// does not fit it; [`Vault`](crate::Error::Vault) if the vault fails.
+    /// does not fit it; [`Vault`](crate::Error::Vault) if the vault fails, or with
+    /// [`NotSupported`](crate::vault::VaultError::NotSupported) if the registration has a private
+    /// key: return it from a [`ClientSource`](crate::provider::ClientSource), so that the key stays
+    /// where the host keeps it.
     pub fn add_client(
         &self,
         tenant: &TenantId,

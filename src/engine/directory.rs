@@ -140,6 +140,11 @@ pub(crate) fn client_content(
     registration: &ClientRegistration,
     authentication: ClientAuthentication,
 ) -> Result<DefinitionContent, VaultError> {
+    if registration.key.is_some() {
+        return Err(VaultError::NotSupported(
+            "clients with a private key; return them from a ClientSource",
+        ));
+    }
     let secret = registration.client_secret.as_ref();
     let document = ClientDocument {
         client_id: registration.client_id.clone(),
@@ -303,6 +308,7 @@ pub(crate) fn stored_client(definition: &Definition) -> Result<StoredClient, Vau
         registration: Arc::new(ClientRegistration {
             client_id: document.client_id,
             client_secret: secret.map(|secret| ClientSecret::new(secret.as_str())),
+            key: None,
             redirect_uri: document.redirect_uri,
             replaced: document.replaced,
             base_urls: document.base_urls,

@@ -127,16 +127,6 @@ impl StatusCounts {
         self.active + self.needs_consent + self.revoked
     }
 
-    /// Returns the sum of two counts.
-    #[cfg(feature = "gateway")]
-    pub(crate) const fn plus(self, other: Self) -> Self {
-        Self {
-            active: self.active + other.active,
-            needs_consent: self.needs_consent + other.needs_consent,
-            revoked: self.revoked + other.revoked,
-        }
-    }
-
     /// Adds one connection of this status.
     pub(crate) const fn add(&mut self, status: Status) {
         let count = match status {

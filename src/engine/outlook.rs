@@ -112,6 +112,9 @@ impl Issuer {
             digest.update(&(part.len() as u64).to_be_bytes());
             digest.update(part.as_bytes());
         }
+        if let Some(key) = &self.client.key {
+            digest.update(key.fingerprint());
+        }
         let digest = digest.finish();
         u16::from_be_bytes([digest.as_ref()[0], digest.as_ref()[1]])
     }

@@ -29,6 +29,12 @@ pub(super) fn member<'a>(object: &'a RawValue, name: &str) -> Option<&'a RawValu
     members.get(name).copied()
 }
 
+/// Returns the text of a member of the object that a body consists of.
+pub(super) fn text_of(body: &[u8], name: &str) -> Option<Zeroizing<String>> {
+    let object: &RawValue = serde_json::from_slice(body).ok()?;
+    text(member(object, name)?)
+}
+
 /// Returns whether a value is empty: null, false, zero, or an empty string, list or object.
 pub(super) fn is_nothing(raw: &RawValue) -> bool {
     matches!(raw.get(), "null" | "false" | "\"\"" | "[]" | "{}" | "0")

@@ -14,7 +14,7 @@ use crate::engine::consent::options::{Consent, ConsentOptions, open_until};
 use crate::engine::consent::scopes;
 use crate::engine::consent::start;
 use crate::error::{ConsentError, Error, Result};
-use crate::model::{ActingUser, ConsentId, Owner, ProviderId, Scopes, Timestamp};
+use crate::model::{ActingUser, ConsentId, Owner, ProviderId, Timestamp};
 use crate::protocol::new_verifier;
 use crate::random;
 use crate::secret::{PkceVerifier, Ticket};
@@ -54,10 +54,11 @@ pub(crate) fn prepare(
     let (purpose, target) = start::purpose(cx, tenant, &owner, &service.provider.id, &options)?;
     let parameters = start::parameters(cx, service, options.parameters.clone(), target.as_ref())?;
     scopes::asked(cx, service, &options, target.as_ref(), &parameters)?;
-    let also = options
-        .also
-        .iter()
-        .map(|also| Ok((cx.service(tenant, also)?.provider.id.clone(), Scopes::default())));
+    // No scopes stand for those that are the default when the link is opened.
+    let also = options.also.iter().map(|also| {
+        let scopes = options.also_scopes.get(also).cloned().unwrap_or_default();
+        Ok((cx.service(tenant, also)?.provider.id.clone(), scopes))
+    });
     let ticket = Ticket::new(random::token_256()?.as_str());
     let now = cx.now();
     let prepared = PreparedConsent {

@@ -28,6 +28,7 @@ pub(crate) fn request_tokens(
         server: &issuer.server,
         registration: &issuer.client,
         parameters: &grant.parameters,
+        now: cx.now(),
     };
     let mut request = client
         .refresh_request(&issuer.endpoints.refresh, refresh_token, &grant.granted)

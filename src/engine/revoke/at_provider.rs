@@ -87,7 +87,7 @@ pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>
 fn present(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) -> Round {
     let server = &*issuer.server;
     let endpoint = issuer.endpoints.revocation.as_ref();
-    let Ok(requests) = revocation_requests(server, &issuer.client, endpoint, tokens) else {
+    let Ok(requests) = revocation_requests(server, &issuer.client, endpoint, tokens, cx.now()) else {
         return Round::Ended(AtProvider::NotAttempted(Misconfigured::RequestRejected {
             server: server.id.clone(),
             failure: FailureCode::Misconfigured,

@@ -39,6 +39,7 @@ pub(super) struct EndpointTemplates {
     pub(super) token: Template,
     pub(super) refresh: Option<Template>,
     pub(super) revocation: Option<Template>,
+    pub(super) pushed: Option<Template>,
 }
 
 impl CompiledServer {
@@ -79,6 +80,9 @@ impl CompiledServer {
                     .map(|url| read("refresh_endpoint", url))
                     .transpose()?,
                 revocation: revocation.map(|url| read("revocation", url)).transpose()?,
+                pushed: (descriptor.pushed_authorization_request_endpoint.as_ref())
+                    .map(|url| read("pushed_authorization_request_endpoint", url))
+                    .transpose()?,
             },
             page: page.map(|(field, page)| read(field, page)).transpose()?,
             authorization_parameters: added(&descriptor.authorization_parameters),
