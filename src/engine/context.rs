@@ -97,6 +97,10 @@ impl Context {
     /// client, or registers one before the next consent.
     pub(crate) fn usable(&self, tenant: &TenantId, provider: &str) -> Result<Entry> {
         let entry = self.find(tenant, provider)?;
+        // The hot path. A client of the tenant's own is read where it is used: for a refresh.
+        if self.registry.clients().has_all(&entry.server.id) {
+            return Ok(entry);
+        }
         match self.client(tenant, &entry.server) {
             Err(Error::Misconfigured(Misconfigured::NoClient(_)))
                 if self.is_discovered(tenant, &entry.server)? => {}
