@@ -15,7 +15,7 @@ use harness::people::{self, step};
 use harness::{Scenario, asked, is_smoke, quantile};
 use valetkey::Resolver;
 use valetkey::internals::vault::{ConnectionQuery, GrantStore as _};
-use valetkey::model::Owner;
+use valetkey::model::{Owner, ProviderId};
 use valetkey::vault::SqliteVault;
 
 /// Users whose records can be decrypted. All others are copies of theirs.
@@ -40,6 +40,9 @@ fn main() {
         Scenario::new("resolve, large", || large.resolve()).at_most(1.25),
         Scenario::new("list of one user, small", || small.list()),
         Scenario::new("list of one user, large", || large.list()),
+        Scenario::new("page of a provider, small", || small.page("sandbox", 100)),
+        Scenario::new("page of a provider, large", || large.page("sandbox", 100)),
+        Scenario::new("page of an unused provider, large", || large.page("gmail", 0)),
         Scenario::new("store, small", || small.store()),
         Scenario::new("store, large", || large.store()),
     ];
@@ -104,6 +107,15 @@ impl Grown {
         let mut query = ConnectionQuery::of(&tenant);
         query.owner = Some(&owner);
         assert_eq!(self.vault.connections(&query).expect("a list").len(), 1);
+    }
+
+    fn page(&self, provider: &str, found: usize) {
+        let tenant = people::tenant();
+        let provider = ProviderId::new(provider).expect("an id");
+        let mut query = ConnectionQuery::of(&tenant);
+        query.provider = Some(&provider);
+        query.limit = 100;
+        assert_eq!(self.vault.connections(&query).expect("a page").len(), found);
     }
 
     /// A new grant of a connection, stored as by another consent.

@@ -10,12 +10,15 @@ use std::alloc::System;
 use std::cell::Cell;
 use std::path::Path;
 
-use harness::Scenario;
 use harness::people::{self, TOKEN_BYTES, step, user};
+use harness::{Scenario, is_smoke};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rusqlite::Connection as Database;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use valetkey::internals::vault::{ConnectionQuery, GrantStore as _};
+use valetkey::model::Owner;
 use valetkey::resolver::Turn;
+use valetkey::vault::{SealedVault, SqliteVault, Vault};
 use valetkey::{ActingUser, Resolver};
 
 #[global_allocator]
@@ -27,18 +30,28 @@ const HOT: usize = 100;
 fn main() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let floor = Floor::new(&directory.path().join("floor.db"));
-    let hot = Resolving::new(&directory.path().join("hot.db"), HOT);
-    let warm = Resolving::new(&directory.path().join("warm.db"), 10 * HOT);
-
+    let hot = Resolving::over(people::vault(&directory.path().join("hot.db")), HOT);
+    let warm = Resolving::over(people::vault(&directory.path().join("warm.db")), 10 * HOT);
     let turns = hot.turns();
+    let listed = Listed::new(&directory.path().join("listed.db"));
+    let sqlite = SqliteVault::in_memory(people::master_key()).expect("a vault");
+    let sqlite = Resolving::over(sqlite, HOT);
+    let memory = Resolving::over(SealedVault::in_memory(), HOT);
+    let many = if is_smoke() { 2 * HOT } else { 100_000 };
+    let much_memory = Resolving::over(SealedVault::in_memory(), many).among(HOT);
 
     harness::run(
         &mut [
             Scenario::new("floor: point read + open", || floor.read()),
-            Scenario::new("resolve, 100 people", || hot.resolve()).at_most(2.2),
-            Scenario::new("resolve, 1000 people", || warm.resolve()).at_most(2.6),
-            Scenario::new("resolve, not connected", || hot.miss()).at_most(2.4),
-            Scenario::new("resolve again in a turn", || turns.resolve()).at_most(0.45),
+            Scenario::new("resolve, 100 people", || hot.resolve()).at_most(0.95),
+            Scenario::new("resolve, 1000 people", || warm.resolve()).at_most(1.15),
+            Scenario::new("resolve, not connected", || hot.miss()).at_most(0.9),
+            Scenario::new("resolve again in a turn", || turns.resolve()).at_most(0.35),
+            Scenario::new("resolve, SQLite in memory", || sqlite.resolve()).at_most(1.7),
+            Scenario::new("resolve, vault in memory, 100", || memory.resolve()),
+            Scenario::new("resolve, vault in memory, 100000", || much_memory.resolve()),
+            Scenario::new("list a person's five", || listed.five()),
+            Scenario::new("a page of 100", || listed.page()),
         ],
         |run| {
             let region = Region::new(ALLOCATOR);
@@ -120,8 +133,7 @@ struct Resolving {
 }
 
 impl Resolving {
-    fn new(path: &Path, count: usize) -> Self {
-        let vault = people::vault(path);
+    fn over(vault: impl Vault, count: usize) -> Self {
         people::connect_all(&vault, count);
         Self {
             resolver: Resolver::new(people::connections(vault)),
@@ -129,6 +141,13 @@ impl Resolving {
             stranger: people::stranger(),
             next: Cell::new(0),
         }
+    }
+
+    /// Resolves only for the first people, so that the caches of the processor hold as much as with
+    /// fewer people in the vault.
+    fn among(mut self, count: usize) -> Self {
+        self.people.truncate(count);
+        self
     }
 
     fn resolve(&self) -> valetkey::resolver::ResolvedToken {
@@ -165,5 +184,34 @@ impl Turns {
     fn resolve(&self) -> valetkey::resolver::ResolvedToken {
         let turn = &self.turns[step(&self.next, self.turns.len())];
         turn.resolve("sandbox").expect("a token")
+    }
+}
+
+/// Lists of connections, of which one person has five.
+struct Listed(SqliteVault);
+
+impl Listed {
+    fn new(path: &Path) -> Self {
+        let vault = people::vault(path);
+        people::connect_all(&vault, 10 * HOT);
+        for _ in 1..5 {
+            people::connect(&vault, &people::person(0));
+        }
+        Self(vault)
+    }
+
+    fn five(&self) {
+        let (tenant, person) = (people::tenant(), people::person(0));
+        let owner = Owner::Personal(person.user().clone());
+        let mut query = ConnectionQuery::of(&tenant);
+        query.owner = Some(&owner);
+        assert_eq!(self.0.connections(&query).expect("a list").len(), 5);
+    }
+
+    fn page(&self) {
+        let tenant = people::tenant();
+        let mut query = ConnectionQuery::of(&tenant);
+        query.limit = 100;
+        assert_eq!(self.0.connections(&query).expect("a page").len(), 100);
     }
 }

@@ -26,6 +26,8 @@ use std::time::Duration;
 pub use crate::model::InvalidValue;
 use crate::model::{ConsentId, FailureCode, Label, ProviderId, ServerId};
 pub use crate::protocol::AuthorizationError;
+#[cfg(feature = "mcp")]
+pub use crate::protocol::mcp::McpError;
 use crate::provider::{InvalidDescriptor, InvalidParameter, UnknownProvider, unknown_provider_message};
 use crate::random::RandomUnavailable;
 use crate::vault::VaultError;
@@ -44,10 +46,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// |---|---|
 /// | show the user a link: [`Turn::ask`](crate::resolver::Turn::ask) | [`ConsentRequired`](Self::ConsentRequired) |
 /// | let the user choose an account, a site, or a new consent | [`Ambiguous`](Self::Ambiguous), [`LabelRequired`](Self::LabelRequired), [`ChoiceRequired`](Self::ChoiceRequired), [`Consent`](Self::Consent) |
-/// | refuse the call | [`Denied`](Self::Denied), [`NotFound`](Self::NotFound), [`NotPermitted`](Self::NotPermitted) |
+/// | refuse the call | [`Denied`](Self::Denied), [`NotFound`](Self::NotFound), [`NotPermitted`](Self::NotPermitted), [`InUse`](Self::InUse) |
 /// | try again later, if [`is_retryable`](Self::is_retryable) says so | [`Unavailable`](Self::Unavailable), [`Vault`](Self::Vault), [`RandomUnavailable`](Self::RandomUnavailable) |
 /// | tell the operator | [`Misconfigured`](Self::Misconfigured), and [`Vault`](Self::Vault) if it is not retryable |
 /// | correct the call | [`UnknownProvider`](Self::UnknownProvider), [`Parameter`](Self::Parameter), [`InvalidValue`](Self::InvalidValue), [`NotOneGrant`](Self::NotOneGrant), [`Request`](Self::Request) |
+#[cfg_attr(
+    feature = "mcp",
+    doc = "| tell the user that this MCP server cannot be connected | [`Mcp`](Self::Mcp) |"
+)]
 /// | do not repeat the request unchanged: the API has answered it | [`AnswerTooLarge`](Self::AnswerTooLarge) |
 ///
 /// No message contains a secret, a body, a URL or a text that a server wrote.
@@ -110,6 +116,9 @@ pub enum Error {
     /// No such connection exists within the caller's reach.
     #[error("no such connection is within the caller's reach")]
     NotFound,
+    /// The provider cannot be removed while connections use it. Revoke them first.
+    #[error("{0}: connections use this provider; revoke them before you remove it")]
+    InUse(NamedProvider),
     /// The connection belongs to the workspace, and only an operator may change it.
     #[error("only an operator may change a workspace connection")]
     NotPermitted,
@@ -153,6 +162,10 @@ pub enum Error {
     /// or address, or must be connected separately.
     #[error("{0}: this service cannot share the grant; connect it separately")]
     NotOneGrant(NamedProvider),
+    /// An MCP server cannot be connected by its URL. The error says what the server did wrong.
+    #[cfg(feature = "mcp")]
+    #[error(transparent)]
+    Mcp(#[from] McpError),
     /// The request may not be sent with this user's token.
     #[error(transparent)]
     Request(#[from] RequestRefused),

@@ -43,6 +43,10 @@ pub mod custom_stores {}
 #[doc = include_str!("../docs/guide/descriptors.md")]
 pub mod descriptors {}
 
+#[cfg(feature = "mcp")]
+#[doc = include_str!("../docs/guide/mcp.md")]
+pub mod mcp {}
+
 #[doc = include_str!("../docs/guide/testing.md")]
 pub mod testing {}
 

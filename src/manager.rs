@@ -121,6 +121,20 @@ pub trait ConnectionManager: Send + Sync {
         binding: &Binding,
     ) -> Result<Connection>;
 
+    /// See [`Connections::connect_with_identity`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::connect_with_identity`].
+    fn connect_with_identity(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        identity_provider: &str,
+        id_token: &str,
+        options: ConsentOptions,
+    ) -> Result<Connection>;
+
     /// See [`Connections::list`].
     ///
     /// # Errors
@@ -302,6 +316,17 @@ impl ConnectionManager for Connections {
         binding: &Binding,
     ) -> Result<Connection> {
         Self::complete(self, acting_user, response, binding)
+    }
+
+    fn connect_with_identity(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        identity_provider: &str,
+        id_token: &str,
+        options: ConsentOptions,
+    ) -> Result<Connection> {
+        Self::connect_with_identity(self, acting_user, provider, identity_provider, id_token, options)
     }
 
     fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {

@@ -12,6 +12,11 @@ use zeroize::{Zeroize as _, Zeroizing};
 #[error("the operating system returned no random numbers; retry")]
 pub(crate) struct RandomUnavailable;
 
+/// Returns the operating system's generator, for signatures.
+pub(crate) fn system() -> SystemRandom {
+    SystemRandom::new()
+}
+
 /// Fills `bytes` from the operating system's generator.
 pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), RandomUnavailable> {
     SystemRandom::new().fill(bytes).map_err(|_| RandomUnavailable)

@@ -86,6 +86,11 @@ secret! {
     Ticket
 }
 secret! {
+    /// An assertion of an identity provider about a user, for another authorization server. It is
+    /// sent once and never stored.
+    IdentityAssertion
+}
+secret! {
     /// An OpenID Connect id token, stored encrypted with the refresh token. The crate never uses it
     /// as a credential.
     IdToken

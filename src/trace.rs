@@ -225,6 +225,9 @@ mod on {
             Error::UnknownProvider { .. } => ("unknown_provider", None),
             Error::NotFound => ("not_found", None),
             Error::NotPermitted => ("not_permitted", None),
+            Error::InUse(_) => ("in_use", None),
+            #[cfg(feature = "mcp")]
+            Error::Mcp(error) => ("mcp", Some(error.as_str())),
             Error::Denied(_) => ("denied", None),
             Error::LabelRequired(_) => ("label_required", None),
             Error::NotOneGrant(_) => ("not_one_grant", None),

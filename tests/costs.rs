@@ -1,5 +1,5 @@
 //! Counts what the hot path takes from the allocator. The counts belong to the whole process, so
-//! this is one test in a program of its own.
+//! this is one test, alone in its program.
 #![cfg(feature = "sqlite")]
 
 use std::alloc::System;
@@ -37,7 +37,7 @@ fn a_resolve_allocates_its_token_and_nothing_else() {
     let peek = allocations(|| host.resolver.peek(&ada, "notes").unwrap());
     assert_eq!(peek, 2);
 
-    let turn = host.resolver.turn(ada.clone());
+    let turn = host.resolver.turn(ada);
     let again = allocations(|| turn.resolve("notes").unwrap());
     assert_eq!(again, 0);
 

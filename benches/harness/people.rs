@@ -14,7 +14,7 @@ use valetkey::internals::vault::{
 };
 use valetkey::model::{Connection, ConnectionId, GrantId, Owner, ProviderId, Timestamp};
 use valetkey::testing::Sandbox;
-use valetkey::vault::{MasterKey, SqliteVault};
+use valetkey::vault::{MasterKey, SqliteVault, Vault};
 use valetkey::{AccessToken, ActingUser, Clock as _, Connections, SystemClock, TenantId};
 
 /// The length of an access token at most providers.
@@ -45,7 +45,7 @@ pub fn vault(path: &Path) -> SqliteVault {
     SqliteVault::open(path, master_key()).expect("a vault")
 }
 
-pub fn connections(vault: SqliteVault) -> Connections {
+pub fn connections(vault: impl Vault) -> Connections {
     let sandbox = Sandbox::new(SystemClock);
     Connections::builder(vault)
         .server(sandbox.server())
@@ -72,6 +72,16 @@ pub fn connect(vault: &impl GrantStore, person: &ActingUser) -> Connection {
     );
     store(vault, &grant, &connection);
     connection
+}
+
+/// Stores a new connection of this user to a provider at another server.
+pub fn connect_at(vault: &impl GrantStore, person: &ActingUser, provider: &str, issued_by: IssuedBy) {
+    let now = SystemClock.now();
+    let mut grant = granted(person, now);
+    grant.provider = ProviderId::new(provider).expect("valid");
+    grant.issued_by = issued_by;
+    let id = ConnectionId::from_bytes(uuid_v7(now.as_unix_millis()).expect("random numbers"));
+    store(vault, &grant, &new_connection(id, &grant));
 }
 
 /// Stores a new grant for a connection, as another consent of its owner would.
@@ -139,7 +149,7 @@ fn granted(person: &ActingUser, now: Timestamp) -> Grant {
 }
 
 /// A refresh token is sent only to the server that issued it.
-fn issued_by_the_sandbox() -> IssuedBy {
+pub fn issued_by_the_sandbox() -> IssuedBy {
     let sandbox = Sandbox::new(SystemClock);
     let server = sandbox.server();
     IssuedBy {

@@ -100,7 +100,16 @@ impl Host {
             return redirect("/sign-in");
         };
         let back = std::str::from_utf8(request.body.as_bytes()).ok();
-        let mut response = redirect(&way_back(back));
+        let back = way_back(back);
+        // A one-time link leads on to the provider, where the policy of this page lets no form
+        // lead, not even by redirects. A page may lead on.
+        let mut response = match back.starts_with("/connect/") {
+            true => page(&format!(
+                "<meta http-equiv=\"refresh\" content=\"0; url={0}\"><p><a href=\"{0}\">Continue</a></p>",
+                escape(&back)
+            )),
+            false => redirect(&back),
+        };
         let cookie = format!("session={session}; Path=/; HttpOnly; SameSite=Lax");
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {
             response.headers.append(header::SET_COOKIE, cookie);

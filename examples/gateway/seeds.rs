@@ -22,7 +22,7 @@ pub struct Seeds {
     pub calendar: Calendar,
 }
 
-/// Who has connected what, how many days ago, and how many hours ago it was last used.
+/// Users, the services they have connected, the days since, and the hours since the last use.
 #[rustfmt::skip]
 const CONNECTED: [(&str, &str, u64, Option<u64>); 22] = [
     ("grace", "gmail", 61, Some(2)), ("grace", "google-calendar", 61, Some(2)), ("grace", "gitlab", 48, Some(5)),
@@ -69,8 +69,8 @@ impl Seeds {
         self.links()
     }
 
-    /// Connections that differ from the rest: for the workspace, for reading only, with fewer scopes
-    /// than requested, and a second account.
+    /// Connections that differ from the rest: for the workspace, for reading only, with fewer
+    /// scopes than requested, and a second account.
     fn special(&self) -> Done {
         let olga = operator("olga")?;
         for (service, label, days) in [("google-calendar", "Team", 58), ("jira", "Support", 44)] {
@@ -107,7 +107,7 @@ impl Seeds {
         Ok(())
     }
 
-    /// Connections that need somebody's attention, or are over.
+    /// Connections that need attention, or have ended.
     fn trouble(&self, lost: ConnectionId, waiting: ConnectionId, over: ConnectionId) -> Done {
         self.calendar.go_to(Duration::from_secs(5 * 3_600));
         // The user removes the access at the provider, and the next refresh finds out.

@@ -6,6 +6,11 @@ use std::sync::atomic::AtomicUsize;
 use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::engine::Context;
+use crate::engine::directory::Directory;
+#[cfg(feature = "mcp")]
+use crate::engine::mcp::identity::McpClient;
+#[cfg(feature = "mcp")]
+use crate::engine::mcp::registering::Registering;
 use crate::engine::refresh::join::InProgress;
 use crate::engine::refresh::unsaved::UnsavedTokens;
 use crate::engine::settings::Settings;
@@ -69,6 +74,8 @@ pub struct ConnectionsBuilder {
     events: Option<Arc<dyn EventSink>>,
     settings: Settings,
     invalid: Option<InvalidValue>,
+    #[cfg(feature = "mcp")]
+    mcp_client: Option<McpClient>,
 }
 
 impl ConnectionsBuilder {
@@ -83,6 +90,8 @@ impl ConnectionsBuilder {
             events: None,
             settings: Settings::default(),
             invalid: None,
+            #[cfg(feature = "mcp")]
+            mcp_client: None,
         }
     }
 
@@ -133,6 +142,15 @@ impl ConnectionsBuilder {
     #[must_use]
     pub fn provider(mut self, provider: Provider) -> Self {
         self.registry.add_provider(provider);
+        self
+    }
+
+    /// Describes the host as a client of MCP servers, so that
+    /// [`start_mcp`](Connections::start_mcp) can register it at authorization servers.
+    #[cfg(feature = "mcp")]
+    #[must_use]
+    pub fn mcp(mut self, client: McpClient) -> Self {
+        self.mcp_client = Some(client);
         self
     }
 
@@ -212,6 +230,7 @@ impl ConnectionsBuilder {
             clock: self.clock.unwrap_or_else(|| self.vault.clock()),
             vault: self.vault,
             registry,
+            directory: Directory::default(),
             http: Arc::new(Guard::new(http, self.private_addresses)),
             events: self.events,
             settings: self.settings,
@@ -221,6 +240,10 @@ impl ConnectionsBuilder {
             usage: Usage::default(),
             first_server: AtomicUsize::new(0),
             resting: Resting::default(),
+            #[cfg(feature = "mcp")]
+            mcp_client: self.mcp_client,
+            #[cfg(feature = "mcp")]
+            registering: Registering::default(),
         };
         for warning in inner.vault.warnings() {
             inner.tell(&Event::new(inner.now(), EventKind::VaultWarning(warning)));

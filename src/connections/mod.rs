@@ -1,6 +1,7 @@
 //! The connections of a host: the facade over the engine.
 
 mod builder;
+mod identity;
 #[cfg(feature = "gateway")]
 mod web;
 
@@ -10,6 +11,10 @@ pub use crate::engine::consent::options::{Consent, ConsentOptions};
 pub use crate::engine::consent::poll::{ConsentState, OpenConsent};
 pub use crate::engine::health::{Health, HealthState};
 pub use crate::engine::lists::{AuditPage, ConnectionFilter, StatusCounts};
+#[cfg(feature = "mcp")]
+pub use crate::engine::mcp::identity::McpClient;
+#[cfg(feature = "mcp")]
+pub use crate::engine::mcp::options::McpOptions;
 pub use crate::engine::refresh::retry::Retried;
 pub use crate::engine::revoke::report::{AtProvider, RevocationReport};
 pub use crate::engine::settings::Settings;
@@ -20,9 +25,12 @@ pub use crate::protocol::Prompt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::engine::additions;
 use crate::engine::consent::{complete, link, poll, scopes, start};
 use crate::engine::health;
 use crate::engine::lists;
+#[cfg(feature = "mcp")]
+use crate::engine::mcp;
 use crate::engine::refresh;
 use crate::engine::refresh::retry;
 use crate::engine::revoke;
@@ -30,11 +38,11 @@ use crate::engine::upkeep::maintain;
 use crate::engine::{Context, Engine};
 use crate::error::{Error, Result};
 use crate::model::{
-    ActingUser, Actor, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, Status,
-    TenantId, UserId,
+    ActingUser, Actor, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, ServerId,
+    Status, TenantId, UserId,
 };
 use crate::protocol::AuthorizationResponse;
-use crate::provider::Provider;
+use crate::provider::{AuthorizationServer, ClientRegistration, Provider};
 use crate::secret::{Binding, Ticket};
 use crate::trace::{self, About, Seam};
 use crate::vault::{AuditEntry, AuditFilter, Forget, Forgotten};
@@ -74,6 +82,7 @@ impl Connections {
 
     /// Returns the providers that a tenant can connect, in the order of their ids: those whose
     /// authorization server has a valid client registration of the tenant or for all tenants.
+    /// [`added_providers`](Self::added_providers) returns those that the tenant gained at run time.
     ///
     /// # Errors
     ///
@@ -85,6 +94,110 @@ impl Connections {
             .into_iter()
             .map(|provider| provider.as_provider())
             .collect())
+    }
+}
+
+/// Providers and clients that a tenant gains while the host runs. They are stored in the vault, so
+/// every process that uses it knows them at once.
+impl Connections {
+    /// Adds a provider for one tenant, together with its authorization server unless that is known
+    /// already. A provider or a server with the same id that the tenant added before is replaced.
+    ///
+    /// ```
+    /// use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
+    /// use valetkey::testing::Host;
+    ///
+    /// let host = Host::new(); let tenant = host.user("ada").tenant().clone(); let server =
+    /// AuthorizationServer::from_json( r#"{ "id": "acme", "authorization_endpoint":
+    /// "https://acme.example/authorize", "token_endpoint": "https://acme.example/token" }"#, )?;
+    /// let provider = Provider::from_json( r#"{"id": "board", "server": "acme", "name": "Board",
+    /// "api_base": "https://api.acme.example"}"#, )?; host.connections.add_provider(&tenant,
+    /// Some(server), provider)?; let client = ClientRegistration::new("id", "secret",
+    /// "https://agent.example/callback"); host.connections.add_client(&tenant, "acme", client)?;
+    /// assert_eq!(host.connections.added_providers(&tenant)?[0].name(), "Board");
+    /// # Ok::<(), valetkey::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Misconfigured`](crate::Error::Misconfigured) if a descriptor is not valid, the server is
+    /// unknown, or the host has configured one with the same id; [`Vault`](crate::Error::Vault) if
+    /// the vault fails.
+    ///
+    /// # Security
+    ///
+    /// A provider decides where tokens are sent. Call this for an operator of the tenant, and never
+    /// with a descriptor from an agent.
+    pub fn add_provider(
+        &self,
+        tenant: &TenantId,
+        server: Option<AuthorizationServer>,
+        provider: Provider,
+    ) -> Result<()> {
+        additions::add_provider(&self.engine, tenant, server, provider)
+    }
+
+    /// Adds a tenant's OAuth app at an authorization server, or replaces the one that was added
+    /// before. A registration from the [`ClientSource`](crate::provider::ClientSource) takes
+    /// precedence over it, and it takes precedence over the one for all tenants.
+    ///
+    /// # Errors
+    ///
+    /// [`Misconfigured`](crate::Error::Misconfigured) if the server is unknown or the registration
+    /// does not fit it; [`Vault`](crate::Error::Vault) if the vault fails, or with
+    /// [`NotSupported`](crate::vault::VaultError::NotSupported) if the registration has a private
+    /// key: return it from a [`ClientSource`](crate::provider::ClientSource), so that the key stays
+    /// where the host keeps it.
+    pub fn add_client(
+        &self,
+        tenant: &TenantId,
+        server: impl AsRef<str>,
+        registration: ClientRegistration,
+    ) -> Result<()> {
+        additions::add_client(&self.engine, tenant, server.as_ref(), &registration)
+    }
+
+    /// Returns the providers that were added for a tenant, in the order of their ids.
+    ///
+    /// # Errors
+    ///
+    /// [`Vault`](crate::Error::Vault) if the vault fails or a stored provider was altered.
+    pub fn added_providers(&self, tenant: &TenantId) -> Result<Vec<Provider>> {
+        additions::added_providers(&self.engine, tenant)
+    }
+
+    /// Returns the authorization servers at which a client was added for a tenant, with the client
+    /// ids. A client that registered itself is listed under the issuer of its server.
+    ///
+    /// # Errors
+    ///
+    /// [`Vault`](crate::Error::Vault) if the vault fails or a stored client was altered.
+    pub fn added_clients(&self, tenant: &TenantId) -> Result<Vec<(ServerId, String)>> {
+        additions::added_clients(&self.engine, tenant)
+    }
+
+    /// Removes a provider that was added for a tenant. Its authorization server and the client
+    /// there are removed with it unless another added provider uses them. Returns `false` if there
+    /// is no such provider.
+    ///
+    /// Revocations that the authorization server has not confirmed yet are given up.
+    ///
+    /// # Errors
+    ///
+    /// [`InUse`](crate::Error::InUse) while a connection to it is not revoked;
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
+    pub fn remove_provider(&self, tenant: &TenantId, provider: impl AsRef<str>) -> Result<bool> {
+        additions::remove_provider(&self.engine, tenant, provider.as_ref())
+    }
+
+    /// Removes a client that was added for a tenant, with its secret. Connections whose tokens were
+    /// issued to it can no longer be refreshed. Returns `false` if there is no such client.
+    ///
+    /// # Errors
+    ///
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
+    pub fn remove_client(&self, tenant: &TenantId, server: impl AsRef<str>) -> Result<bool> {
+        additions::remove_client(&self.engine, tenant, server.as_ref())
     }
 }
 
@@ -110,6 +223,53 @@ impl Connections {
     ) -> Result<Consent> {
         let owner = Owner::Personal(acting_user.user().clone());
         start::start(&self.engine, acting_user, owner, provider.as_ref(), options)
+    }
+
+    /// Starts a consent for the MCP server at a URL. Discovers its authorization server, registers
+    /// the [client of this host](ConnectionsBuilder::mcp) there if it is not known yet, and stores
+    /// both for the tenant. The provider's id is the canonical URL, which
+    /// [`Consent::provider`] returns.
+    ///
+    /// ```
+    /// use valetkey::connections::{McpClient, McpOptions};
+    /// use valetkey::testing::{ManualClock, Sandbox};
+    /// use valetkey::vault::SealedVault;
+    /// use valetkey::{ActingUser, AuthorizationResponse, Connections, Resolver, TenantId};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sandbox = Sandbox::playing_mcp(ManualClock::default());
+    /// let connections = Connections::builder(SealedVault::in_memory())
+    ///     .mcp(McpClient::new("Acme Agent", "https://agent.example/callback"))
+    ///     .http_client(sandbox.clone())
+    ///     .build()?;
+    /// let alice = ActingUser::authenticated(TenantId::new("acme")?, "alice")?;
+    ///
+    /// let consent = connections.start_mcp(&alice, Sandbox::MCP_SERVER, McpOptions::default())?;
+    /// let callback = sandbox.approve(consent.authorization_url(), "ada"); // the user's browser
+    /// let response = AuthorizationResponse::parse(&callback)?;
+    /// let connection = connections.complete(&alice, response, consent.binding())?;
+    /// assert_eq!(connection.provider.as_str(), Sandbox::MCP_SERVER);
+    /// let token = Resolver::new(connections).turn(alice).resolve(Sandbox::MCP_SERVER)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Mcp`](crate::Error::Mcp) says what the server did wrong; nothing is stored then.
+    /// [`Unavailable`](crate::Error::Unavailable) if a server does not answer. Otherwise those of
+    /// [`start`](Self::start).
+    ///
+    /// # Security
+    ///
+    /// Requests go to public addresses only, have a time limit and a size limit, and follow no
+    /// redirect. The token is sent below the URL of the server only. Whether a user may connect
+    /// this server is the host's decision: the consent page of its authorization server names the
+    /// client, not the MCP server.
+    #[cfg(feature = "mcp")]
+    pub fn start_mcp(&self, acting_user: &ActingUser, url: &str, options: McpOptions) -> Result<Consent> {
+        let owner = Owner::Personal(acting_user.user().clone());
+        mcp::start::start(&self.engine, acting_user, owner, url, options)
     }
 
     /// Starts a consent for a workspace connection. The operator gives the consent and completes it
@@ -272,8 +432,8 @@ impl Connections {
         if filter.status.is_none() && filter.kind.is_none() {
             return lists::page(&self.engine, by, filter, filter.after, limit);
         }
-        // The vault does not filter by status or kind, so pages are read until enough connections
-        // match.
+        // The vault leaves out most connections with another status, but not all of them, and does
+        // not filter by kind, so pages are read until enough connections match.
         let mut found = Vec::new();
         let mut after = filter.after;
         let size = limit.clamp(100, 1_000);

@@ -6,6 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use crate::clock::Clock;
+use crate::engine::directory::{Directory, StoredClient};
+#[cfg(feature = "mcp")]
+use crate::engine::mcp::identity::McpClient;
+#[cfg(feature = "mcp")]
+use crate::engine::mcp::registering::Registering;
 use crate::engine::refresh::join::InProgress;
 use crate::engine::refresh::unsaved::UnsavedTokens;
 use crate::engine::refresh::{NotRefreshed, RefreshedToken};
@@ -15,8 +20,8 @@ use crate::engine::usage::Usage;
 use crate::error::{Error, Misconfigured, Result};
 use crate::http::{HttpClient, HttpRequest};
 use crate::model::{
-    ActingUser, ConnectionId, Event, EventKind, EventSink, FailureCode, Parameters, ProviderId, TenantId,
-    Timestamp, UserId,
+    ActingUser, ConnectionId, Event, EventKind, EventSink, FailureCode, IssuedBy, Parameters, ProviderId,
+    ServerId, TenantId, Timestamp, UserId,
 };
 use crate::provider::compiled::{
     Client, CompiledProvider, CompiledServer, Endpoints, InstanceProblem, UnfitParameter,
@@ -29,6 +34,8 @@ use crate::vault::{Holder, Vault};
 pub(crate) struct Context {
     pub(crate) vault: Arc<dyn Vault>,
     pub(crate) registry: Registry,
+    /// The servers, providers and clients that are stored in the vault.
+    pub(crate) directory: Directory,
     pub(crate) http: Arc<dyn HttpClient>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) events: Option<Arc<dyn EventSink>>,
@@ -41,6 +48,12 @@ pub(crate) struct Context {
     pub(crate) first_server: AtomicUsize,
     /// The servers and clients that upkeep does not contact for now.
     pub(crate) resting: Resting,
+    /// The host as a client of MCP servers.
+    #[cfg(feature = "mcp")]
+    pub(crate) mcp_client: Option<McpClient>,
+    /// The registrations in progress.
+    #[cfg(feature = "mcp")]
+    pub(crate) registering: Registering,
 }
 
 impl Context {
@@ -50,42 +63,141 @@ impl Context {
 
     /// Returns the provider, its authorization server and the tenant's client there.
     pub(crate) fn service(&self, tenant: &TenantId, provider: &str) -> Result<Service> {
-        let entry = self.registry.find(provider)?;
+        let entry = self.find(tenant, provider)?;
         Ok(Service {
             tenant: tenant.clone(),
-            provider: Arc::clone(entry.provider),
-            server: Arc::clone(entry.server),
-            client: self.client(tenant, entry.server)?,
+            client: self.client(tenant, &entry.server)?,
+            provider: entry.provider,
+            server: entry.server,
             transport: self.registry.transport(),
         })
     }
 
-    /// Returns a provider that the tenant can use: one with a usable client at its server. This is
-    /// the hot path.
-    pub(crate) fn usable_provider(
-        &self,
-        tenant: &TenantId,
-        provider: &str,
-    ) -> Result<&Arc<CompiledProvider>> {
-        let entry = self.registry.find(provider)?;
-        self.client(tenant, entry.server)?;
-        Ok(entry.provider)
+    /// Returns the provider with this id, and its server: from the registry, otherwise from those
+    /// that the tenant added.
+    pub(crate) fn entry(&self, tenant: &TenantId, provider: &str) -> Result<Option<Entry>> {
+        if let Some(entry) = self.registry.provider(provider) {
+            return Ok(Some(Entry {
+                provider: Arc::clone(entry.provider),
+                server: Arc::clone(entry.server),
+            }));
+        }
+        let stored = self
+            .directory
+            .provider(&*self.vault, &self.registry, tenant, provider)?;
+        let Some(stored) = stored else { return Ok(None) };
+        let provider = Arc::clone(&stored.provider);
+        let server = self
+            .server(tenant, provider.server.as_str())?
+            .ok_or_else(|| Misconfigured::UnknownServer(provider.server.clone()))?;
+        Ok(Some(Entry { provider, server }))
     }
 
-    /// Returns the client of a tenant at a server.
+    /// Returns the provider with this id, if a turn of this tenant may use it: its server has a
+    /// client, or registers one before the next consent.
+    pub(crate) fn usable(&self, tenant: &TenantId, provider: &str) -> Result<Entry> {
+        let entry = self.find(tenant, provider)?;
+        match self.client(tenant, &entry.server) {
+            Err(Error::Misconfigured(Misconfigured::NoClient(_)))
+                if self.is_discovered(tenant, &entry.server)? => {}
+            client => _ = client?,
+        }
+        Ok(entry)
+    }
+
+    /// Returns whether a server was discovered by the URL of an MCP server.
+    fn is_discovered(&self, tenant: &TenantId, server: &CompiledServer) -> Result<bool> {
+        if self.registry.server(server.id.as_str()).is_some() {
+            return Ok(false);
+        }
+        let stored = self
+            .directory
+            .server(&*self.vault, &self.registry, tenant, server.id.as_str())?;
+        Ok(stored.is_some_and(|stored| stored.discovered.is_some()))
+    }
+
+    /// Returns the provider with this id, and its server.
+    pub(crate) fn find(&self, tenant: &TenantId, provider: &str) -> Result<Entry> {
+        let entry = self.entry(tenant, provider)?;
+        entry.ok_or_else(|| self.registry.unknown(provider).into())
+    }
+
+    /// Returns the server with this id: from the registry, otherwise from those that the tenant
+    /// added.
+    pub(crate) fn server(&self, tenant: &TenantId, id: &str) -> Result<Option<Arc<CompiledServer>>> {
+        if let Some(server) = self.registry.server(id) {
+            return Ok(Some(Arc::clone(server)));
+        }
+        let stored = self.directory.server(&*self.vault, &self.registry, tenant, id)?;
+        Ok(stored.map(|stored| Arc::clone(&stored.server)))
+    }
+
+    /// Returns the name under which a tenant's client at a server is stored.
+    pub(crate) fn client_name(&self, tenant: &TenantId, server: &CompiledServer) -> Result<ServerId> {
+        if self.registry.server(server.id.as_str()).is_some() {
+            return Ok(server.id.clone());
+        }
+        let stored = self
+            .directory
+            .server(&*self.vault, &self.registry, tenant, server.id.as_str())?;
+        Ok(stored.map_or_else(|| server.id.clone(), |stored| stored.client().clone()))
+    }
+
+    /// Returns whether tokens were issued by a server, or to a client, that discovery has replaced
+    /// since: the server then knows neither.
+    pub(crate) fn is_replaced(
+        &self,
+        tenant: &TenantId,
+        server: &CompiledServer,
+        issued_by: &IssuedBy,
+    ) -> Result<bool> {
+        if !self.is_discovered(tenant, server)? {
+            return Ok(false);
+        }
+        let is_moved = server.token_endpoint != issued_by.token_endpoint;
+        let client = self.stored_client(tenant, server)?;
+        let now = self.now();
+        let is_known = client.is_some_and(|client| {
+            client.registration.client_id() == issued_by.client_id && client.is_valid_at(now)
+        });
+        Ok(is_moved || !is_known)
+    }
+
+    /// Returns the client of a tenant at a server that is stored in the vault.
+    pub(crate) fn stored_client(
+        &self,
+        tenant: &TenantId,
+        server: &CompiledServer,
+    ) -> Result<Option<Arc<StoredClient>>> {
+        let name = self.client_name(tenant, server)?;
+        self.directory
+            .client(&*self.vault, &self.registry, tenant, name.as_str())
+    }
+
+    /// Returns the client of a tenant at a server: of the host's source, otherwise the one that was
+    /// added, otherwise the one for all tenants.
     pub(crate) fn client(&self, tenant: &TenantId, server: &CompiledServer) -> Result<Client> {
-        let found = self
-            .registry
-            .clients()
-            .find(tenant, server, self.registry.transport());
-        found.map_err(|problem| match problem {
+        let clients = self.registry.clients();
+        let failed = |problem| match problem {
             NoClient::NotRegistered => Misconfigured::NoClient(server.id.clone()).into(),
             NoClient::Invalid(error) => Misconfigured::Client(Box::new(error)).into(),
             NoClient::SourceFailed => Error::unavailable(FailureCode::ClientSourceFailed),
-        })
+        };
+        let mut own = clients.own(tenant, &server.id).map_err(failed)?;
+        if own.is_none() {
+            let now = self.now();
+            let stored = self.stored_client(tenant, server)?;
+            own = stored
+                .filter(|stored| stored.is_valid_at(now))
+                .map(|stored| Arc::clone(&stored.registration));
+        }
+        clients
+            .find(tenant, server, own, self.registry.transport())
+            .map_err(failed)
     }
 
-    /// Returns the providers that a tenant can connect. Each server's client is looked up once.
+    /// Returns the providers of the registry that a tenant can connect. Each server's client is
+    /// looked up once.
     pub(crate) fn offered(&self, tenant: &TenantId) -> Result<Vec<&Arc<CompiledProvider>>> {
         let mut usable = BTreeSet::new();
         for server in self.registry.servers() {
@@ -130,6 +242,14 @@ impl Context {
             connection: None,
         }
     }
+}
+
+/// A provider and its authorization server.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) provider: Arc<CompiledProvider>,
+    /// The server that grants access to it.
+    pub(crate) server: Arc<CompiledServer>,
 }
 
 /// A provider with everything needed to contact its authorization server on behalf of one tenant.

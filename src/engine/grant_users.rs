@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::Context;
+use crate::error::{Error, Result};
 use crate::model::{Connection, ConnectionId, EventKind, Grant, GrantId, ProviderId, TenantId};
 use crate::vault::{ConnectionQuery, VaultError};
 
@@ -25,13 +26,22 @@ pub(crate) fn emit_to_users(
 
 /// Returns whether any service that uses the grant is in the registry. This includes services other
 /// than the one named in the consent.
-pub(crate) fn is_offered(cx: &Context, grant: &Grant) -> Result<bool, VaultError> {
-    let is_known = |provider: &ProviderId| cx.registry.provider(provider.as_str()).is_some();
-    if is_known(&grant.provider) {
+pub(crate) fn is_offered(cx: &Context, grant: &Grant) -> Result<bool> {
+    let is_known = |provider: &ProviderId| match cx.entry(&grant.tenant, provider.as_str()) {
+        // A provider whose descriptor is not accepted any more is known.
+        Ok(None) => Ok(false),
+        Ok(Some(_)) | Err(Error::Misconfigured(_)) => Ok(true),
+        Err(error) => Err(error),
+    };
+    if is_known(&grant.provider)? {
         return Ok(true);
     }
-    let users = users(cx, &grant.tenant, grant.id)?;
-    Ok(users.iter().any(|user| is_known(&user.provider)))
+    for user in users(cx, &grant.tenant, grant.id)? {
+        if is_known(&user.provider)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns the connections that use a grant, except revoked ones.

@@ -100,9 +100,12 @@ impl Health {
 }
 
 pub(crate) fn health(cx: &Context, connection: &Connection) -> Health {
-    let server = cx.registry.server(connection.issued_by.server.as_str());
+    let server = cx
+        .server(&connection.tenant, connection.issued_by.server.as_str())
+        .ok()
+        .flatten();
     let (state, usable) = fares(cx, connection);
-    let server = server.filter(|_| connection.refreshable);
+    let server = server.as_deref().filter(|_| connection.refreshable);
     let by_age = server
         .and_then(|server| server.refresh_token_lifetime)
         .map(|lifetime| connection.consented_at + lifetime);
@@ -133,7 +136,7 @@ fn fares(cx: &Context, connection: &Connection) -> (HealthState, Usable) {
         return (HealthState::Revoked, Usable::No);
     }
     // Without these, a turn gets no token and a consent cannot start.
-    match cx.service(&connection.tenant, connection.provider.as_str()) {
+    match cx.usable(&connection.tenant, connection.provider.as_str()) {
         Ok(_) => {}
         Err(Error::Misconfigured(error)) => {
             return (HealthState::Misconfigured(error), Usable::No);

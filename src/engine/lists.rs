@@ -6,7 +6,7 @@ use crate::engine::Context;
 use crate::engine::health;
 use crate::error::{Error, Result};
 use crate::model::{Actor, Connection, ConnectionId, Operator, Owner, Principal, ProviderId, Status, UserId};
-use crate::vault::{AuditOrder, ConnectionQuery, VaultError};
+use crate::vault::{AuditOrder, ConnectionQuery, Sought, VaultError};
 
 /// A filter for audit entries.
 #[derive(Debug, Clone, Default)]
@@ -127,16 +127,6 @@ impl StatusCounts {
         self.active + self.needs_consent + self.revoked
     }
 
-    /// Returns the sum of two counts.
-    #[cfg(feature = "gateway")]
-    pub(crate) const fn plus(self, other: Self) -> Self {
-        Self {
-            active: self.active + other.active,
-            needs_consent: self.needs_consent + other.needs_consent,
-            revoked: self.revoked + other.revoked,
-        }
-    }
-
     /// Adds one connection of this status.
     pub(crate) const fn add(&mut self, status: Status) {
         let count = match status {
@@ -243,6 +233,7 @@ pub(crate) fn page(
         query.owner = owner.as_ref();
         query.provider = provider.as_ref();
         query.with_revoked = filter.include_revoked || filter.status == Some(StatusFilter::Revoked);
+        query.sought = sought(cx, by, filter.status);
         query.after = after;
         query.limit = limit;
         let connections = cx.vault.connections(&query)?;
@@ -275,6 +266,28 @@ pub(crate) fn page(
             Ok(connections)
         }
     }
+}
+
+/// Returns the state that the vault should look for, if the stored state decides about it.
+fn sought(cx: &Context, by: &dyn Principal, status: Option<StatusFilter>) -> Option<Sought> {
+    match status? {
+        StatusFilter::Active => None,
+        StatusFilter::Revoked => Some(Sought::Revoked),
+        // A client that was replaced ends the grants of its server. The vault does not know that.
+        StatusFilter::NeedsConsent if replaces_clients(cx, by) => None,
+        StatusFilter::NeedsConsent => Some(Sought::NeedsConsent { now: cx.now() }),
+    }
+}
+
+fn replaces_clients(cx: &Context, by: &dyn Principal) -> bool {
+    cx.registry.servers().any(|server| {
+        // If a client cannot be looked up now, it may be one that replaces another.
+        match cx.client(by.tenant(), server) {
+            Ok(client) => client.replaces_any(),
+            Err(Error::Misconfigured(_)) => false,
+            Err(_) => true,
+        }
+    })
 }
 
 /// Returns a connection that the principal can see, as a turn would find it.

@@ -112,6 +112,9 @@ impl Issuer {
             digest.update(&(part.len() as u64).to_be_bytes());
             digest.update(part.as_bytes());
         }
+        if let Some(key) = &self.client.key {
+            digest.update(key.fingerprint());
+        }
         let digest = digest.finish();
         u16::from_be_bytes([digest.as_ref()[0], digest.as_ref()[1]])
     }
@@ -185,22 +188,26 @@ pub(crate) fn failed(server: &ServerId, failure: FailureCode, wait: Duration) ->
 /// Returns the server and the client to refresh the tokens with: those that issued them.
 pub(crate) fn issuer(cx: &Context, of: Refreshable<'_>) -> Result<Issuer, Obstacle> {
     let from = of.issued_by;
-    let offered = cx.registry.provider(of.provider.as_str());
-    if let Some(moved) = offered.filter(|entry| entry.server.id != from.server) {
-        return Err(Misconfigured::IssuerChanged(moved.server.id.clone()).into());
-    }
-    let server = cx
-        .registry
-        .server(from.server.as_str())
-        .ok_or_else(|| Misconfigured::UnknownServer(from.server.clone()))?;
-    let client = cx.client(of.tenant, server).map_err(|error| match error {
+    let unknown = |error| match error {
         Error::Misconfigured(error) => Obstacle::Misconfigured(error),
         _ => Obstacle::ClientSourceFailed { at: cx.now() },
-    })?;
+    };
+    let offered = cx.entry(of.tenant, of.provider.as_str()).map_err(unknown)?;
+    if let Some(moved) = offered.as_ref().filter(|entry| entry.server.id != from.server) {
+        return Err(Misconfigured::IssuerChanged(moved.server.id.clone()).into());
+    }
+    let server = &cx
+        .server(of.tenant, from.server.as_str())
+        .map_err(unknown)?
+        .ok_or_else(|| Misconfigured::UnknownServer(from.server.clone()))?;
+    if cx.is_replaced(of.tenant, server, from).map_err(unknown)? {
+        return Err(Obstacle::ClientReplaced);
+    }
+    let client = cx.client(of.tenant, server).map_err(unknown)?;
     let checked = server
         .check(of.parameters)
         .map_err(|unfit| stored_parameter(server, unfit))?;
-    let provider = offered.map(|entry| &**entry.provider);
+    let provider = offered.as_ref().map(|entry| &*entry.provider);
     let given = Parameters::new();
     let instance = client.check_instance(&checked, provider, &given, cx.registry.transport());
     if instance.is_err() {

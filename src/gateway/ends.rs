@@ -1,16 +1,16 @@
-//! How access ends at a provider, as far as its descriptor says.
+//! The end of access at a provider, according to its descriptor.
 
 use super::Inner;
 use crate::provider::Revocation;
 
-/// How access ends at a provider.
+/// The way in which access ends at a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ends {
     /// By a request that valetkey sends.
     Request,
     /// Only by the user, on a page of the provider.
     User,
-    /// When it expires: the provider revokes nothing.
+    /// By its expiry: the provider revokes nothing.
     Itself,
     /// The server is not configured.
     Unknown,

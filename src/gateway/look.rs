@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use url::Url;
+
+use super::address::{is_address, origin_of};
 
 /// Returns the address of the logo of a service.
 pub(super) type Logos = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -29,7 +30,7 @@ pub(super) struct Look {
 /// The place where a response is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// A page of its own.
+    /// The whole window of a browser.
     Page,
     /// A page without a head, in a frame of the host's page.
     Embedded,
@@ -67,7 +68,7 @@ impl Look {
     /// Returns an address if the policy lets a browser load it: a path of this origin, or a URL at
     /// an origin that the host named.
     pub(super) fn loadable<'a>(&self, address: &'a str) -> Option<&'a str> {
-        if !super::is_address(address) {
+        if !is_address(address) {
             return None;
         }
         let allowed = address.starts_with('/')
@@ -106,23 +107,6 @@ impl fmt::Debug for Look {
     }
 }
 
-/// Returns the origin of an absolute URL, in its canonical form.
-fn origin_of(address: &str) -> Option<String> {
-    let url = Url::parse(address).ok()?;
-    Some(url.origin().ascii_serialization())
-}
-
-/// Returns an origin in its canonical form: `https`, or plain http at a loopback address.
-pub(super) fn origin(text: &str) -> Option<String> {
-    let url = Url::parse(text).ok()?;
-    let is_loopback = matches!(url.host_str()?, "127.0.0.1" | "[::1]" | "localhost");
-    let fits = url.scheme() == "https" || url.scheme() == "http" && is_loopback;
-    let canonical = url.origin().ascii_serialization();
-    // Compared as text: anything but a bare origin is longer.
-    let bare = text.strip_suffix('/').unwrap_or(text) == canonical;
-    (fits && bare).then_some(canonical)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,22 +134,6 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(look.loadable(address).is_some(), loads, "{address}");
-        }
-    }
-
-    #[test]
-    fn an_origin_is_bare() {
-        for (text, fits) in [
-            ("https://cdn.example", true),
-            ("https://cdn.example/", true),
-            ("http://127.0.0.1:1", true),
-            ("http://cdn.example", false),
-            ("https://cdn.example/x", false),
-            ("https://cdn.example; script-src *", false),
-            ("*", false),
-            ("", false),
-        ] {
-            assert_eq!(origin(text).is_some(), fits, "{text}");
         }
     }
 }

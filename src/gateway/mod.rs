@@ -28,6 +28,7 @@
 //! them.
 
 mod accept;
+mod address;
 mod answer;
 mod api;
 mod begin;
@@ -43,6 +44,7 @@ mod json;
 mod look;
 mod mount;
 mod outcome;
+mod overview;
 mod page;
 mod refusal;
 mod render;
@@ -75,7 +77,6 @@ use look::{Frame, Look};
 use refusal::Refusal;
 use request::Incoming;
 use route::Route;
-use settings::is_address;
 use site::Inner;
 
 /// The HTTP interface to the connections. Cheap to clone. A setting changes the gateway that it is
@@ -123,6 +124,7 @@ impl Gateway {
                 return_to: Vec::new(),
                 max_body: 64 * 1024,
                 page_size: 50,
+                overviews: Arc::default(),
                 openapi,
                 reached: Arc::default(),
             }),
@@ -257,6 +259,10 @@ impl Inner {
         let incoming = Incoming::read(head, body)?;
         if !head.method.is_safe() {
             self.check_origin(head, caller, &incoming)?;
+        }
+        if !head.method.is_safe() || route.is_once() {
+            // The list shows what this request changes.
+            self.overviews.forget(caller.acting_user().tenant());
         }
         match route {
             Route::Asset(_) | Route::Health => Err(Refusal::not_found()),

@@ -99,7 +99,11 @@ impl Outcome {
             Error::Parameter(_) | Error::ChoiceRequired { .. } => Self::Parameter,
             Error::UnknownProvider { .. } => Self::NotOffered,
             Error::NotOneGrant(_) => Self::NotOneGrant,
-            Error::NotPermitted | Error::Denied(_) | Error::LabelRequired(_) => Self::NotPermitted,
+            Error::NotPermitted | Error::InUse(_) | Error::Denied(_) | Error::LabelRequired(_) => {
+                Self::NotPermitted
+            }
+            #[cfg(feature = "mcp")]
+            Error::Mcp(_) => Self::Misconfigured,
             Error::Misconfigured(_) => Self::Misconfigured,
             Error::Unavailable { .. } => Self::TryLater,
             Error::Vault(_) => Self::Unavailable,
@@ -189,6 +193,9 @@ mod tests {
                 ConsentError::Conflict => 27,
             },
             Error::AnswerTooLarge { .. } => 28,
+            Error::InUse(_) => 29,
+            #[cfg(feature = "mcp")]
+            Error::Mcp(_) => 30,
         }
     }
 
@@ -259,12 +266,15 @@ mod tests {
             (ConsentError::AccountUnknown.into(), Outcome::UnknownAccount),
             (ConsentError::Conflict.into(), Outcome::Conflict),
             (Error::AnswerTooLarge { limit: None }, Outcome::Internal),
+            (Error::InUse(id().into()), Outcome::NotPermitted),
+            #[cfg(feature = "mcp")]
+            (Error::Mcp(crate::error::McpError::Url), Outcome::Misconfigured),
         ];
         for (at, (error, outcome)) in table.iter().enumerate() {
             assert_eq!(number(error), at, "{error:?}");
             assert_eq!(Outcome::of(error), *outcome, "{error:?}");
         }
-        assert_eq!(table.len(), 29);
+        assert_eq!(table.len(), 30 + usize::from(cfg!(feature = "mcp")));
     }
 
     #[test]

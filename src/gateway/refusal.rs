@@ -285,6 +285,9 @@ impl From<Error> for Refusal {
             Error::NotFound => Self::not_found(),
             Error::NotPermitted | Error::Denied(_) | Error::LabelRequired(_) => Self::forbidden(),
             Error::NotOneGrant(_) => Self::bad(Said::NotOneGrant),
+            Error::InUse(_) => Self::forbidden(),
+            #[cfg(feature = "mcp")]
+            Error::Mcp(_) => Self::bad(Said::UnknownProvider),
             Error::ConsentRequired(need) => {
                 Self::new(StatusCode::CONFLICT, "consent_required", Said::Need(need.reason))
             }

@@ -2,23 +2,15 @@
 
 use std::sync::Arc;
 
+use super::address::{self, is_address};
 use super::directory::Directory;
-use super::look;
 use super::page::text::Language;
 use super::refusal::SignIn;
 use super::{Gateway, Inner};
 use crate::model::{InvalidValue, Rule};
 
-/// Returns whether a link may lead to `address`: a path of this origin, or an `https` URL.
-pub(super) fn is_address(address: &str) -> bool {
-    let path = address.starts_with('/') && !address.starts_with("//") && !address.starts_with("/\\");
-    let plain = !address.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\');
-    let https = address.starts_with("https://") && url::Url::parse(address).is_ok();
-    plain && (path || https)
-}
-
 /// Returns an address of the host, if it is one.
-fn address(text: impl Into<String>) -> Result<String, InvalidValue> {
+fn of_host(text: impl Into<String>) -> Result<String, InvalidValue> {
     let text = text.into();
     if is_address(&text) {
         Ok(text)
@@ -87,7 +79,7 @@ impl Gateway {
         return_parameter: impl Into<String>,
     ) -> Result<Self, InvalidValue> {
         let switch = SignIn {
-            address: self::address(address)?,
+            address: of_host(address)?,
             return_parameter: return_parameter.into(),
         };
         Ok(self.set(|inner| inner.switch_user = Some(switch)))
@@ -102,7 +94,7 @@ impl Gateway {
     ///
     /// [`InvalidValue`] if the address leads to neither a path nor an `https` URL.
     pub fn stylesheet(self, address: impl Into<String>) -> Result<Self, InvalidValue> {
-        let address = self::address(address)?;
+        let address = of_host(address)?;
         Ok(self.set(|inner| inner.look.stylesheet = Some(address)))
     }
 
@@ -125,7 +117,7 @@ impl Gateway {
     ///
     /// [`InvalidValue`] if the address leads to neither a path nor an `https` URL.
     pub fn logo(self, address: impl Into<String>) -> Result<Self, InvalidValue> {
-        let address = self::address(address)?;
+        let address = of_host(address)?;
         Ok(self.set(|inner| inner.look.logo = Some(address)))
     }
 
@@ -149,7 +141,7 @@ impl Gateway {
     ///
     /// [`InvalidValue`] if it is neither an `https` origin nor one at a loopback address.
     pub fn allow_resources_from(self, origin: &str) -> Result<Self, InvalidValue> {
-        let origin = look::origin(origin).ok_or(Rule::HostOrigin)?;
+        let origin = address::origin(origin).ok_or(Rule::HostOrigin)?;
         Ok(self.set(|inner| inner.look.allow_resources(origin)))
     }
 
@@ -165,7 +157,7 @@ impl Gateway {
     ///
     /// [`InvalidValue`] if it is neither an `https` origin nor one at a loopback address.
     pub fn allow_embedding_in(self, origin: &str) -> Result<Self, InvalidValue> {
-        let origin = look::origin(origin).ok_or(Rule::HostOrigin)?;
+        let origin = address::origin(origin).ok_or(Rule::HostOrigin)?;
         Ok(self.set(|inner| inner.look.allow_ancestor(origin)))
     }
 

@@ -8,6 +8,7 @@ use super::cookie::Cookies;
 use super::directory::Directory;
 use super::look::Look;
 use super::mount::Mount;
+use super::overview::Overviews;
 use super::page::text::Language;
 use super::refusal::SignIn;
 use crate::connections::Connections;
@@ -30,6 +31,8 @@ pub(super) struct Inner {
     pub(super) return_to: Vec<String>,
     pub(super) max_body: usize,
     pub(super) page_size: usize,
+    /// The counts of connections, shared by clones.
+    pub(super) overviews: Arc<Overviews>,
     pub(super) openapi: Vec<u8>,
     /// True once a request has arrived below the mount.
     pub(super) reached: Arc<AtomicBool>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::http::internal_host::is_internal;
 use crate::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
 
-/// Whether servers that were found by URL may have addresses that are not public.
+/// The rule for servers that were found by URL and have addresses that are not public.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PrivateAddresses {
     /// Requests for public addresses go to no others.

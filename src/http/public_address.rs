@@ -1,4 +1,4 @@
-//! Which IP addresses belong to the public internet.
+//! The IP addresses that belong to the public internet.
 //!
 //! The rule is stricter than the column *Globally Reachable* of IANA's registries of
 //! special-purpose addresses ([IPv4](https://www.iana.org/assignments/iana-ipv4-special-registry),

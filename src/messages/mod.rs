@@ -233,6 +233,7 @@ fn errors() -> Vec<Sample> {
         sample!(Error::Parameter(parameter)),
         sample!(Error::InvalidValue(value)),
         sample!(Error::NotOneGrant(gmail().into())),
+        sample!(Error::InUse(gmail().into())),
         sample!(Error::Request(RequestRefused::NoBase)),
         sample!(Error::AnswerTooLarge { limit: Some(1024) }),
     ]
@@ -312,6 +313,9 @@ fn requests() -> Vec<Sample> {
         sample!(RequestError::Endpoint),
         sample!(RequestError::RedirectUri),
         sample!(RequestError::ClientSecret),
+        sample!(RequestError::PrivateKey),
+        sample!(RequestError::Audience),
+        sample!(RequestError::Random),
         sample!(RequestError::Header),
         sample!(RequestError::Target),
         sample!(IdTokenError::NotSigned),

@@ -66,20 +66,33 @@ pub struct Connection {
 impl Connection {
     /// Returns a new connection that uses this grant, for the service that the consent named.
     pub(crate) fn new(id: ConnectionId, grant: &Grant) -> Self {
-        let mut connection = Self {
+        let (account, requested) = (grant.account.clone(), grant.requested.clone());
+        Self::with_account(id, grant.clone(), account, requested)
+    }
+
+    /// Returns a new connection that uses this grant, with an account and requested scopes of its
+    /// own. Nothing is copied: pages of connections are built this way.
+    pub(crate) fn with_account(
+        id: ConnectionId,
+        grant: Grant,
+        account: Option<Account>,
+        requested: Scopes,
+    ) -> Self {
+        let granted = shown_scopes(grant.granted, &grant.requested, &requested);
+        Self {
             id,
-            tenant: grant.tenant.clone(),
-            owner: grant.owner.clone(),
-            provider: grant.provider.clone(),
+            tenant: grant.tenant,
+            owner: grant.owner,
+            provider: grant.provider,
             label: None,
             is_default: false,
             grant: grant.id,
             status: grant.status,
-            account: grant.account.clone(),
-            requested: grant.requested.clone(),
-            granted: Scopes::default(),
-            parameters: grant.parameters.clone(),
-            issued_by: grant.issued_by.clone(),
+            account,
+            requested,
+            granted,
+            parameters: grant.parameters,
+            issued_by: grant.issued_by,
             generation: grant.generation,
             refreshable: grant.refreshable,
             created_at: grant.consented_at,
@@ -88,9 +101,7 @@ impl Connection {
             used_at: None,
             expires_at: grant.expires_at,
             refresh: grant.refresh,
-        };
-        connection.use_grant(grant);
-        connection
+        }
     }
 
     /// Makes the connection use this grant and copies the grant's state.
@@ -104,10 +115,7 @@ impl Connection {
         self.refreshed_at = grant.refreshed_at;
         self.expires_at = grant.expires_at;
         self.refresh = grant.refresh;
-        // Scopes that only other services of the grant requested are not shown here.
-        self.granted = grant
-            .granted
-            .difference(&grant.requested.difference(&self.requested));
+        self.granted = shown_scopes(grant.granted.clone(), &grant.requested, &self.requested);
     }
 
     /// Returns the authorization server that issued the tokens.
@@ -147,4 +155,12 @@ impl Connection {
     pub const fn is_account_verified(&self) -> bool {
         self.account.is_some()
     }
+}
+
+/// Returns the granted scopes without those that only other services of the grant requested.
+fn shown_scopes(granted: Scopes, of_grant: &Scopes, own: &Scopes) -> Scopes {
+    if of_grant == own {
+        return granted;
+    }
+    granted.difference(&of_grant.difference(own))
 }

@@ -113,6 +113,12 @@ pub(crate) enum Rule {
     )]
     CallbackMalformed,
 
+    #[error(
+        "is not an RSA key of at least 2048 bits, an EC key on P-256 or P-384, or an Ed25519 key in PKCS#8; convert it \
+         with `openssl pkcs8 -topk8 -nocrypt`"
+    )]
+    PrivateKey,
+
     #[cfg(feature = "ureq")]
     #[error(
         "are not PEM certificates, or one of them is not a valid root; pass the PEM text of root certificates"
@@ -159,6 +165,7 @@ impl Rule {
             Self::MissingCode => "callback_missing_code",
             Self::CallbackTooLong => "callback_too_long",
             Self::CallbackMalformed => "callback_malformed",
+            Self::PrivateKey => "private_key",
             #[cfg(feature = "ureq")]
             Self::Roots => "roots",
             #[cfg(feature = "ureq")]
@@ -192,6 +199,7 @@ impl Rule {
             | Self::MissingCode
             | Self::CallbackTooLong
             | Self::CallbackMalformed => "callback",
+            Self::PrivateKey => "private key",
             #[cfg(feature = "ureq")]
             Self::Roots => "root certificates",
             #[cfg(feature = "ureq")]

@@ -9,7 +9,7 @@ use crate::http::{HttpRequest, HttpResponse, is_clean};
 use crate::model::Account;
 use crate::protocol::bearer::bearer_value;
 use crate::protocol::pointer::value_in_answer;
-use crate::protocol::token_request::RequestError;
+use crate::protocol::request_error::RequestError;
 use crate::provider::compiled::CompiledProvider;
 use crate::provider::{AccountEndpoint, AccountPointers, Pointer};
 use crate::secret::AccessToken;

@@ -23,16 +23,49 @@ pub enum BearerError {
     Other,
 }
 
-/// Returns the error in the answer's `Bearer` challenges; `None` without such a challenge. The
-/// server's free text is dropped.
+/// The facts that a challenge states about the resource
+/// ([RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)).
+#[cfg(feature = "mcp")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResourceChallenge {
+    /// The URL of the resource's metadata.
+    pub metadata: Option<String>,
+    /// The scopes that the request needs; empty if the challenge names none.
+    pub scopes: Scopes,
+}
+
+/// Returns what the answer's `Bearer` challenges state about the resource.
+#[cfg(feature = "mcp")]
 #[must_use]
-pub fn bearer_error(headers: &HeaderMap) -> Option<BearerError> {
-    let bearers: Vec<Challenge> = headers
+pub fn resource_challenge(headers: &HeaderMap) -> ResourceChallenge {
+    let mut found = ResourceChallenge::default();
+    for challenge in bearers(headers) {
+        if found.metadata.is_none() {
+            found.metadata = challenge.get("resource_metadata").map(str::to_owned);
+        }
+        if found.scopes.is_empty() {
+            let scopes = challenge.get("scope").and_then(|scopes| scopes.parse().ok());
+            found.scopes = scopes.unwrap_or_default();
+        }
+    }
+    found
+}
+
+fn bearers(headers: &HeaderMap) -> Vec<Challenge> {
+    headers
         .get_all(WWW_AUTHENTICATE)
         .iter()
         .flat_map(|value| Parser::new(value.as_bytes()).challenges())
         .filter(|challenge| challenge.scheme.eq_ignore_ascii_case("bearer"))
-        .collect();
+        .collect()
+}
+
+/// Returns the error in the answer's `Bearer` challenges; `None` without such a challenge. The
+/// server's free text is dropped.
+#[must_use]
+pub fn bearer_error(headers: &HeaderMap) -> Option<BearerError> {
+    let bearers = bearers(headers);
     let with_error = bearers.iter().find(|challenge| challenge.get("error").is_some());
     let challenge = with_error.or_else(|| bearers.first())?;
     Some(match challenge.get("error") {
@@ -276,6 +309,29 @@ mod tests {
         ] {
             assert_eq!(error(lines), expected, "{lines:?}");
         }
+    }
+
+    #[cfg(feature = "mcp")]
+    #[test]
+    fn a_challenge_names_the_metadata_and_the_scopes_of_its_resource() {
+        let found = |lines: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(WWW_AUTHENTICATE, HeaderValue::from_str(line).unwrap());
+            }
+            let found = resource_challenge(&headers);
+            (found.metadata.unwrap_or_default(), found.scopes.to_string())
+        };
+        let place = "https://mcp.example/.well-known/oauth-protected-resource";
+        let with = |more: &str| format!(r#"Bearer {more}resource_metadata="{place}""#);
+        assert_eq!(found(&[&with("")]), (place.to_owned(), String::new()));
+        let scoped = with(r#"error="invalid_token", scope="b a", "#);
+        assert_eq!(found(&[&scoped]), (place.to_owned(), "a b".to_owned()));
+        assert_eq!(found(&["Basic realm=x", &with("")]).0, place);
+        assert_eq!(found(&[r#"DPoP resource_metadata="https://evil.example""#]).0, "");
+        assert_eq!(found(&["Bearer"]), Default::default());
+        let twice = with(r#"resource_metadata="https://evil.example", "#);
+        assert_eq!(found(&[&twice]).0, "", "two different values are both unreliable");
     }
 
     #[test]

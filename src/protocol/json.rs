@@ -29,6 +29,12 @@ pub(super) fn member<'a>(object: &'a RawValue, name: &str) -> Option<&'a RawValu
     members.get(name).copied()
 }
 
+/// Returns the text of a member of the object that a body consists of.
+pub(super) fn text_of(body: &[u8], name: &str) -> Option<Zeroizing<String>> {
+    let object: &RawValue = serde_json::from_slice(body).ok()?;
+    text(member(object, name)?)
+}
+
 /// Returns whether a value is empty: null, false, zero, or an empty string, list or object.
 pub(super) fn is_nothing(raw: &RawValue) -> bool {
     matches!(raw.get(), "null" | "false" | "\"\"" | "[]" | "{}" | "0")
@@ -47,7 +53,7 @@ pub(super) fn plain(raw: &RawValue) -> Option<String> {
 ///
 /// The text is unescaped here, because the parser would use a buffer that is not wiped, and servers
 /// do write `\/` in tokens.
-pub(super) fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
+pub(in crate::protocol) fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
     let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     // No escape is shorter than the character it represents, so the buffer never moves.
     let mut text = Zeroizing::new(String::with_capacity(inner.len()));

@@ -11,7 +11,8 @@
 //!   tokens for tokens;
 //! * `account` and `id_token` identify the account;
 //! * `bearer` and `challenge` send the token in an API request and read why the API refused it;
-//! * `revocation` ends the grant.
+//! * `revocation` ends the grant;
+//! * `mcp` finds the authorization server of an MCP server and registers a client there.
 
 mod account;
 mod answer;
@@ -19,6 +20,7 @@ mod authorization;
 mod bearer;
 mod callback;
 mod challenge;
+mod client_assertion;
 mod client_auth;
 mod discovery;
 mod expiry;
@@ -26,10 +28,15 @@ mod form;
 mod granted;
 mod hints;
 mod id_token;
+mod identity_grant;
 mod json;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 mod pasted;
 mod pointer;
+mod pushed;
 mod registered;
+mod request_error;
 mod retry_after;
 mod revocation;
 mod rfc3339;
@@ -45,16 +52,20 @@ pub use callback::{AuthorizationError, AuthorizationResponse, Outcome, check_iss
 #[cfg(feature = "_internals")]
 pub use callback::{IssuerMismatch, parts};
 pub use challenge::{BearerError, bearer_error};
+#[cfg(feature = "mcp")]
+pub use challenge::{ResourceChallenge, resource_challenge};
 pub use discovery::{discovery_choices, parse_discovery};
 pub use granted::{granted_scopes, with_offline_access};
 pub use hints::{Hints, Prompt};
 pub use id_token::{IdTokenError, account_in_id_token};
+pub(crate) use identity_grant::{Target, parse_identity};
 pub use pointer::value_in_answer;
+pub(crate) use pushed::pushed_url;
+#[cfg(feature = "_internals")]
+pub use request_error::RequestError;
 pub use revocation::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
 pub use token_error::TokenFailure;
 #[cfg(feature = "_internals")]
 pub use token_error::{TokenErrorCode, classify};
-#[cfg(feature = "_internals")]
-pub use token_request::RequestError;
 pub use token_request::TokenClient;
 pub use token_response::{TokenResponse, parse_refresh_response, parse_token_response};

@@ -8,13 +8,15 @@ use oauth2::RevocationErrorResponseType;
 use url::Url;
 
 use crate::http::{HttpRequest, HttpResponse, is_clean};
+use crate::model::Timestamp;
 use crate::protocol::answer::Answer;
 use crate::protocol::bearer::bearer_value;
+use crate::protocol::client_assertion;
 use crate::protocol::client_auth::{Encoding, basic};
 use crate::protocol::form::Fields;
 use crate::protocol::registered::revocation_code;
+use crate::protocol::request_error::RequestError;
 use crate::protocol::retry_after::retry_after;
-use crate::protocol::token_request::RequestError;
 use crate::provider::{
     ClientAuthentication, ClientRegistration, Revocation, RevocationAuth, RevocationTokens, ServerDescriptor,
 };
@@ -57,6 +59,7 @@ pub fn revocation_requests(
     registration: &ClientRegistration,
     endpoint: Option<&Url>,
     tokens: Revocable<'_>,
+    now: Timestamp,
 ) -> Result<Vec<HttpRequest>, RequestError> {
     if let (Some(endpoint), Revocation::DeleteWithBearer { .. }) = (endpoint, &server.revocation) {
         let request = tokens
@@ -97,7 +100,7 @@ pub fn revocation_requests(
             let mut fields = Fields::new();
             fields.lend("token", token);
             fields.lend("token_type_hint", hint);
-            authenticated(server, registration, *authentication, endpoint, fields)
+            authenticated(server, registration, *authentication, endpoint, fields, now)
         })
         .collect()
 }
@@ -120,13 +123,16 @@ fn authenticated<'a>(
     authentication: RevocationAuth,
     endpoint: &Url,
     mut fields: Fields<'a>,
+    now: Timestamp,
 ) -> Result<HttpRequest, RequestError> {
     let (header, id, secret) = match (authentication, server.client_authentication) {
         (RevocationAuth::None, _) => (None, false, false),
         (RevocationAuth::Post, _) => (None, true, true),
         (RevocationAuth::Basic, _) => (Some(Encoding::Form), false, false),
         (RevocationAuth::SameAsToken, ClientAuthentication::Post) => (None, true, true),
-        (RevocationAuth::SameAsToken, ClientAuthentication::None) => (None, true, false),
+        (RevocationAuth::SameAsToken, ClientAuthentication::None | ClientAuthentication::PrivateKeyJwt) => {
+            (None, true, false)
+        }
         (RevocationAuth::SameAsToken, ClientAuthentication::Basic) => (Some(Encoding::Form), false, false),
         (RevocationAuth::SameAsToken, ClientAuthentication::BasicUnencoded) => {
             (Some(Encoding::Plain), false, false)
@@ -146,6 +152,11 @@ fn authenticated<'a>(
         // Empty if there is no secret: without the field, some servers answer 400 and the token
         // remains valid.
         fields.lend("client_secret", held.map_or("", |secret| secret.expose_secret()));
+    }
+    let signs = authentication == RevocationAuth::SameAsToken
+        && server.client_authentication == ClientAuthentication::PrivateKeyJwt;
+    if signs {
+        client_assertion::add(&mut fields, server, registration, endpoint, now)?;
     }
     let request = HttpRequest::new(Method::POST, endpoint.clone())
         .with_header(ACCEPT, HeaderValue::from_static("application/json"))
@@ -238,7 +249,13 @@ mod tests {
             access_token: Some(&access_token),
             refresh_token: refresh_token.as_ref(),
         };
-        revocation_requests(server, registration, Some(url), tokens)
+        revocation_requests(
+            server,
+            registration,
+            Some(url),
+            tokens,
+            Timestamp::from_unix_millis(0),
+        )
     }
 
     fn sent(

@@ -8,39 +8,20 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::http::{Body, HttpRequest, is_clean};
-use crate::model::{Parameters, Scopes};
+use crate::model::{Parameters, Scopes, Timestamp};
+use crate::protocol::client_assertion;
 use crate::protocol::client_auth::{Encoding, basic};
-use crate::protocol::form::Fields;
+use crate::protocol::form::{Fields, pairs};
+use crate::protocol::request_error::RequestError;
 use crate::provider::compiled::{AddedParameters, CompiledServer};
 use crate::provider::value::AddedValue;
 use crate::provider::{BodyFormat, ClientAuthentication, ClientRegistration, Pkce};
 use crate::random;
 use crate::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
 
-/// A reason why a request cannot be built. Nothing was sent. An administrator must fix this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RequestError {
-    /// The endpoint is not https (or http to a loopback address), or has a user or a fragment.
-    #[error("the endpoint is not an https URL without user and fragment; correct the descriptor")]
-    Endpoint,
-    /// The redirect URI is not a URL.
-    #[error("the redirect URI is not a URL; correct the client registration")]
-    RedirectUri,
-    /// The server requires a client secret, but the registration has none.
-    #[error("the client registration has no secret; call ClientRegistration::new with it")]
-    ClientSecret,
-    /// The credential contains a character that is not valid in a header.
-    #[error("the credential contains characters that are not valid in a header")]
-    Header,
-    /// The endpoint cannot be written as an HTTP request target.
-    #[error("the endpoint cannot be written as a request target")]
-    Target,
-}
-
 /// The host's client at the token endpoint of a server.
 #[derive(Debug, Clone, Copy)]
-#[allow(clippy::exhaustive_structs, reason = "three references")]
+#[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct TokenClient<'a> {
     /// The server.
     pub server: &'a CompiledServer,
@@ -48,6 +29,8 @@ pub struct TokenClient<'a> {
     pub registration: &'a ClientRegistration,
     /// The values of the connection.
     pub parameters: &'a Parameters,
+    /// The time, for assertions.
+    pub now: Timestamp,
 }
 
 /// The only parameter of a token request whose value a descriptor may replace.
@@ -102,7 +85,7 @@ impl TokenClient<'_> {
         if let (Pkce::S256, Some(verifier)) = (self.server.pkce, verifier) {
             fields.lend("code_verifier", verifier.expose_secret());
         }
-        self.name_the_client(&mut fields)?;
+        self.name_the_client(endpoint, &mut fields)?;
         fields.lend("redirect_uri", redirect_uri);
         let known = Known {
             state,
@@ -140,7 +123,7 @@ impl TokenClient<'_> {
         let mut fields = Fields::new();
         fields.lend(GRANT_TYPE, grant_type.unwrap_or("refresh_token"));
         fields.lend("refresh_token", refresh_token.expose_secret());
-        self.name_the_client(&mut fields)?;
+        self.name_the_client(endpoint, &mut fields)?;
         let known = Known {
             granted: Some(granted),
             ..Known::default()
@@ -149,14 +132,17 @@ impl TokenClient<'_> {
         self.request(endpoint, fields, &self.registration.redirect_uri)
     }
 
-    /// Adds `client_id`, and `client_secret` if it is sent in the body
+    /// Adds `client_id`, and `client_secret` or an assertion if one is sent in the body
     /// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
-    fn name_the_client<'f>(&'f self, fields: &mut Fields<'f>) -> Result<(), RequestError> {
+    fn name_the_client<'f>(&'f self, endpoint: &Url, fields: &mut Fields<'f>) -> Result<(), RequestError> {
         fields.lend("client_id", &self.registration.client_id);
         if self.server.client_authentication == ClientAuthentication::Post {
             let secret = self.registration.client_secret.as_ref();
             let secret = secret.ok_or(RequestError::ClientSecret)?;
             fields.lend("client_secret", secret.expose_secret());
+        }
+        if self.server.client_authentication == ClientAuthentication::PrivateKeyJwt {
+            client_assertion::add(fields, self.server, self.registration, endpoint, self.now)?;
         }
         Ok(())
     }
@@ -213,12 +199,9 @@ impl TokenClient<'_> {
         if Uri::try_from(endpoint.as_str()).is_err() {
             return Err(RequestError::Target);
         }
-        let (encoding, keeps_id) = match self.server.client_authentication {
-            ClientAuthentication::Post | ClientAuthentication::None => (None, true),
-            ClientAuthentication::SecretAsUser => (Some(Encoding::SecretAsUser), false),
-            ClientAuthentication::Basic => (Some(Encoding::Form), false),
-            ClientAuthentication::BasicUnencoded => (Some(Encoding::Plain), false),
-            ClientAuthentication::BasicWithClientId => (Some(Encoding::Form), true),
+        let keeps_id = match self.server.client_authentication {
+            ClientAuthentication::BasicWithClientId => true,
+            _ => self.encoding().is_none(),
         };
         fields.rename(|name| match self.server.token_renames.get(name) {
             // Omitted, or replaced by an added parameter.
@@ -251,15 +234,69 @@ impl TokenClient<'_> {
                 request = request.with_header(name.clone(), value);
             }
         }
-        if let Some(encoding) = encoding {
-            let secret = self.registration.client_secret.as_ref();
-            let secret = secret.ok_or(RequestError::ClientSecret)?;
-            let header = basic(&self.registration.client_id, secret, encoding);
-            request = request
-                .with_secret_header(AUTHORIZATION, header)
-                .map_err(|_| RequestError::Header)?;
+        self.with_basic(request)
+    }
+
+    /// Returns a token request with these fields and the authentication of the client.
+    pub(super) fn send_fields<'f>(
+        &'f self,
+        endpoint: &Url,
+        mut fields: Fields<'f>,
+    ) -> Result<HttpRequest, RequestError> {
+        self.name_the_client(endpoint, &mut fields)?;
+        self.request(endpoint, fields, &self.registration.redirect_uri)
+    }
+
+    /// Returns the request that pushes an authorization request
+    /// ([RFC 9126 §2.1](https://www.rfc-editor.org/rfc/rfc9126#section-2.1)): the parameters of its
+    /// URL, with the authentication of the client.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] if the endpoint or the registration cannot be used.
+    pub fn pushed_request(&self, endpoint: &Url, authorization: &Url) -> Result<HttpRequest, RequestError> {
+        if !is_clean(endpoint) {
+            return Err(RequestError::Endpoint);
         }
-        Ok(request)
+        let pushed: Vec<_> = pairs(authorization.query().unwrap_or_default().as_bytes()).collect();
+        let mut fields = Fields::new();
+        for (name, value) in pushed.iter().filter(|(name, _)| name.as_str() != "client_id") {
+            fields.lend(name, value);
+        }
+        self.name_the_client(endpoint, &mut fields)?;
+        let request = HttpRequest::new(Method::POST, endpoint.clone())
+            .with_header(ACCEPT, HeaderValue::from_static("application/json"))
+            .with_header(
+                CONTENT_TYPE,
+                HeaderValue::from_static("application/x-www-form-urlencoded"),
+            )
+            .with_body(fields);
+        self.with_basic(request)
+    }
+
+    /// Adds the client's credentials to the header, if this server expects them there.
+    fn with_basic(&self, request: HttpRequest) -> Result<HttpRequest, RequestError> {
+        let Some(encoding) = self.encoding() else {
+            return Ok(request);
+        };
+        let secret = self.registration.client_secret.as_ref();
+        let secret = secret.ok_or(RequestError::ClientSecret)?;
+        let header = basic(&self.registration.client_id, secret, encoding);
+        request
+            .with_secret_header(AUTHORIZATION, header)
+            .map_err(|_| RequestError::Header)
+    }
+
+    /// Returns the encoding of credentials in the header; `None` if there are none.
+    fn encoding(&self) -> Option<Encoding> {
+        match self.server.client_authentication {
+            ClientAuthentication::Post | ClientAuthentication::None | ClientAuthentication::PrivateKeyJwt => {
+                None
+            }
+            ClientAuthentication::SecretAsUser => Some(Encoding::SecretAsUser),
+            ClientAuthentication::Basic | ClientAuthentication::BasicWithClientId => Some(Encoding::Form),
+            ClientAuthentication::BasicUnencoded => Some(Encoding::Plain),
+        }
     }
 }
 
@@ -308,6 +345,7 @@ mod tests {
             server: &compiled(server),
             registration,
             parameters: &NO_VALUES,
+            now: Timestamp::from_unix_millis(0),
         }
         .code_request(
             &endpoint(),
@@ -337,6 +375,7 @@ mod tests {
                 server: &compiled(&server),
                 registration: &registration,
                 parameters: &NO_VALUES,
+                now: Timestamp::from_unix_millis(0),
             };
             let refresh = client
                 .refresh_request(&endpoint(), &RefreshToken::new("r"), &Scopes::default())
@@ -398,6 +437,7 @@ mod tests {
                 server: &compiled(server),
                 registration: &registration,
                 parameters: &NO_VALUES,
+                now: Timestamp::from_unix_millis(0),
             };
             form(
                 &client
@@ -467,6 +507,7 @@ mod tests {
                 server: &compiled(&server),
                 registration: &registration,
                 parameters: &NO_VALUES,
+                now: Timestamp::from_unix_millis(0),
             };
             let token = RefreshToken::new("r");
             let found = client.refresh_request(&Url::parse(url).unwrap(), &token, &Scopes::default());

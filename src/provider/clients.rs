@@ -62,20 +62,27 @@ impl Clients {
         self.for_all.get(server)
     }
 
-    /// Returns the client of a tenant at a server: its own if the source has one, otherwise the one
-    /// for all tenants.
+    /// Returns the tenant's registration at a server, if the source has one.
+    pub(crate) fn own(
+        &self,
+        tenant: &TenantId,
+        server: &ServerId,
+    ) -> Result<Option<Arc<ClientRegistration>>, NoClient> {
+        match &self.source {
+            Some(source) => source.client(tenant, server).map_err(|_| NoClient::SourceFailed),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the client of a tenant at a server: its own if there is one, otherwise the one for
+    /// all tenants.
     pub(crate) fn find(
         &self,
         tenant: &TenantId,
         server: &CompiledServer,
+        own: Option<Arc<ClientRegistration>>,
         transport: Transport,
     ) -> Result<Client, NoClient> {
-        let own = match &self.source {
-            Some(source) => source
-                .client(tenant, &server.id)
-                .map_err(|_| NoClient::SourceFailed)?,
-            None => None,
-        };
         match own {
             Some(registration) => self
                 .check(tenant, server, registration, transport)
@@ -169,7 +176,8 @@ mod tests {
     }
 
     fn found(clients: &Clients, name: &str) -> Result<String, NoClient> {
-        let client = clients.find(&tenant(name), &server(), Transport::HttpsOnly)?;
+        let own = clients.own(&tenant(name), &server().id)?;
+        let client = clients.find(&tenant(name), &server(), own, Transport::HttpsOnly)?;
         Ok(client.client_id().to_owned())
     }
 

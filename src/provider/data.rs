@@ -6,8 +6,8 @@ pub use crate::provider::parameter::{ParameterKind, ParameterProblem, ParameterR
 pub use crate::provider::pattern::Pattern;
 pub use crate::provider::pointer::Pointer;
 pub use crate::provider::quirk::{
-    BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, Pkce, RefreshWith, Revocation, RevocationAuth,
-    RevocationTokens, RotationClass, TokenHeader,
+    AssertionAudience, BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, Pkce, RefreshWith,
+    Revocation, RevocationAuth, RevocationTokens, RotationClass, TokenHeader,
 };
 pub use crate::provider::redirect::{InvalidRedirect, Loopback, RedirectRules};
 pub use crate::provider::scope_choice::{ScopeModes, ScopeName, ScopeTiers};

@@ -42,6 +42,7 @@ mod scope_choice;
 mod seconds;
 mod server;
 mod service;
+mod signing_key;
 mod source;
 mod status;
 mod syntax;
@@ -63,11 +64,11 @@ pub(crate) use unknown::{UnknownProvider, message as unknown_provider_message};
 
 pub(crate) use clients::NoClient;
 pub(crate) use data::{
-    AccountEndpoint, AccountPointers, AnswerShape, ApiHost, BodyFormat, ClientAuthentication, DeadGrant,
-    Discovery, Expiry, IssuerPolicy, Loopback, ParameterKind, ParameterProblem, ParameterRule,
-    ParameterSource, Pattern, Pick, Pkce, ProviderDescriptor, RedirectRules, RefreshWith, Revocation,
-    RevocationAuth, RevocationTokens, RotationClass, ScopeModes, ScopeName, ScopeTiers, ServerDescriptor,
-    TokenHeader,
+    AccountEndpoint, AccountPointers, AnswerShape, ApiHost, AssertionAudience, BodyFormat,
+    ClientAuthentication, DeadGrant, Discovery, Expiry, IssuerPolicy, Loopback, ParameterKind,
+    ParameterProblem, ParameterRule, ParameterSource, Pattern, Pick, Pkce, ProviderDescriptor, RedirectRules,
+    RefreshWith, Revocation, RevocationAuth, RevocationTokens, RotationClass, ScopeModes, ScopeName,
+    ScopeTiers, ServerDescriptor, TokenHeader,
 };
 pub(crate) use pointer::Pointer;
 #[cfg(test)]

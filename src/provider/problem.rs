@@ -71,6 +71,15 @@ fn client_secret(needs_secret: bool) -> &'static str {
     }
 }
 
+fn private_key(needs_key: bool) -> &'static str {
+    if needs_key {
+        "is missing: this server requires signed assertions; call ClientRegistration::with_private_key"
+    } else {
+        "is set, but the server's client authentication is not \"private_key_jwt\"; call ClientRegistration::new or \
+         ClientRegistration::public"
+    }
+}
+
 /// The mistake in a field of a descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DescriptorProblem {
@@ -241,6 +250,18 @@ pub(crate) enum DescriptorProblem {
         /// True if the server requires a confidential client.
         needs_secret: bool,
     },
+    /// The server requires a private key and the client has none, or the reverse.
+    #[error("{}", private_key(*needs_key))]
+    PrivateKey {
+        /// True if the server requires signed assertions.
+        needs_key: bool,
+    },
+    /// The issuer is missing although it is the audience of assertions.
+    #[error(
+        "is missing, but it is the audience of the client's assertions: set it, or set \
+             client_assertion_audience to \"endpoint\""
+    )]
+    NoAudience,
 }
 
 impl From<Unfilled> for DescriptorProblem {

@@ -19,8 +19,25 @@ pub enum ClientAuthentication {
     BasicWithClientId,
     /// HTTP Basic with the secret as the user name and no password.
     SecretAsUser,
+    /// A JWT that the client signs with its private key ([RFC 7523
+    /// §2.2](https://www.rfc-editor.org/rfc/rfc7523#section-2.2)), with `client_id` in the body. No
+    /// secret is sent.
+    PrivateKeyJwt,
     /// A public client: `client_id` in the body, no secret, PKCE.
     None,
+}
+
+/// The audience of the JWT with which a client authenticates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AssertionAudience {
+    /// The issuer, which the descriptor must name. An assertion for one server is then of no use at
+    /// another.
+    #[default]
+    Issuer,
+    /// The URL of the endpoint that gets the request, for servers that accept nothing else.
+    Endpoint,
 }
 
 /// The use of PKCE in the authorization request.

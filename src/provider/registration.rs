@@ -1,5 +1,9 @@
 //! The host's OAuth app at an authorization server.
 
+use std::sync::Arc;
+
+use crate::model::InvalidValue;
+use crate::provider::signing_key::SigningKey;
 use crate::secret::ClientSecret;
 
 /// The host's OAuth app at an authorization server
@@ -30,6 +34,7 @@ use crate::secret::ClientSecret;
 pub struct ClientRegistration {
     pub(crate) client_id: String,
     pub(crate) client_secret: Option<ClientSecret>,
+    pub(crate) key: Option<Arc<SigningKey>>,
     pub(crate) redirect_uri: String,
     /// The ids of former clients that, as the host confirmed, no longer exist.
     pub(crate) replaced: Vec<String>,
@@ -46,6 +51,7 @@ impl ClientRegistration {
         Self {
             client_id: client_id.into(),
             client_secret: Some(ClientSecret::new(client_secret)),
+            key: None,
             redirect_uri: redirect_uri.into(),
             replaced: Vec::new(),
             base_urls: Vec::new(),
@@ -57,10 +63,70 @@ impl ClientRegistration {
         Self {
             client_id: client_id.into(),
             client_secret: None,
+            key: None,
             redirect_uri: redirect_uri.into(),
             replaced: Vec::new(),
             base_urls: Vec::new(),
         }
+    }
+
+    /// Returns the registration of a confidential client that signs assertions with a private key
+    /// instead of sending a secret, at servers whose descriptor says `private_key_jwt`.
+    ///
+    /// The key is PKCS#8, in PEM (`-----BEGIN PRIVATE KEY-----`) or DER. It determines the
+    /// algorithm: RSA keys of at least 2048 bits sign with RS256, or with
+    /// [PS256](Self::signing_with_pss); keys on P-256 and P-384 with ES256 and ES384; Ed25519 keys
+    /// with `EdDSA`. Register the public key at the server.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] if it is not such a key.
+    ///
+    /// # Security
+    ///
+    /// The registration does not keep the text of the key. The parsed key stays in memory for as
+    /// long as the registration and is not wiped.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use valetkey::provider::ClientRegistration;
+    ///
+    /// let key = std::fs::read("/run/secrets/oauth-key.pem")?;
+    /// let redirect_uri = "https://agent.example/callback";
+    /// let client = ClientRegistration::with_private_key("client-id", &key, redirect_uri)?
+    ///     .key_id("2026-11");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_private_key(
+        client_id: impl Into<String>,
+        pkcs8: &[u8],
+        redirect_uri: impl Into<String>,
+    ) -> Result<Self, InvalidValue> {
+        let key = SigningKey::read(pkcs8)?;
+        Ok(Self {
+            key: Some(Arc::new(key)),
+            ..Self::public(client_id, redirect_uri)
+        })
+    }
+
+    /// Names the private key in assertions (`kid`), for servers that know several keys of the
+    /// client. Has no effect on a registration without a key.
+    #[must_use]
+    pub fn key_id(mut self, id: impl Into<String>) -> Self {
+        if let Some(key) = self.key.as_mut().and_then(Arc::get_mut) {
+            key.set_id(id.into());
+        }
+        self
+    }
+
+    /// Signs with PS256 instead of RS256. Has no effect on a registration without an RSA key.
+    #[must_use]
+    pub fn signing_with_pss(mut self) -> Self {
+        if let Some(key) = self.key.as_mut().and_then(Arc::get_mut) {
+            key.use_pss();
+        }
+        self
     }
 
     /// Confirms that this registration replaces the client with this id.
@@ -80,6 +146,11 @@ impl ClientRegistration {
     #[must_use]
     pub fn replaces(&self, client_id: &str) -> bool {
         self.replaced.iter().any(|replaced| replaced == client_id)
+    }
+
+    /// Returns whether this client replaced another one.
+    pub(crate) const fn replaces_any(&self) -> bool {
+        !self.replaced.is_empty()
     }
 
     /// Limits the client to these instances of its server: the base URLs at which it is registered.

@@ -39,14 +39,62 @@ impl Registry {
         Some(Entry { provider, server })
     }
 
-    /// Returns the provider with this id, and its server.
+    /// Returns the error for an id that no provider has. It lists the known ids.
+    pub(crate) fn unknown(&self, id: &str) -> UnknownProvider {
+        UnknownProvider::new(id, self.providers.keys().cloned())
+    }
+
+    /// Checks and compiles a server that is not in the registry.
     ///
     /// # Errors
     ///
-    /// [`UnknownProvider`] lists the known ids.
-    pub(crate) fn find(&self, id: &str) -> Result<Entry<'_>, UnknownProvider> {
-        let known = || self.providers.keys().cloned();
-        self.provider(id).ok_or_else(|| UnknownProvider::new(id, known()))
+    /// [`InvalidDescriptor`] for the first mistake, or if the registry has a server with this id.
+    pub(crate) fn compile_server(
+        &self,
+        server: AuthorizationServer,
+    ) -> Result<CompiledServer, InvalidDescriptor> {
+        let id = server.0.id.as_str();
+        if self.servers.contains_key(id) {
+            return Err(InvalidDescriptor::new(id, "id", DescriptorProblem::Twice));
+        }
+        match validate::server(&server.0, self.transport).into_iter().next() {
+            Some(mistake) => Err(mistake),
+            None => CompiledServer::compile(server),
+        }
+    }
+
+    /// Checks a provider that is not in the registry.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidDescriptor`] for the first mistake, or if the registry has a provider with this id.
+    pub(crate) fn check_provider(
+        &self,
+        provider: &Provider,
+        server: &CompiledServer,
+    ) -> Result<(), InvalidDescriptor> {
+        let id = provider.0.id.as_str();
+        if self.providers.contains_key(id) {
+            return Err(InvalidDescriptor::new(id, "id", DescriptorProblem::Twice));
+        }
+        let mistakes = validate::provider(&provider.0, server, self.transport);
+        match mistakes.into_iter().next() {
+            Some(mistake) => Err(mistake),
+            None => CompiledProvider::compile(provider.clone()).map(drop),
+        }
+    }
+
+    /// Checks a client registration against its server.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidDescriptor`] for the first mistake.
+    pub(crate) fn check_client(
+        &self,
+        server: &CompiledServer,
+        registration: &ClientRegistration,
+    ) -> Result<(), InvalidDescriptor> {
+        validate::registration(server, registration, self.transport).map(drop)
     }
 
     /// Returns the server with this id.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::model::ServerId;
 use crate::provider::{
-    AnswerShape, BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, ParameterRule, Pkce,
-    RedirectRules, RefreshWith, Revocation, RotationClass,
+    AnswerShape, AssertionAudience, BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, ParameterRule,
+    Pkce, RedirectRules, RefreshWith, Revocation, RotationClass,
 };
 
 /// The document of an [`AuthorizationServer`](crate::provider::AuthorizationServer), as the crate
@@ -37,6 +37,14 @@ pub struct ServerDescriptor {
         deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub client_authentication: ClientAuthentication,
+    /// The audience of the JWT of `private_key_jwt`.
+    #[serde(default, deserialize_with = "crate::provider::tagged::deserialize")]
+    pub client_assertion_audience: AssertionAudience,
+    /// The endpoint that takes authorization requests before the browser is sent to the server
+    /// ([RFC 9126](https://www.rfc-editor.org/rfc/rfc9126)). If it is set, every request is pushed
+    /// there, and the browser carries only a reference to it.
+    #[serde(default)]
+    pub pushed_authorization_request_endpoint: Option<String>,
     /// The use of PKCE.
     #[serde(
         default = "defaults::pkce",
@@ -197,6 +205,8 @@ impl ServerDescriptor {
             token_endpoint: token_endpoint.into(),
             refresh_endpoint: None,
             client_authentication: ClientAuthentication::Post,
+            client_assertion_audience: AssertionAudience::Issuer,
+            pushed_authorization_request_endpoint: None,
             pkce: Pkce::S256,
             scope_separator: " ".into(),
             body_format: BodyFormat::Form,

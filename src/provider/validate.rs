@@ -23,6 +23,7 @@ pub(super) fn server(server: &ServerDescriptor, transport: Transport) -> Vec<Inv
         transport,
     };
     let refresh = server.refresh_endpoint.as_deref();
+    let pushed = server.pushed_authorization_request_endpoint.as_deref();
     let rules = check.rules();
     let found = [
         check.id(server.id.as_str()),
@@ -30,6 +31,9 @@ pub(super) fn server(server: &ServerDescriptor, transport: Transport) -> Vec<Inv
         check.early_endpoint("token_endpoint", &server.token_endpoint),
         refresh.map_or(Ok(()), |endpoint| {
             check.early_endpoint("refresh_endpoint", endpoint)
+        }),
+        pushed.map_or(Ok(()), |endpoint| {
+            check.early_endpoint("pushed_authorization_request_endpoint", endpoint)
         }),
         check.revocation(),
         check.separate_grants(),

@@ -73,9 +73,10 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
     let options = access.options;
     // A service that the host has not configured is not offered, even if the user is connected to
     // it.
-    let provider = access
+    let provider = &access
         .cx()
-        .usable_provider(access.acting_user.tenant(), &options.provider)?;
+        .usable(access.acting_user.tenant(), &options.provider)?
+        .provider;
     // A name that no policy rule can contain is not a valid tool name.
     options
         .tool

@@ -2,8 +2,8 @@
 //!
 //! A turn keeps the tokens that it returned open, because it masks them. The next resolve or `send`
 //! of the turn may use such a token again if nothing was committed since it was read: the vault
-//! decides that on every call (see [`is_unchanged_since`]). A resolve that begins after a commit has
-//! returned, in any process of this machine, therefore never returns a token that the commit
+//! decides that on every call (see [`is_unchanged_since`]). A resolve that begins after a commit
+//! has returned, in any process of this machine, therefore never returns a token that the commit
 //! removed. The policy, the clock and the configuration are not part of an answer; they are
 //! evaluated on every call.
 //!

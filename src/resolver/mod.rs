@@ -23,6 +23,8 @@ mod held;
 mod ledger;
 pub mod mcp;
 mod memory;
+#[cfg(feature = "mcp")]
+mod moved;
 mod options;
 mod placeholder;
 mod policy;

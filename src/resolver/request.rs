@@ -7,7 +7,7 @@ use http::header::{
 };
 use http::request::Parts;
 
-use crate::error::RequestRefused;
+use crate::error::{RequestRefused, Result};
 use crate::provider::ProviderDescriptor;
 use crate::resolver::access::Access;
 
@@ -138,13 +138,15 @@ fn is_credential(name: &HeaderName) -> bool {
 }
 
 /// Rejects a request that must not carry a token of this provider, before a token is looked up.
-pub(super) fn check_request(access: &Access<'_>, parts: &Parts) -> Result<(), RequestRefused> {
+pub(super) fn check_request(access: &Access<'_>, parts: &Parts) -> Result<()> {
     check_method(&parts.method)?;
-    let service = access.cx().registry.provider(&access.options.provider);
-    check_headers(
-        &parts.headers,
-        service.map(|service| -> &ProviderDescriptor { service.provider }),
-    )
+    let service = access
+        .cx()
+        .entry(access.acting_user.tenant(), &access.options.provider)?;
+    let provider = service
+        .as_ref()
+        .map(|service| -> &ProviderDescriptor { &service.provider });
+    Ok(check_headers(&parts.headers, provider)?)
 }
 
 /// Removes the headers that the HTTP client writes, and those that `Connection` names.

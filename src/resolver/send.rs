@@ -17,6 +17,8 @@ use crate::model::{ActingUser, FailureCode};
 use crate::protocol::TokenFailure;
 use crate::resolver::access::Access;
 use crate::resolver::ledger::Ledger;
+#[cfg(feature = "mcp")]
+use crate::resolver::moved;
 use crate::resolver::redact::{MASK, Redactor, SharedMasks};
 use crate::resolver::refused::{another_after, note_refused};
 use crate::resolver::request::{check_request, remove_clients_headers};
@@ -104,8 +106,10 @@ impl Exchange<'_> {
                 let url = address(&token, &parts.uri)?;
                 let body = upload()?.ok_or(RequestRefused::Upload(ErrorKind::UnexpectedEof))?;
                 let answer = self.dispatch(parts, body, &url, &token)?;
+                #[cfg(feature = "mcp")]
+                moved::check_server(access, &token, &answer)?;
                 let Some(another) = another_after(access, &token, answer.status, self.ends)? else {
-                    return finish(access, &token, answer);
+                    return finish(access, &token, parts, answer);
                 };
                 access.ledger.note(&another.access_token);
                 let Some(body) = upload()? else {
@@ -116,7 +120,7 @@ impl Exchange<'_> {
                 if refused && another.provider.refuses_token(answer.status.as_u16()) {
                     note_refused(access, &another)?;
                 }
-                finish(access, &another, answer)
+                finish(access, &another, parts, answer)
             },
         )
     }
@@ -152,7 +156,7 @@ impl Exchange<'_> {
             .with_body(body)
             .with_secret_header(name, value)
             .map_err(|_| RequestRefused::Header)?;
-        let answered = transmit(self.access.cx(), outgoing);
+        let answered = transmit(self.access.cx(), token.provider.bounded(outgoing));
         if let Some(watch) = watch {
             if let Some(kind) = watch.failed() {
                 return Err(RequestRefused::Upload(kind).into());

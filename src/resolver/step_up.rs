@@ -2,6 +2,7 @@
 //! response.
 
 use http::StatusCode;
+use http::request::Parts;
 use zeroize::Zeroizing;
 
 use crate::error::{ConsentReason, ConsentRequired, NamedProvider, Result};
@@ -20,6 +21,7 @@ use crate::resolver::token::ResolvedToken;
 pub(super) fn finish(
     access: &Access<'_>,
     token: &ResolvedToken,
+    request: &Parts,
     answer: HttpResponse,
 ) -> Result<HttpResponse> {
     let Some(named) = insufficient_scope(&answer) else {
@@ -35,14 +37,12 @@ pub(super) fn finish(
     let new = named.difference(&grant.granted).difference(&grant.requested);
     let unknown = new.difference(&token.provider.known_scopes());
     let known = new.difference(&unknown);
-    let is_new = !known.is_empty()
-        || !unknown.is_empty()
-            && access
-                .common
-                .memory
-                .step_ups
-                .add(access.acting_user.tenant(), token.connection, &unknown);
-    if !is_new {
+    let (memory, tenant) = (&access.common.memory.step_ups, access.acting_user.tenant());
+    let is_new = !known.is_empty() || !unknown.is_empty() && memory.add(tenant, token.connection, &unknown);
+    // A server that was not described by the host may name other scopes each time.
+    let is_discovered = token.provider.is_discovered();
+    let is_allowed = || memory.allows(tenant, token.connection, operation(request), &new);
+    if !is_new || is_discovered && !is_allowed() {
         return Ok(answer);
     }
     Err(
@@ -58,13 +58,30 @@ pub(super) fn finish(
 /// Returns the scopes that the API names if it refuses for insufficient scopes; empty if it names
 /// none.
 fn insufficient_scope(answer: &HttpResponse) -> Option<Scopes> {
-    if answer.status != StatusCode::FORBIDDEN {
+    // RFC 6750 requires 403; some servers answer 401.
+    if !matches!(answer.status, StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED) {
         return None;
     }
     match bearer_error(&answer.headers) {
         Some(BearerError::InsufficientScope(scopes)) => Some(scopes.unwrap_or_default()),
         _ => None,
     }
+}
+
+/// Returns the operation that a request is about: its method and path and, in the protocol
+/// revisions that name them in headers, the method and the tool of an MCP message.
+fn operation(request: &Parts) -> String {
+    let header = |name: &str| {
+        let value = request.headers.get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
+    [
+        request.method.as_str(),
+        request.uri.path(),
+        &header("mcp-method"),
+        &header("mcp-name"),
+    ]
+    .join(" ")
 }
 
 /// Returns the scopes, unless they contain a token.

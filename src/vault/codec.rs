@@ -38,6 +38,13 @@ impl Encoder {
         Self::default()
     }
 
+    /// Returns a record without fields, with room for this many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+        }
+    }
+
     /// Returns the encoded record.
     pub(crate) fn finish(self) -> Vec<u8> {
         self.bytes

@@ -157,6 +157,8 @@ pub struct ConnectionQuery<'a> {
     pub grant: Option<GrantId>,
     /// True to include revoked connections.
     pub with_revoked: bool,
+    /// The state that the caller looks for. Connections that are not in it may be left out.
+    pub sought: Option<Sought>,
     /// Only connections after this one.
     pub after: Option<ConnectionId>,
     /// The largest number of connections to return.
@@ -173,10 +175,25 @@ impl<'a> ConnectionQuery<'a> {
             provider: None,
             grant: None,
             with_revoked: false,
+            sought: None,
             after: None,
             limit: usize::MAX,
         }
     }
+}
+
+/// A state of connections that a caller looks for, so that a store need not read all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "a vault must handle every case")]
+pub enum Sought {
+    /// Revoked connections.
+    Revoked,
+    /// Connections that need a new consent: their grant ended, or its token has expired and there
+    /// is no refresh token.
+    NeedsConsent {
+        /// The current time.
+        now: Timestamp,
+    },
 }
 
 /// Selects the token to find.

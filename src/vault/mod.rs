@@ -76,7 +76,8 @@ pub(crate) use definition::{
     NewDefinition, PutDefinitions, RemoveDefinitions,
 };
 pub(crate) use grant::{
-    AsOf, ConnectionQuery, Found, GrantStore, NewGrant, Of, StoreOutcome, StoredToken, TokenQuery, Tokens,
+    AsOf, ConnectionQuery, Found, GrantStore, NewGrant, Of, Sought, StoreOutcome, StoredToken, TokenQuery,
+    Tokens,
 };
 pub(crate) use refresh::{
     Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, DueQuery, Holder, RefreshFailure,

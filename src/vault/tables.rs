@@ -287,6 +287,10 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// it.
     fn clock(&self) -> Arc<dyn Clock>;
 
+    /// Writes as [`write`](Self::write) does. If the host allows it, a power cut can lose the
+    /// changes; they are visible to all handles, and survive the end of the process.
+    fn write_claim<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;
+
     /// Identifies this handle in claims. The id is stable for the lifetime of the handle and unique
     /// to it.
     fn holder(&self) -> Result<Holder>;

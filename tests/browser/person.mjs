@@ -7,7 +7,8 @@ import path from "node:path";
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 export const DESKTOP = { width: 1180, height: 860 };
-export const PHONE = { width: 360, height: 740, isMobile: true, hasTouch: true };
+// Not `isMobile`: a change of it loads the page again, and so sends its form again.
+export const PHONE = { width: 360, height: 740 };
 
 /** Counts what held and what did not. */
 export const tally = { passed: 0, failed: 0 };
@@ -37,7 +38,9 @@ export class Person {
     page.on("pageerror", (error) => this.complaints.push(String(error)));
     page.on("request", (request) => {
       const navigates = request.isNavigationRequest();
-      if (!navigates && isOurs() && !request.url().startsWith(origin)) this.foreign.push(request.url());
+      // The icons of the browser's own fields are data of the browser.
+      const isLocal = request.url().startsWith(origin) || request.url().startsWith("data:");
+      if (!navigates && isOurs() && !isLocal) this.foreign.push(request.url());
     });
   }
 

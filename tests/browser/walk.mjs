@@ -110,8 +110,8 @@ async function walk(browser, origin) {
   const list = await olga.text();
   check(list.includes("Ada Lovelace") && list.includes("Grace Hopper"), "she sees everybody by name");
   check(/Needs attention \(\d\)/.test(list), "what needs attention comes first");
-  check(list.includes("Needs consent") && list.includes("Backing off"), "each problem is named");
-  const broken = await olga.page.$$eval("img", (images) => images.filter((image) => !image.naturalWidth).length);
+  check(["Needs consent", "Backing off", "Incomplete access"].every((it) => list.includes(it)), "each problem is named");
+  const broken = await olga.page.$$eval("img", (images) => images.filter((image) => image.complete && !image.naturalWidth).length);
   check(broken === 0, "every picture is shown");
   await olga.shot("5-list");
   await olga.state("the operator's list");
@@ -145,7 +145,8 @@ async function walk(browser, origin) {
   await olga.page.waitForSelector("datalist option[value=alan]");
   check(true, "the directory proposes users while she types");
   await olga.open("/connect?provider=gmail");
-  await olga.page.type("input[name=user]", "Alan");
+  // Not typed: the browser's own list of proposals would lie over the button.
+  await olga.page.$eval("input[name=user]", (field) => (field.value = "Alan"));
   await olga.click("button[name=provider]");
   check((await olga.text()).includes("Choose the user you mean"), "a part of a name is not enough to make a link");
   await olga.state("a form with a mistake");
@@ -159,8 +160,9 @@ async function walk(browser, origin) {
   check((await hubert.text()).includes("You are signed in as Hubert"), "and sees who he is");
   await hubert.shot("9-link-of-another-user");
   await hubert.click("a.button.primary");
-  await hubert.click("button[value=alan]");
-  check(hubert.page.url().startsWith("http://127.0.0.1") && (await hubert.page.$("button[name=decision]")) !== null, "another user signs in, and the link goes on");
+  await hubert.page.click("button[value=alan]");
+  await hubert.page.waitForSelector("button[name=decision]");
+  check(!hubert.page.url().startsWith(origin), "another user signs in, and the link goes on");
   const alan = hubert;
   await alan.allow("alan");
   check((await alan.text()).includes("Gmail"), "Alan connects");
@@ -209,6 +211,7 @@ async function walk(browser, origin) {
   console.log("Radia connects two services by one consent, without script, and signs out midway");
   const radia = await signIn("radia", { script: false });
   await radia.open("/connect?provider=google-drive");
+  await radia.page.click(".fold summary");
   await radia.page.click("input[name=also][value=youtube]");
   await radia.click("button[name=provider]");
   await radia.page.waitForSelector("button[name=decision]");
@@ -227,6 +230,7 @@ async function walk(browser, origin) {
   const frame = await ada.page.waitForFrame((frame) => frame.url().endsWith("/embed/connections"));
   await frame.waitForSelector(".valetkey h2");
   check((await frame.$("header.top")) === null, "without the head of the gateway's own pages");
+  await ada.open("/");
   const markup = await ada.page.evaluate(async () => (await fetch("/fragments/connections")).text());
   check(markup.trimStart().startsWith('<div class="valetkey"'), "or as markup");
 

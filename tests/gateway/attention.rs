@@ -1,9 +1,13 @@
 //! The first page of the list: connections that need attention come first, and filters stay in the
 //! address.
 
+use std::sync::Arc;
+
 use http::Method;
 use valetkey::ConsentOptions;
+use valetkey::vault::SealedVault;
 
+use crate::support::gateway::planted::plant;
 use crate::support::gateway::{Site, program, text};
 
 const ALICE: &str = "acme.alice.user";
@@ -57,5 +61,41 @@ fn choosing_a_user_keeps_the_other_filters() {
             "href=\"/at/?q=ada&#38;provider=notes&#38;status=active\" target=\"_self\">Show all users"
         ),
         "{chosen}"
+    );
+}
+
+#[test]
+fn a_large_workspace_is_counted_in_slices() {
+    let vault = Arc::new(SealedVault::in_memory());
+    for number in 0..1_100 {
+        plant(&vault, number, |_| {});
+    }
+    let site = Site::over(Arc::clone(&vault));
+    let first = page(&site, OLGA, "/");
+    assert!(!first.contains("class=\"count\""), "one page counts a part");
+    let second = page(&site, OLGA, "/");
+    // The tokens that were planted have no refresh token and no known end.
+    assert!(
+        second.contains("Current <span class=\"count\">1100</span>"),
+        "{second}"
+    );
+    // The numbers of a filtered list would be others.
+    assert!(!page(&site, OLGA, "/?q=user-7").contains("class=\"count\""));
+    site.connect(ALICE, "ada", ConsentOptions::default());
+    assert!(
+        page(&site, OLGA, "/").contains(">1100<"),
+        "the count is remembered"
+    );
+    site.clock.advance(std::time::Duration::from_secs(31));
+    page(&site, OLGA, "/");
+    assert!(page(&site, OLGA, "/").contains(">1101<"), "for half a minute");
+    // The operator's own change is counted at once.
+    let mut olga = site.tab(OLGA);
+    olga.post("/revoke", &[("user", "alice")]);
+    page(&site, OLGA, "/");
+    let after = page(&site, OLGA, "/");
+    assert!(
+        after.contains("Revoked <span class=\"count\">1</span>"),
+        "{after}"
     );
 }

@@ -15,7 +15,8 @@ const OLGA: &str = "acme.olga.operator";
 
 type Asked = Arc<Mutex<Vec<String>>>;
 
-/// Returns a site whose directory knows Alice, Bob and two users of one name, and what it was asked.
+/// Returns a site whose directory knows Alice, Bob and two users of one name, and the questions to
+/// the directory.
 fn site() -> (Site, Asked) {
     let mut site = Site::new();
     let asked = Asked::default();

@@ -14,7 +14,7 @@ use valetkey::connections::PreparedConsent;
 use valetkey::http::{Body, HttpRequest, HttpResponse};
 use valetkey::internals::protocol::{Outcome, TokenResponse};
 use valetkey::internals::secret::{
-    AuthorizationCode, IdToken, PkceVerifier, RefreshToken, SecretBytes, State,
+    AuthorizationCode, IdToken, IdentityAssertion, PkceVerifier, RefreshToken, SecretBytes, State,
 };
 use valetkey::internals::vault::envelope::{AuditKey, DataKey, Fields};
 use valetkey::internals::vault::{Claimed, PendingRevocation, Revoked, StoredToken, Tokens};
@@ -38,7 +38,7 @@ macro_rules! secret {
 }
 
 secret! {
-    AccessToken, RefreshToken, ClientSecret, AuthorizationCode, Binding, Ticket, State, PkceVerifier, IdToken,
+    AccessToken, RefreshToken, ClientSecret, AuthorizationCode, Binding, Ticket, State, PkceVerifier, IdToken, IdentityAssertion,
     SecretBytes, MasterKey, DataKey, AuditKey, Fields,
 }
 

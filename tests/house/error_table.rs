@@ -3,19 +3,33 @@
 use std::fs;
 use std::path::Path;
 
-use syn::{Expr, ExprLit, Item, ItemEnum, Lit, Meta};
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprLit, Item, ItemEnum, Lit, Meta, Token};
 
-fn documentation(item: &ItemEnum) -> String {
-    let lines = item.attrs.iter().filter_map(|attribute| match &attribute.meta {
-        Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
-            Expr::Lit(ExprLit {
-                lit: Lit::Str(text), ..
-            }) => Some(text.value()),
-            _ => None,
-        },
+/// Returns the text of a line of documentation.
+fn line(meta: &Meta) -> Option<String> {
+    let Meta::NameValue(meta) = meta else { return None };
+    match &meta.value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text), ..
+        }) if meta.path.is_ident("doc") => Some(text.value()),
         _ => None,
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Returns the documentation, lines behind a condition included.
+fn documentation(item: &ItemEnum) -> String {
+    let mut lines = Vec::new();
+    for attribute in &item.attrs {
+        match &attribute.meta {
+            Meta::List(list) if list.path.is_ident("cfg_attr") => {
+                let nested = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
+                lines.extend(nested.unwrap().iter().filter_map(line));
+            }
+            meta => lines.extend(line(meta)),
+        }
+    }
+    lines.join("\n")
 }
 
 #[test]

@@ -14,7 +14,7 @@ use valetkey::internals::provider::{
 };
 use valetkey::internals::provider::{CompiledProvider, CompiledServer};
 use valetkey::internals::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
-use valetkey::model::{Parameters, Scopes, ServerId};
+use valetkey::model::{Parameters, Scopes, ServerId, Timestamp};
 use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
 use valetkey::{AccessToken, catalog};
 
@@ -47,6 +47,7 @@ fn requests(out: &mut String, name: &str, server: &AuthorizationServer, registra
         server: &CompiledServer::compile(server.clone()).unwrap(),
         registration,
         parameters: &parameters,
+        now: Timestamp::from_unix_millis(0),
     };
     let endpoint = Url::parse("https://as.test/t?p=1").unwrap();
     let scopes: Scopes = "b a".parse().unwrap();
@@ -72,7 +73,13 @@ fn requests(out: &mut String, name: &str, server: &AuthorizationServer, registra
         access_token: Some(&AccessToken::new("at~/+%")),
         refresh_token: Some(&refresh_token),
     };
-    match revocation_requests(server, registration, Some(&endpoint), tokens) {
+    match revocation_requests(
+        server,
+        registration,
+        Some(&endpoint),
+        tokens,
+        Timestamp::from_unix_millis(0),
+    ) {
         Ok(requests) => requests
             .iter()
             .for_each(|request| line(out, &format!("{name} revoke"), request)),

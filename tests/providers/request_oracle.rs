@@ -21,7 +21,7 @@ use valetkey::internals::protocol::{
 use valetkey::internals::provider::{ClientAuthentication, Revocation, RevocationAuth, RevocationTokens};
 use valetkey::internals::provider::{CompiledProvider, CompiledServer};
 use valetkey::internals::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
-use valetkey::model::{Parameters, ProviderId, Scopes, ServerId};
+use valetkey::model::{Parameters, ProviderId, Scopes, ServerId, Timestamp};
 use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
 
 const REDIRECT: &str = "https://app.test/callback?x=%41";
@@ -130,6 +130,7 @@ impl Both {
             server: &self.server,
             registration: &self.registration,
             parameters: &NO_VALUES,
+            now: Timestamp::from_unix_millis(0),
         }
     }
 
@@ -169,7 +170,13 @@ impl Both {
             refresh_token: Some(&held),
         };
         let endpoint = Url::parse(REVOCATION_ENDPOINT).unwrap();
-        let ours = revocation_requests(&self.server, &self.registration, Some(&endpoint), held);
+        let ours = revocation_requests(
+            &self.server,
+            &self.registration,
+            Some(&endpoint),
+            held,
+            Timestamp::from_unix_millis(0),
+        );
         let revocation = theirs
             .revoke_token(StandardRevocableToken::RefreshToken(token))
             .unwrap();

@@ -1,5 +1,6 @@
 //! Revocation: the effects here and at the provider, and the report.
 
+mod bulk;
 mod counts;
 mod former_grants;
 mod grant_family_end;

@@ -74,6 +74,8 @@ impl ConnectionManager for Substitute {
         all_pending(by: &Operator) -> Result<Vec<OpenConsent>>;
         revoke_all(by: &Operator, filter: &ConnectionFilter) -> Result<Vec<RevocationReport>>;
         withdraw(by: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState>;
+        connect_with_identity(user: &ActingUser, provider: &str, idp: &str, id_token: &str, options: ConsentOptions)
+            -> Result<Connection>;
         list(by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>>;
         counts(by: &Operator) -> Result<BTreeMap<ProviderId, StatusCounts>>;
         get(by: &dyn Principal, id: ConnectionId) -> Result<Connection>;

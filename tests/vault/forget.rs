@@ -72,7 +72,7 @@ fn a_forgotten_tenant_leaves_no_key_and_no_token(round: u8, schema: u32) {
 
     let forgotten = forget_tenant(&vault, &tenant()).unwrap().unwrap();
     assert_eq!(vault.clear_residue().unwrap(), Erasure::Cleared);
-    let older = [4, 4, 6, 0][usize::try_from(schema).unwrap() - 1];
+    let older = [4, 4, 6, 6, 0][usize::try_from(schema).unwrap() - 1];
     assert_eq!(forgotten.connections, 6 + older + usize::from(more));
     assert_eq!(residue(&path, &dead), None);
     assert_eq!(everything(&path).len(), alive.len());
@@ -120,7 +120,8 @@ fn a_forgotten_user_leaves_no_token_and_a_neighbour_everything(schema: u32) {
     let alive = records(
         &path,
         "slot IN (SELECT slot FROM grants WHERE uuid IN (SELECT grant_id FROM connections WHERE owner <> 'alice')
-            UNION SELECT slot FROM consents WHERE user = 'stranger' UNION SELECT slot FROM tenant_keys)",
+            UNION SELECT slot FROM consents WHERE user = 'stranger' UNION SELECT slot FROM tenant_keys
+            UNION SELECT slot FROM definitions WHERE slot IS NOT NULL)",
     );
     let mut dead = everything(&path);
     dead.retain(|record| !alive.contains(record));
@@ -129,7 +130,7 @@ fn a_forgotten_user_leaves_no_token_and_a_neighbour_everything(schema: u32) {
     let older = match schema {
         NEWEST => 0,
         // Two more connections that use one grant, and a former grant.
-        3 => 2 + 1 + 2 + 1 + 2 * 2,
+        3 | 4 => 2 + 1 + 2 + 1 + 2 * 2,
         _ => 2 + 1 + 2 + 1,
     };
     assert_eq!(
@@ -141,7 +142,7 @@ fn a_forgotten_user_leaves_no_token_and_a_neighbour_everything(schema: u32) {
     assert_eq!(vault.clear_residue().unwrap(), Erasure::Cleared);
     assert_eq!(
         forgotten.connections,
-        5 + [3, 3, 5, 0][usize::try_from(schema).unwrap() - 1]
+        5 + [3, 3, 5, 5, 0][usize::try_from(schema).unwrap() - 1]
     );
     assert_eq!(residue(&path, &dead), None);
     assert_eq!(everything(&path).len(), alive.len());

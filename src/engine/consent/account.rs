@@ -38,10 +38,10 @@ pub(crate) fn accounts(
     // Services with the same source are queried once.
     let mut asked: Vec<(Arc<CompiledProvider>, Option<Account>)> = Vec::new();
     for id in [&consent.provider].into_iter().chain(others) {
-        let Some(entry) = cx.registry.provider(id.as_str()) else {
+        let Some(entry) = cx.entry(&consent.tenant, id.as_str())? else {
             continue;
         };
-        let provider = entry.provider;
+        let provider = &entry.provider;
         let alike = asked.iter().find(|(other, _)| {
             other.account == provider.account && other.account_in_answer == provider.account_in_answer
         });
@@ -111,6 +111,6 @@ fn ask(
     let mut request = account_request(&service.provider, &url, access_token).ok()?;
     service.add_to_request(&consent.parameters, &mut request);
     request.timeout = cx.settings.http_timeout;
-    let response = cx.http.send(request).ok()?;
+    let response = cx.http.send(service.provider.bounded(request)).ok()?;
     parse_account(endpoint, &response)
 }

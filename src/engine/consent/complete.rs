@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::engine::Context;
+use crate::engine::additions;
 use crate::engine::consent::account;
 use crate::engine::consent::link;
 use crate::engine::consent::record;
@@ -12,13 +13,15 @@ use crate::engine::context::Service;
 use crate::engine::outlook;
 use crate::error::{ConsentError, Error, Misconfigured, NamedProvider, Result};
 use crate::http::HttpResponse;
-use crate::model::{Account, ActingUser, Connection, EventKind, FailureCode, Parameters, ProviderId};
+use crate::model::{
+    Account, ActingUser, Connection, EventKind, FailureCode, Parameters, ProviderId, Timestamp,
+};
 use crate::protocol::{
     AuthorizationResponse, Outcome, Revocable, TokenClient, TokenFailure, account_request, check_issuer,
     discovery_choices, parse_discovery, parse_token_response, revocation_requests, value_in_answer,
 };
 use crate::provider::compiled::{Endpoints, UnfitParameter};
-use crate::provider::{Discovery, InvalidParameter, ParameterProblem, Revocation};
+use crate::provider::{Discovery, InvalidParameter, ParameterProblem, Revocation, ServerDescriptor};
 use crate::secret::{AccessToken, AuthorizationCode, Binding, PkceVerifier, State};
 use crate::trace;
 use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, StateHash, Taken};
@@ -124,7 +127,7 @@ fn open_consent(
 }
 
 /// Records how a taken consent failed. The original error matters more than a failure to record it.
-fn close(cx: &Context, consent: &PendingConsent, error: &Error) {
+pub(super) fn close(cx: &Context, consent: &PendingConsent, error: &Error) {
     let (status, kind) = match error {
         Error::Consent(ConsentError::Denied(_)) => (ConsentStatus::Denied, EventKind::ConsentDenied),
         _ => (ConsentStatus::Failed, EventKind::ConsentFailed),
@@ -154,6 +157,7 @@ fn exchange(
         server: &service.server,
         registration: &service.client,
         parameters: &consent.parameters,
+        now: cx.now(),
     };
     let mut request = client
         .code_request(
@@ -165,17 +169,36 @@ fn exchange(
         )
         .map_err(|_| ConsentError::ExchangeFailed(FailureCode::RequestRejected))?;
     request.timeout = cx.settings.token_timeout();
+    let request = service.server.bounded(request);
 
     // The lifetime starts before the request: a slow response must not extend it.
     let sent_at = cx.now();
     let response = cx
         .http
         .send(request)
-        .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
-    let answer = parse_token_response(&service.server, &response)
-        .map_err(|failure| exchange_error(service, &failure))?;
-    let accounts = capture(cx, consent, service, &response, &answer.access_token)
-        .and_then(|()| account::accounts(cx, consent, service, &response, &answer));
+        .map_err(|error| exchange_error(&service.server, &TokenFailure::from(error)))?;
+    store(cx, consent, service, &response, sent_at)
+}
+
+/// Reads the tokens in a response, finds out whose they are, and stores them. `sent_at` is the time
+/// of the request.
+pub(super) fn store(
+    cx: &Context,
+    consent: &mut PendingConsent,
+    service: &Service,
+    response: &HttpResponse,
+    sent_at: Timestamp,
+) -> Result<Connection> {
+    let answer = match parse_token_response(&service.server, response) {
+        Ok(answer) => answer,
+        Err(failure) if is_forgotten(cx, service, &failure)? => {
+            // The next consent registers another client.
+            return Err(ConsentError::ExchangeFailed(failure.code).into());
+        }
+        Err(failure) => return Err(exchange_error(&service.server, &failure)),
+    };
+    let accounts = capture(cx, consent, service, response, &answer.access_token)
+        .and_then(|()| account::accounts(cx, consent, service, response, &answer));
     let accounts = match accounts {
         Ok(accounts) => accounts,
         Err(error) => {
@@ -244,10 +267,16 @@ fn give_back(
     }
     let endpoints = service.endpoints(&consent.parameters);
     let endpoint = endpoints.ok().and_then(|them| them.revocation);
-    let requests = revocation_requests(&service.server, &service.client, endpoint.as_ref(), tokens);
+    let requests = revocation_requests(
+        &service.server,
+        &service.client,
+        endpoint.as_ref(),
+        tokens,
+        cx.now(),
+    );
     for mut request in requests.unwrap_or_default() {
         request.timeout = cx.settings.http_timeout;
-        let _ = cx.http.send(request);
+        let _ = cx.http.send(service.server.bounded(request));
     }
 }
 
@@ -308,7 +337,7 @@ fn discover(
     let response = cx
         .http
         .send(request)
-        .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
+        .map_err(|error| exchange_error(&service.server, &TokenFailure::from(error)))?;
     let found = parse_discovery(
         discovery,
         &service.server,
@@ -349,9 +378,19 @@ fn choice(cx: &Context, service: &Service, discovery: &Discovery, response: &Htt
     })
 }
 
-fn exchange_error(service: &Service, failure: &TokenFailure) -> Error {
+/// Returns whether the server has forgotten a client that registered itself. The registration is
+/// then discarded.
+fn is_forgotten(cx: &Context, service: &Service, failure: &TokenFailure) -> Result<bool> {
+    if failure.code != FailureCode::ClientRejected {
+        return Ok(false);
+    }
+    let (server, client_id) = (service.server.id.as_str(), service.client.client_id());
+    additions::discard_client(cx, &service.tenant, server, client_id)
+}
+
+pub(super) fn exchange_error(server: &ServerDescriptor, failure: &TokenFailure) -> Error {
     if failure.code.is_operators_fault() {
-        outlook::failed(&service.server.id, failure.code, Duration::ZERO)
+        outlook::failed(&server.id, failure.code, Duration::ZERO)
     } else {
         ConsentError::ExchangeFailed(failure.code).into()
     }

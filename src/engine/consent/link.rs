@@ -14,7 +14,7 @@ use crate::engine::consent::options::{Consent, ConsentOptions, open_until};
 use crate::engine::consent::scopes;
 use crate::engine::consent::start;
 use crate::error::{ConsentError, Error, Result};
-use crate::model::{ActingUser, ConsentId, Owner, ProviderId, Scopes, Timestamp};
+use crate::model::{ActingUser, ConsentId, Owner, ProviderId, Timestamp};
 use crate::protocol::new_verifier;
 use crate::random;
 use crate::secret::{PkceVerifier, Ticket};
@@ -49,14 +49,16 @@ pub(crate) fn prepare(
 ) -> Result<PreparedConsent> {
     // Everything that `start` would refuse is refused here, where the caller can correct it.
     let tenant = acting_user.tenant();
+    start::discover_again(cx, tenant, provider, &options)?;
     let service = &cx.service(tenant, provider)?;
     let (purpose, target) = start::purpose(cx, tenant, &owner, &service.provider.id, &options)?;
     let parameters = start::parameters(cx, service, options.parameters.clone(), target.as_ref())?;
     scopes::asked(cx, service, &options, target.as_ref(), &parameters)?;
-    let also = options
-        .also
-        .iter()
-        .map(|also| Ok((cx.service(tenant, also)?.provider.id.clone(), Scopes::default())));
+    // No scopes stand for those that are the default when the link is opened.
+    let also = options.also.iter().map(|also| {
+        let scopes = options.also_scopes.get(also).cloned().unwrap_or_default();
+        Ok((cx.service(tenant, also)?.provider.id.clone(), scopes))
+    });
     let ticket = Ticket::new(random::token_256()?.as_str());
     let now = cx.now();
     let prepared = PreparedConsent {
@@ -145,13 +147,15 @@ fn open_flow(
         }
         next = next.max(number + 1);
     }
+    let options = ConsentOptions::of(prepared);
+    start::discover_again(cx, acting_user.tenant(), prepared.provider.as_str(), &options)?;
     start::start_as(
         cx,
         prepared.id,
         acting_user,
         prepared.owner.clone(),
         prepared.provider.as_str(),
-        ConsentOptions::of(prepared),
+        options,
         FlowSecrets::of_ticket(seed, next),
     )
 }

@@ -3,6 +3,7 @@
 mod account;
 pub(crate) mod complete;
 mod flow;
+pub(crate) mod identity;
 pub(crate) mod link;
 pub(crate) mod options;
 pub(crate) mod poll;

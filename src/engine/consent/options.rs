@@ -271,7 +271,7 @@ impl ConsentOptions {
                 .collect(),
             also_scopes: services
                 .iter()
-                .filter(|(also, _)| *also != provider)
+                .filter(|(also, scopes)| *also != provider && !scopes.is_empty())
                 .map(|(also, scopes)| (also.to_string(), scopes.clone()))
                 .collect(),
             require_account: *require_account,

@@ -416,7 +416,7 @@ fn tokens_dead_at(cx: &Context, grant: &Grant) -> Option<Timestamp> {
     if !grant.refreshable && grant.refresh.quarantined_until.is_none() {
         return Some(access_token);
     }
-    let server = cx.registry.server(grant.issued_by.server.as_str())?;
+    let server = cx.server(&grant.tenant, grant.issued_by.server.as_str()).ok()??;
     let by_age = server.refresh_token_lifetime.map(|it| grant.consented_at + it);
     let by_idling = server.refresh_token_idle.map(|it| grant.refreshed_at + it);
     let refresh_token = by_age.into_iter().chain(by_idling).min()?;

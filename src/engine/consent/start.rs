@@ -1,23 +1,58 @@
 //! The first half of a consent: selects the scopes and creates the flow with its secrets.
 
+use url::Url;
+
 use crate::engine::Context;
 use crate::engine::consent::flow::FlowSecrets;
 use crate::engine::consent::options::{AuthorizationUrl, Reconnect};
 use crate::engine::consent::options::{Consent, ConsentOptions};
 use crate::engine::consent::scopes;
 use crate::engine::context::Service;
+#[cfg(feature = "mcp")]
+use crate::engine::mcp::renew;
+use crate::engine::outlook;
 use crate::error::{Error, Misconfigured, Result};
 use crate::model::{
-    ActingUser, Connection, ConsentId, EventKind, Label, Owner, Parameters, ProviderId, Status, TenantId,
+    ActingUser, Connection, ConsentId, EventKind, FailureCode, Label, Owner, Parameters, ProviderId, Status,
+    TenantId,
 };
-use crate::protocol::AuthorizationRequest;
-use crate::provider::compiled::AddedParameters;
+use crate::protocol::{AuthorizationRequest, TokenClient, TokenFailure, pushed_url};
+use crate::provider::compiled::{AddedParameters, Endpoints};
 use crate::provider::{Pkce, with_loopback_port};
 use crate::secret::PkceVerifier;
 use crate::trace::{self, Seam};
 use crate::vault::{ConnectionQuery, PendingConsent, Purpose, StateHash};
 
 pub(crate) fn start(
+    cx: &Context,
+    acting_user: &ActingUser,
+    owner: Owner,
+    provider: &str,
+    options: ConsentOptions,
+) -> Result<Consent> {
+    discover_again(cx, acting_user.tenant(), provider, &options)?;
+    start_defined(cx, acting_user, owner, provider, options)
+}
+
+/// Discovers the MCP server that a consent is for, if its client or its connection must be renewed.
+#[cfg(feature = "mcp")]
+pub(crate) fn discover_again(
+    cx: &Context,
+    tenant: &TenantId,
+    provider: &str,
+    options: &ConsentOptions,
+) -> Result<()> {
+    renew::before_consent(cx, tenant, provider, options.reconnect.is_some())
+}
+
+/// Does nothing: without the feature `mcp`, no provider is discovered.
+#[cfg(not(feature = "mcp"))]
+pub(crate) fn discover_again(_: &Context, _: &TenantId, _: &str, _: &ConsentOptions) -> Result<()> {
+    Ok(())
+}
+
+/// Starts a consent for a provider as it is defined now.
+pub(crate) fn start_defined(
     cx: &Context,
     acting_user: &ActingUser,
     owner: Owner,
@@ -63,6 +98,32 @@ fn begin(
 ) -> Result<Consent> {
     let tenant = acting_user.tenant();
     let service = &cx.service(tenant, provider)?;
+    let (added, consent) = pending(cx, service, id, acting_user, owner, options, &secrets)?;
+    let authorization_url = authorization_url(cx, service, &added, &consent, &secrets)?;
+    let verifier = verifier(service, &secrets);
+    cx.vault.insert_consent(&consent, verifier)?;
+    cx.emit(
+        tenant,
+        Some(acting_user.user()),
+        &consent.provider,
+        consent.purpose.target(),
+        EventKind::ConsentStarted,
+    );
+    Ok(started(consent, authorization_url, secrets))
+}
+
+/// Returns the record of a new consent, and the parameters that its services add to the
+/// authorization request.
+pub(super) fn pending(
+    cx: &Context,
+    service: &Service,
+    id: ConsentId,
+    acting_user: &ActingUser,
+    owner: Owner,
+    options: ConsentOptions,
+    secrets: &FlowSecrets,
+) -> Result<(AddedParameters, PendingConsent)> {
+    let tenant = acting_user.tenant();
     let (purpose, target) = purpose(cx, tenant, &owner, &service.provider.id, &options)?;
     let parameters = parameters(cx, service, options.parameters.clone(), target.as_ref())?;
     let endpoints = service.endpoints(&parameters)?;
@@ -91,17 +152,7 @@ fn begin(
         )
     };
     options.keep_in(&mut consent);
-    let authorization_url = authorization_url(service, &asked.added, &consent, &secrets)?;
-    let verifier = verifier(service, &secrets);
-    cx.vault.insert_consent(&consent, verifier)?;
-    cx.emit(
-        tenant,
-        Some(acting_user.user()),
-        &consent.provider,
-        purpose.target(),
-        EventKind::ConsentStarted,
-    );
-    Ok(started(consent, authorization_url, secrets))
+    Ok((asked.added, consent))
 }
 
 /// Returns a started flow that is still pending, to be continued in any browser of its user.
@@ -110,7 +161,7 @@ pub(crate) fn resume(cx: &Context, flow: PendingConsent, secrets: FlowSecrets) -
     let options = ConsentOptions::of(&flow);
     let (_, target) = purpose(cx, &flow.tenant, &flow.owner, &flow.provider, &options)?;
     let asked = scopes::asked(cx, service, &options, target.as_ref(), &flow.parameters)?;
-    let authorization_url = authorization_url(service, &asked.added, &flow, &secrets)?;
+    let authorization_url = authorization_url(cx, service, &asked.added, &flow, &secrets)?;
     Ok(started(flow, authorization_url, secrets))
 }
 
@@ -206,17 +257,22 @@ fn verifier<'a>(service: &Service, secrets: &'a FlowSecrets) -> Option<&'a PkceV
 }
 
 /// Builds the authorization request of a flow. The same flow and secrets produce the same request.
+///
+/// If the server takes pushed requests, this sends the request there, and the URL only refers to
+/// it.
 fn authorization_url(
+    cx: &Context,
     service: &Service,
     added: &AddedParameters,
     flow: &PendingConsent,
     secrets: &FlowSecrets,
 ) -> Result<AuthorizationUrl> {
+    let endpoints = service.endpoints(&flow.parameters)?;
     let url = AuthorizationRequest {
         server: &service.server,
         added,
         parameters: &flow.parameters,
-        endpoint: &service.endpoints(&flow.parameters)?.authorization,
+        endpoint: &endpoints.authorization,
         client_id: &flow.client_id,
         redirect_uri: &flow.redirect_uri,
         scopes: &flow.scopes,
@@ -225,7 +281,45 @@ fn authorization_url(
         hints: &flow.request.hints,
     }
     .url();
-    Ok(AuthorizationUrl(url))
+    match &endpoints.pushed {
+        None => Ok(AuthorizationUrl(url)),
+        Some(endpoint) => pushed(cx, service, flow, (&endpoints, endpoint), &url),
+    }
+}
+
+/// Pushes an authorization request ([RFC 9126](https://www.rfc-editor.org/rfc/rfc9126)). Each call
+/// sends it again, because a reference can be used once.
+fn pushed(
+    cx: &Context,
+    service: &Service,
+    flow: &PendingConsent,
+    (endpoints, endpoint): (&Endpoints, &Url),
+    url: &Url,
+) -> Result<AuthorizationUrl> {
+    let client = TokenClient {
+        server: &service.server,
+        registration: &service.client,
+        parameters: &flow.parameters,
+        now: cx.now(),
+    };
+    let failed = |failure: TokenFailure| {
+        let wait = failure.retry_after.unwrap_or_default();
+        outlook::failed(&service.server.id, failure.code, wait)
+    };
+    let mut request = client
+        .pushed_request(endpoint, url)
+        .map_err(|_| failed(TokenFailure::new(FailureCode::RequestRejected)))?;
+    request.timeout = cx.settings.token_timeout();
+    let request = service.server.bounded(request);
+    let response = cx.http.send(request).map_err(|error| failed(error.into()))?;
+    pushed_url(
+        &service.server,
+        &response,
+        &endpoints.authorization,
+        &flow.client_id,
+    )
+    .map(AuthorizationUrl)
+    .map_err(failed)
 }
 
 fn started(flow: PendingConsent, authorization_url: AuthorizationUrl, secrets: FlowSecrets) -> Consent {

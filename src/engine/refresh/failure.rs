@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::Context;
+use crate::engine::additions;
 use crate::engine::grant_users;
 use crate::engine::outlook::{self, Issuer, Obstacle};
 use crate::engine::refresh::outcome::{NotRefreshed, RefreshedToken};
@@ -37,6 +38,7 @@ pub(crate) fn failed(
     let grant = &claimed.grant;
     let now = cx.now();
     let final_reason = match failure.code {
+        FailureCode::ClientRejected if is_forgotten(cx, grant)? => Some(NeedsConsent::ClientChanged),
         FailureCode::GrantRejected => Some(rejection(issuer.server.rotation, claimed.outcome_unknown)),
         _ if stays_unexplained(grant, failure, now) => Some(NeedsConsent::Unexplained),
         _ => None,
@@ -76,6 +78,13 @@ pub(crate) fn failed(
             Err(NotRefreshed::Moved(claimed.claim.generation))
         }
     }
+}
+
+/// Returns whether the server has forgotten a client that registered itself. The registration is
+/// then discarded, and the next consent registers another one.
+fn is_forgotten(cx: &Context, grant: &Grant) -> Result<bool> {
+    let issued_by = &grant.issued_by;
+    additions::discard_client(cx, &grant.tenant, issued_by.server.as_str(), &issued_by.client_id)
 }
 
 /// Handles a permanent refusal by moving the refresh token into quarantine.

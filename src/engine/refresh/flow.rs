@@ -213,10 +213,10 @@ fn use_stored(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
 }
 
 fn need(cx: &Context, wanted: Wanted<'_>, reason: ConsentReason) -> Error {
-    let entry = cx.registry.provider(wanted.provider.as_str());
+    let entry = cx.entry(wanted.tenant, wanted.provider.as_str()).ok().flatten();
     let provider = entry.map_or_else(
         || wanted.provider.clone().into(),
-        |entry| NamedProvider::of(entry.provider),
+        |entry| NamedProvider::of(&entry.provider),
     );
     ConsentRequired::new(provider, reason)
         .reconnecting(wanted.connection)

@@ -28,11 +28,13 @@ pub(crate) fn request_tokens(
         server: &issuer.server,
         registration: &issuer.client,
         parameters: &grant.parameters,
+        now: cx.now(),
     };
     let mut request = client
         .refresh_request(&issuer.endpoints.refresh, refresh_token, &grant.granted)
         .map_err(|_| TokenFailure::new(FailureCode::RequestRejected))?;
     request.timeout = timeout;
+    let request = issuer.server.bounded(request);
     let response = cx.http.send(request).map_err(TokenFailure::from)?;
     parse_refresh_response(&issuer.server, &response, || held(cx, grant))
 }

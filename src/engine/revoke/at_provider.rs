@@ -13,6 +13,7 @@ use crate::engine::refresh::request;
 use crate::engine::refresh::unsaved::Fetched;
 use crate::engine::revoke::report::AtProvider;
 use crate::engine::settings::back_off;
+use crate::error::Error;
 use crate::error::Misconfigured;
 use crate::http::HttpResponse;
 use crate::model::{
@@ -36,9 +37,14 @@ enum Round {
 
 /// Tries once to revoke the tokens of a grant, and returns the outcome.
 pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
-    let Some(server) = cx.registry.server(grant.issued_by.server.as_str()) else {
-        return AtProvider::NotAttempted(Misconfigured::UnknownServer(grant.issued_by.server.clone()));
+    let server = match cx.server(&grant.tenant, grant.issued_by.server.as_str()) {
+        Ok(Some(server)) => server,
+        Ok(None) | Err(Error::Misconfigured(_)) => {
+            return AtProvider::NotAttempted(Misconfigured::UnknownServer(grant.issued_by.server.clone()));
+        }
+        Err(_) => return AtProvider::Unconfirmed { retry_after: None },
     };
+    let server = &*server;
     match &server.revocation {
         Revocation::ByUser { .. } => {
             let page = server.revocation_page(&grant.parameters);
@@ -81,7 +87,7 @@ pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>
 fn present(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) -> Round {
     let server = &*issuer.server;
     let endpoint = issuer.endpoints.revocation.as_ref();
-    let Ok(requests) = revocation_requests(server, &issuer.client, endpoint, tokens) else {
+    let Ok(requests) = revocation_requests(server, &issuer.client, endpoint, tokens, cx.now()) else {
         return Round::Ended(AtProvider::NotAttempted(Misconfigured::RequestRejected {
             server: server.id.clone(),
             failure: FailureCode::Misconfigured,
@@ -97,7 +103,7 @@ fn present(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) 
     let mut outcome = AtProvider::NothingLeft;
     for mut request in requests {
         request.timeout = cx.settings.http_timeout;
-        let answer = cx.http.send(request);
+        let answer = cx.http.send(server.bounded(request));
         let refused = |response: &HttpResponse| response.status == StatusCode::UNAUTHORIZED;
         if takes_access_token_alone(server)
             && tokens.refresh_token.is_some()
@@ -271,7 +277,7 @@ pub(crate) fn ends_with(
     issued_by: &IssuedBy,
     account: Option<&Account>,
 ) -> Result<Vec<Connection>, VaultError> {
-    let server = cx.registry.server(issued_by.server.as_str());
+    let server = cx.server(tenant, issued_by.server.as_str()).ok().flatten();
     let wide = server
         .is_some_and(|server| matches!(server.revocation, Revocation::Endpoint { grant_wide: true, .. }));
     if !wide {

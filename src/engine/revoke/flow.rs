@@ -70,7 +70,10 @@ fn revoke_once(
 /// Revokes locally. From then on, the connection does not resolve, whatever the network does.
 pub(super) fn locally(cx: &Context, connection: &Connection, what: RevokeWhat, by: &Actor) -> Result<Local> {
     let now = cx.now();
-    let server = cx.registry.server(connection.issued_by.server.as_str());
+    let server = cx
+        .server(&connection.tenant, connection.issued_by.server.as_str())
+        .ok()
+        .flatten();
     let revoked = cx.vault.revoke(&Revoke {
         tenant: &connection.tenant,
         what,
@@ -80,7 +83,7 @@ pub(super) fn locally(cx: &Context, connection: &Connection, what: RevokeWhat, b
         // provider answers does not lose them.
         keep_until: server
             // The operator may register a server again that is missing now.
-            .is_none_or(|server| ends_by_program(server))
+            .is_none_or(|server| ends_by_program(&server))
             .then(|| now + cx.settings.revocation_patience),
     })?;
     if connection.status != Status::Revoked {

@@ -16,10 +16,9 @@ use crate::engine::upkeep::lane::lane;
 use crate::engine::upkeep::rest::{Lane, Rest};
 use crate::engine::workers;
 use crate::error::{ConsentReason, Error, Misconfigured, Result};
-use crate::model::{FailureCode, GrantId};
-use crate::provider::ServerDescriptor;
+use crate::model::{FailureCode, GrantId, ServerId};
 use crate::trace::{self, About, Seam};
-use crate::vault::{Claimed, DueQuery, RefreshFailure};
+use crate::vault::{Claimed, DefinitionKind, DueQuery, RefreshFailure};
 
 /// Upkeep refreshes access tokens that expire within this time: one minute more than `resolve`
 /// considers due, so that a turn seldom waits.
@@ -36,8 +35,10 @@ pub(crate) struct Refreshes {
 }
 
 /// The grants of one server.
-struct Queue<'a> {
-    server: &'a ServerDescriptor,
+struct Queue {
+    server: ServerId,
+    /// The time after which an unused refresh token of this server expires.
+    idle: Option<Duration>,
     /// Grants that this call has claimed but not begun to refresh.
     claimed: VecDeque<Claimed>,
     /// All grants that this call has claimed.
@@ -53,8 +54,8 @@ struct Queue<'a> {
 }
 
 /// The state shared by the workers of one call.
-struct Schedule<'a> {
-    queues: Vec<Queue<'a>>,
+struct Schedule {
+    queues: Vec<Queue>,
     /// The index of the next queue in turn.
     turn: usize,
     /// The number of requests sent or in progress. A grant that cannot be tried does not count.
@@ -91,7 +92,7 @@ pub(crate) fn refresh_due(cx: &Context, budget: Budget, until: Instant) -> Resul
     }
     let count = budget.workers.clamp(1, budget.refreshes);
     let schedule = Mutex::new(Schedule {
-        queues: queues(cx),
+        queues: queues(cx)?,
         turn: 0,
         requests: 0,
         done: Refreshes::default(),
@@ -125,17 +126,21 @@ pub(crate) fn refresh_due(cx: &Context, budget: Budget, until: Instant) -> Resul
 }
 
 /// Returns one queue for each server that is not paused. Each call starts with the next server.
-fn queues(cx: &Context) -> Vec<Queue<'_>> {
+fn queues(cx: &Context) -> Result<Vec<Queue>> {
     let now = cx.now();
-    let mut queues: Vec<_> = cx
-        .registry
-        .servers()
-        .filter(|server| {
-            let lane = Lane::of_server(server.id.clone());
+    let known = cx.registry.servers();
+    let known = known.map(|server| (server.id.clone(), server.refresh_token_idle));
+    let mut servers: Vec<_> = known.collect();
+    servers.extend(stored_servers(cx)?.into_iter().map(|id| (id, None)));
+    let mut queues: Vec<_> = servers
+        .into_iter()
+        .filter(|(server, _)| {
+            let lane = Lane::of_server(server.clone());
             cx.resting.rest(&lane, now).is_none()
         })
-        .map(|server| Queue {
+        .map(|(server, idle)| Queue {
             server,
+            idle,
             claimed: VecDeque::new(),
             seen: BTreeSet::new(),
             workers: 0,
@@ -149,13 +154,33 @@ fn queues(cx: &Context) -> Vec<Queue<'_>> {
         let first = first % queues.len();
         queues.rotate_left(first);
     }
-    queues
+    Ok(queues)
+}
+
+/// The number of ids that are read at a time.
+const PAGE: usize = 1_000;
+
+/// Returns the ids of the servers that tenants added.
+fn stored_servers(cx: &Context) -> Result<Vec<ServerId>> {
+    let mut servers: Vec<ServerId> = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let kind = DefinitionKind::Server;
+        let page = cx.vault.definition_names(kind, after.as_deref(), PAGE)?;
+        let is_last = page.len() < PAGE;
+        after = page.last().cloned();
+        let added = page.into_iter().filter_map(|name| ServerId::new(name).ok());
+        servers.extend(added.filter(|id| cx.registry.server(id.as_str()).is_none()));
+        if is_last {
+            return Ok(servers);
+        }
+    }
 }
 
 /// Takes the next grant to refresh, alternating between servers.
 fn next(
     cx: &Context,
-    schedule: &mut Schedule<'_>,
+    schedule: &mut Schedule,
     budget: Budget,
     workers: usize,
     until: Instant,
@@ -170,7 +195,7 @@ fn next(
 }
 
 /// Claims grants until at least one is claimed. Returns `false` if no work remains.
-fn fill(cx: &Context, schedule: &mut Schedule<'_>, budget: Budget, workers: usize, until: Instant) -> bool {
+fn fill(cx: &Context, schedule: &mut Schedule, budget: Budget, workers: usize, until: Instant) -> bool {
     loop {
         // Claimed grants are refreshed even after the deadline: an abandoned claim makes others
         // wait.
@@ -196,13 +221,13 @@ fn fill(cx: &Context, schedule: &mut Schedule<'_>, budget: Budget, workers: usiz
 }
 
 /// Claims grants of one server. Returns their number.
-fn claim_for(cx: &Context, schedule: &mut Schedule<'_>, index: usize, limit: usize) -> usize {
+fn claim_for(cx: &Context, schedule: &mut Schedule, index: usize, limit: usize) -> usize {
     let queue = &mut schedule.queues[index];
     let now = cx.now();
     // An idle grant is refreshed after half of its idle lifetime.
-    let idle = queue.server.refresh_token_idle;
+    let idle = queue.idle;
     let claimed = cx.vault.claim_due(&DueQuery {
-        server: &queue.server.id,
+        server: &queue.server,
         holder: cx.holder,
         now,
         lease: cx.settings.refresh_lease,
@@ -278,7 +303,7 @@ fn put_off(cx: &Context, claimed: &Claimed, lane: &Lane, rest: Rest) -> Ended {
     }
 }
 
-fn tally(cx: &Context, schedule: &mut Schedule<'_>, index: usize, lane: &Lane, ended: Ended) {
+fn tally(cx: &Context, schedule: &mut Schedule, index: usize, lane: &Lane, ended: Ended) {
     let queue = &mut schedule.queues[index];
     queue.workers -= 1;
     let mut trouble = Trouble::None;
@@ -288,7 +313,7 @@ fn tally(cx: &Context, schedule: &mut Schedule<'_>, index: usize, lane: &Lane, e
             queue.unanswered = 0;
             queue.strikes.remove(lane);
             cx.resting.remove(lane);
-            cx.resting.remove(&Lane::of_server(queue.server.id.clone()));
+            cx.resting.remove(&Lane::of_server(queue.server.clone()));
         }
         Ended::Elsewhere => {}
         Ended::PassedOver(problem) => {
@@ -311,7 +336,7 @@ fn tally(cx: &Context, schedule: &mut Schedule<'_>, index: usize, lane: &Lane, e
 }
 
 /// Pauses a failing client, or the whole server if it does not answer.
-fn rest_after(cx: &Context, queue: &mut Queue<'_>, lane: &Lane, trouble: Trouble) {
+fn rest_after(cx: &Context, queue: &mut Queue, lane: &Lane, trouble: Trouble) {
     let now = cx.now();
     match trouble {
         Trouble::None => {}
@@ -335,7 +360,7 @@ fn rest_after(cx: &Context, queue: &mut Queue<'_>, lane: &Lane, trouble: Trouble
             };
             if queue.unanswered == STRIKES && lane.client.is_some() {
                 cx.resting
-                    .add(&Lane::of_server(queue.server.id.clone()), failure, now);
+                    .add(&Lane::of_server(queue.server.clone()), failure, now);
                 queue.ended = true;
             }
         }
@@ -350,7 +375,7 @@ const fn is_unanswered(failure: FailureCode) -> bool {
     )
 }
 
-impl Schedule<'_> {
+impl Schedule {
     /// Returns a queue that has grants claimed but not begun.
     fn filled(&self) -> Option<usize> {
         self.queues.iter().position(|queue| !queue.claimed.is_empty())

@@ -12,7 +12,7 @@ use crate::gateway::request::Incoming;
 use crate::gateway::revocation::{MOST, MOST_PREVIEWED, Selection};
 use crate::gateway::{Caller, Inner};
 
-/// What a revocation would end.
+/// The connections that a revocation would end.
 #[derive(Serialize)]
 struct Preview {
     connections: usize,
@@ -25,7 +25,7 @@ struct Preview {
 struct ServiceJson {
     provider: String,
     connections: usize,
-    /// How the access ends at the provider.
+    /// The way in which the access ends at the provider.
     ends: &'static str,
 }
 

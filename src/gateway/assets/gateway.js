@@ -57,7 +57,7 @@ addEventListener("pageshow", (event) => event.persisted && location.reload());
 // Times are written in UTC; a browser knows the zone of its user. A host that adds markup later sends `valetkey:added`.
 function localize() {
   for (const root of document.querySelectorAll(".valetkey")) {
-    const zoned = new Intl.DateTimeFormat(root.lang, { dateStyle: "long", timeStyle: "short" });
+    const zoned = new Intl.DateTimeFormat(root.lang, { dateStyle: "medium", timeStyle: "short" });
     for (const time of root.querySelectorAll("time[datetime]")) {
       const local = zoned.format(new Date(time.dateTime));
       if (time.textContent.endsWith("UTC")) {

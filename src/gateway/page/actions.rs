@@ -14,7 +14,7 @@ pub(super) struct Actions {
     pub(super) revoke: bool,
 }
 
-/// Whether a new consent helps.
+/// The use of a new consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reconnect {
     /// It cannot begin, or changes nothing.

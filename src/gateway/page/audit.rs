@@ -5,8 +5,8 @@ use http::StatusCode;
 use url::form_urlencoded;
 
 use super::icon::Icon;
+use super::shell::{Shell, Tab};
 use super::trail::{Step, user_of};
-use super::view::{Shell, Tab};
 use crate::gateway::answer::{self, Answer};
 use crate::gateway::history::{Found, Wanted};
 use crate::gateway::refusal::Refusal;

@@ -1,4 +1,4 @@
-//! What every page needs: its reader, the language, the time, and the people on it.
+//! The basis of every page: its reader, the language, the time, and the people on it.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -9,8 +9,8 @@ use http::StatusCode;
 use super::actions::Actions;
 use super::icon::Icon;
 use super::people::{People, PersonView};
+use super::shell::{Moment, Shell, Tab};
 use super::text::Texts;
-use super::view::{Moment, Shell, Tab};
 use crate::engine::health::HealthState;
 use crate::error::Result;
 use crate::gateway::answer::{self, Answer};

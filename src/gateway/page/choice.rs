@@ -4,7 +4,7 @@ use askama::Template;
 use http::StatusCode;
 use url::form_urlencoded;
 
-use super::view::Shell;
+use super::shell::Shell;
 use crate::gateway::answer::{self, Answer};
 use crate::gateway::csrf::{self, Csrf};
 use crate::gateway::refusal::Refusal;

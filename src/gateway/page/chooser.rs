@@ -5,7 +5,8 @@ use http::{Response, StatusCode};
 
 use super::for_whom::ForWhom;
 use super::people::PersonView;
-use super::view::{Group, Shell, Tab, groups};
+use super::shell::{Shell, Tab};
+use super::view::{Group, groups};
 use crate::engine::consent::link::PreparedConsent;
 use crate::engine::consent::options::Consent;
 use crate::gateway::answer::Answer;

@@ -4,8 +4,9 @@ use askama::Template;
 use http::StatusCode;
 
 use super::notice;
+use super::shell::{Moment, Shell};
 use super::trail::{Latest, Trail};
-use super::view::{Card, ConnectionView, Moment, Shell};
+use super::view::{Card, ConnectionView};
 use crate::engine::lists::ConnectionFilter;
 use crate::gateway::answer::{self, Answer};
 use crate::gateway::api::connection_id;

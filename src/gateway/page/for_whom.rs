@@ -62,7 +62,7 @@ impl ForWhom {
 pub(in crate::gateway) enum Named {
     /// This user.
     One(UserId),
-    /// Nobody whom the host's directory knows.
+    /// A user whom the host's directory does not know, or several.
     Unknown,
 }
 

@@ -1,6 +1,6 @@
 //! The icons of services: the host's own logos, or the gateway's drawings.
 
-use super::view::hue;
+use super::hue::hue;
 use crate::gateway::Inner;
 
 /// The services that have a drawing in `assets/icons.svg`, each under its id.

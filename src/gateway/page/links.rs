@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::icon::Icon;
 use super::notice;
 use super::people::PersonView;
-use super::view::{Moment, Shell, Tab};
+use super::shell::{Moment, Shell, Tab};
 use crate::engine::consent::poll::ConsentState;
 use crate::error::Error;
 use crate::gateway::answer::{self, Answer};

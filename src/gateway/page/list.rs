@@ -8,17 +8,19 @@ use url::form_urlencoded;
 
 use super::base::Page;
 use super::people::{PersonView, owners};
+use super::shell::{Shell, Tab};
 use super::sorted::{self, Sort};
-use super::view::{ConnectionView, Group, Shell, Tab, groups};
+use super::view::{ConnectionView, Group, groups};
 use crate::connections::StatusCounts;
 use crate::engine::lists::ConnectionFilter;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gateway::answer::Answer;
 use crate::gateway::look::Frame;
+use crate::gateway::overview::Overview;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner, api};
-use crate::model::{Connection, UserId};
+use crate::model::{Connection, Status, UserId};
 
 #[derive(Template)]
 #[template(path = "list.html")]
@@ -166,7 +168,16 @@ impl Inner {
         let filter = Filter::of(incoming)?;
         let found = self.found(caller, &wanted, &filter)?;
         let is_start = wanted.after.is_none() && !filter.is_set();
-        let needy = if is_start { self.needy(caller)? } else { Vec::new() };
+        let is_counted = !filter.is_narrowed() && filter.kind.is_empty();
+        let overview = match caller.as_operator().filter(|_| is_counted) {
+            Some(operator) => self.overview(operator)?,
+            None => None,
+        };
+        let needy = if is_start {
+            self.needy(caller, overview.as_ref())?
+        } else {
+            Vec::new()
+        };
 
         let chosen = wanted.user.iter();
         let users = owners(&found.connections).chain(owners(&needy)).chain(chosen);
@@ -203,7 +214,7 @@ impl Inner {
         };
         let providers = self.connections.providers_for(caller.acting_user().tenant())?;
         let first = wanted.after.map(|_| format!("{path}?{}", filter.query(None)));
-        let chips = self.chips(&page, &filter)?;
+        let chips = chips(&page, &filter, overview.as_ref());
         let more = if attention_more { "+" } else { "" };
         page.show(StatusCode::OK, |shell| ListPage {
             shell,
@@ -260,39 +271,25 @@ impl Inner {
     }
 
     /// Returns the connections that need a consent: one more than a page shows, if there are.
-    fn needy(&self, caller: &Caller) -> Result<Vec<Connection>> {
-        let filter = ConnectionFilter::default().needs_consent();
-        self.connections
-            .list(caller.principal(), &filter.limit(self.page_size + 1))
-    }
-
-    /// Returns the choices of the status. Operators see the number of connections for each, unless
-    /// another filter limits the list.
-    fn chips(&self, page: &Page<'_>, filter: &Filter) -> Result<Vec<Chip>> {
-        let counts = match page.caller.as_operator() {
-            Some(operator) if !filter.is_narrowed() && filter.kind.is_empty() => {
-                let all = self.connections.counts(operator)?;
-                Some(
-                    all.into_values()
-                        .fold(StatusCounts::default(), StatusCounts::plus),
-                )
+    fn needy(&self, caller: &Caller, overview: Option<&Overview>) -> Result<Vec<Connection>> {
+        let most = self.page_size + 1;
+        if !caller.is_operator() {
+            let filter = ConnectionFilter::default().needs_consent();
+            return self.connections.list(caller.principal(), &filter.limit(most));
+        }
+        let counted = overview.map_or(&[][..], |overview| overview.needy.as_slice());
+        let mut needy = Vec::new();
+        for id in counted.iter().take(most) {
+            match self.connections.get(caller.principal(), *id) {
+                // It may have been reconnected or revoked since.
+                Ok(connection) if matches!(connection.status, Status::NeedsConsent(_)) => {
+                    needy.push(connection)
+                }
+                Ok(_) | Err(Error::NotFound) => {}
+                Err(error) => return Err(error),
             }
-            _ => None,
-        };
-        let t = page.texts;
-        let chip = |label, status: &str, count: fn(StatusCounts) -> usize| Chip {
-            label,
-            query: filter.with_status(status),
-            count: counts.map(count),
-            current: filter.status == status,
-        };
-        Ok(vec![
-            chip(t.current, "", |counts| counts.active + counts.needs_consent),
-            chip(t.active, "active", |counts| counts.active),
-            chip(t.needs_consent, "needs_consent", |counts| counts.needs_consent),
-            chip(t.revoked, "revoked", |counts| counts.revoked),
-            chip(t.all, "all", |counts| counts.total()),
-        ])
+        }
+        Ok(needy)
     }
 
     /// Returns the connections that contain the text, reading page by page until there are enough.
@@ -350,4 +347,23 @@ impl Inner {
         .flatten()
         .any(|field| field.to_lowercase().contains(text))
     }
+}
+
+/// Returns the choices of the status, with the number of connections for each if they were counted.
+fn chips(page: &Page<'_>, filter: &Filter, overview: Option<&Overview>) -> Vec<Chip> {
+    let counts = overview.map(|overview| overview.counts);
+    let t = page.texts;
+    let chip = |label, status: &str, count: fn(StatusCounts) -> usize| Chip {
+        label,
+        query: filter.with_status(status),
+        count: counts.map(count),
+        current: filter.status == status,
+    };
+    vec![
+        chip(t.current, "", |counts| counts.active + counts.needs_consent),
+        chip(t.active, "active", |counts| counts.active),
+        chip(t.needs_consent, "needs_consent", |counts| counts.needs_consent),
+        chip(t.revoked, "revoked", |counts| counts.revoked),
+        chip(t.all, "all", |counts| counts.total()),
+    ]
 }

@@ -8,6 +8,7 @@ mod chooser;
 mod detail;
 mod field;
 pub(super) mod for_whom;
+mod hue;
 mod icon;
 mod links;
 mod list;
@@ -17,6 +18,7 @@ mod revoke;
 mod revoke_all;
 mod service;
 mod services;
+mod shell;
 mod sorted;
 pub(super) mod text;
 mod together;
@@ -29,12 +31,12 @@ use askama::Template;
 use http::{HeaderMap, Response, StatusCode};
 
 use super::answer::{self, Answer};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Said};
 use super::{Caller, Inner};
 use crate::provider::Provider;
 use people::People;
+use shell::Shell;
 use text::{Language, Texts};
-use view::Shell;
 
 pub(super) use outcome::{link_expired, link_refused};
 
@@ -81,6 +83,8 @@ impl Inner {
     ) -> Response<Vec<u8>> {
         let texts = self.texts(headers);
         let title = match refusal.status {
+            _ if matches!(refusal.said, Said::LinkRefused) => texts.link_refused,
+            _ if matches!(refusal.said, Said::LinkExpired) => texts.link_expired,
             StatusCode::UNAUTHORIZED => texts.sign_in_first,
             StatusCode::FORBIDDEN => texts.not_allowed,
             StatusCode::NOT_FOUND => texts.not_found,

@@ -3,7 +3,7 @@
 use askama::Template;
 use http::StatusCode;
 
-use super::view::Shell;
+use super::shell::Shell;
 use crate::gateway::answer::Answer;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::refusal::{Refusal, Said};

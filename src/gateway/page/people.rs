@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::view::hue;
+use super::hue::hue;
 use crate::gateway::directory::{Lookup, Person};
 use crate::gateway::{Caller, Inner};
 use crate::model::{Connection, TenantId, UserId};
@@ -82,7 +82,7 @@ pub(super) fn owners(connections: &[Connection]) -> impl Iterator<Item = &UserId
 }
 
 impl Inner {
-    /// Searches the host's directory. Without one, nobody is found.
+    /// Searches the host's directory. Without one, no user is found.
     pub(in crate::gateway) fn find_people(&self, tenant: &TenantId, text: &str) -> Vec<Person> {
         let text = text.trim();
         match &self.directory {

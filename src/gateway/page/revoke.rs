@@ -5,8 +5,9 @@ use http::StatusCode;
 
 use super::base::Page;
 use super::people::owners;
+use super::shell::Shell;
 use super::text::Texts;
-use super::view::{ConnectionView, Shell};
+use super::view::ConnectionView;
 use super::words::{self, Words};
 use crate::engine::lists::ConnectionFilter;
 use crate::engine::revoke::report::AtProvider;

@@ -9,7 +9,8 @@ use url::form_urlencoded;
 use super::base::Page;
 use super::people::{PersonView, owners};
 use super::services;
-use super::view::{ConnectionView, Shell, Tab};
+use super::shell::{Shell, Tab};
+use super::view::ConnectionView;
 use super::words::{self, Words};
 use crate::connections::RevocationReport;
 use crate::engine::lists::ConnectionFilter;
@@ -49,7 +50,7 @@ struct ResultPage {
     left_more: bool,
 }
 
-/// Whose connections, or to which service.
+/// The user whose connections are revoked, the service, or both.
 struct Subject {
     user: Option<PersonView>,
     service: Option<String>,

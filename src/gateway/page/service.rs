@@ -7,8 +7,9 @@ use http::{Response, StatusCode};
 use super::base::Page;
 use super::field::Field;
 use super::for_whom::ForWhom;
+use super::shell::Shell;
 use super::text::Texts;
-use super::view::{Card, ScopeView, Shell, scopes};
+use super::view::{Card, ScopeView, scopes};
 use crate::engine::consent::scopes::can_join;
 use crate::gateway::answer::Answer;
 use crate::gateway::api::connection_id;
@@ -229,6 +230,11 @@ impl Inner {
 }
 
 impl ServicePage {
+    /// Returns whether other services were chosen.
+    fn is_shared(&self) -> bool {
+        self.others.iter().any(|card| card.ticked)
+    }
+
     /// Returns whether a new connection is made, whose owner and name can be chosen.
     fn is_new(&self) -> bool {
         self.carried.iter().all(|(name, _)| *name == "return_to")

@@ -8,8 +8,8 @@ use http::StatusCode;
 
 use super::base::Page;
 use super::icon::Icon;
+use super::shell::{Shell, Tab};
 use super::text::Texts;
-use super::view::{Shell, Tab};
 use crate::connections::StatusCounts;
 use crate::gateway::answer::Answer;
 use crate::gateway::ends::Ends;

@@ -1,8 +1,8 @@
 //! The history of a connection, newest entry first, in words for users.
 
 use super::base::Page;
+use super::shell::Moment;
 use super::text::Texts;
-use super::view::Moment;
 use crate::engine::lists::AuditPage;
 use crate::error::Result;
 use crate::gateway::{Caller, Inner};

@@ -8,117 +8,14 @@ use super::actions::Actions;
 use super::base::Page;
 use super::icon::Icon;
 use super::people::PersonView;
+use super::shell::Moment;
 use super::text::Texts;
 use super::words::{self, Words};
 use crate::engine::consent::scopes::can_join;
 use crate::error::Result;
-use crate::gateway::look::Frame;
-use crate::gateway::{Inner, time};
-use crate::model::{Connection, Owner, Scopes, Status, Timestamp};
+use crate::gateway::Inner;
+use crate::model::{Connection, Owner, Scopes, Status};
 use crate::provider::Provider;
-
-/// The frame of every page.
-pub(super) struct Shell {
-    pub(super) t: &'static Texts,
-    pub(super) base: String,
-    pub(super) title: String,
-    /// The signed-in user.
-    pub(super) who: Option<PersonView>,
-    pub(super) operator: bool,
-    /// The current tab of the operator's pages.
-    pub(super) tab: Option<Tab>,
-    pub(super) frame: Frame,
-    pub(super) csrf: String,
-    pub(super) account_link: Option<(String, String)>,
-    pub(super) stylesheet: Option<String>,
-    /// Markup of the host.
-    pub(super) head: Option<String>,
-    pub(super) logo: Option<String>,
-    pub(super) version: &'static str,
-}
-
-/// A tab of the operator's pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tab {
-    Connections,
-    Workspace,
-    Links,
-    Services,
-    Audit,
-}
-
-impl Shell {
-    pub(super) fn new(gateway: &Inner, texts: &'static Texts, csrf: String) -> Self {
-        let look = &gateway.look;
-        Self {
-            t: texts,
-            base: gateway.mount.base_path().to_owned(),
-            title: gateway.title.clone().unwrap_or_else(|| texts.connections.into()),
-            who: None,
-            operator: false,
-            tab: None,
-            frame: Frame::Page,
-            csrf,
-            account_link: gateway.account_link.clone(),
-            stylesheet: look
-                .stylesheet
-                .as_deref()
-                .and_then(|address| look.loadable(address))
-                .map(str::to_owned),
-            head: look.head.clone(),
-            logo: look
-                .logo
-                .as_deref()
-                .and_then(|address| look.loadable(address))
-                .map(str::to_owned),
-            version: env!("CARGO_PKG_VERSION"),
-        }
-    }
-
-    /// Returns whether the markup is a complete document.
-    pub(super) fn is_document(&self) -> bool {
-        self.frame != Frame::Fragment
-    }
-
-    /// Returns whether the page has the head with the host's title.
-    pub(super) fn has_top(&self) -> bool {
-        self.frame == Frame::Page
-    }
-
-    pub(super) fn is_embedded(&self) -> bool {
-        self.frame == Frame::Embedded
-    }
-
-    /// Returns the tabs of the operator's pages: label, path, and whether it is the current one.
-    pub(super) fn tabs(&self) -> [(&'static str, &'static str, bool); 5] {
-        let t = self.t;
-        [
-            (t.connections, "/", Tab::Connections),
-            (t.workspace_connections, "/?kind=workspace", Tab::Workspace),
-            (t.open_links, "/links", Tab::Links),
-            (t.services, "/services", Tab::Services),
-            (t.audit_log, "/audit", Tab::Audit),
-        ]
-        .map(|(label, path, tab)| (label, path, self.tab == Some(tab)))
-    }
-}
-
-/// A point in time: for machines, relative, and in full.
-pub(super) struct Moment {
-    pub(super) iso: String,
-    pub(super) ago: String,
-    pub(super) full: String,
-}
-
-impl Moment {
-    pub(super) fn new(texts: &Texts, at: Timestamp, now: Timestamp) -> Self {
-        Self {
-            iso: time::rfc3339(at),
-            ago: time::ago(texts, at, now),
-            full: time::full(texts, at),
-        }
-    }
-}
 
 /// A scope: in words if the descriptor has them, and as the provider spells it.
 pub(super) struct ScopeView {
@@ -226,6 +123,11 @@ impl ConnectionView {
         let state = gateway.connections.health_of(connection).state;
         let owner = connection.owner.user();
         let granted = scopes(texts, descriptor, &connection.granted);
+        let missing = scopes(texts, descriptor, &connection.missing_scopes());
+        let mut health = words::health(texts, &state, connection, &provider, page.now);
+        if health.tone == "good" && !missing.is_empty() {
+            health = words::incomplete(texts);
+        }
         Self {
             id: connection.id.to_string(),
             icon: page.icon(connection.provider.as_str()),
@@ -241,11 +143,11 @@ impl ConnectionView {
             is_default: connection.is_default,
             active: connection.status == Status::Active,
             revoked: connection.status == Status::Revoked,
-            health: words::health(texts, &state, connection, &provider, page.now),
+            health,
             actions: page.actions(connection, &state),
             access: Access::of(&granted),
             granted,
-            missing: scopes(texts, descriptor, &connection.missing_scopes()),
+            missing,
             created: page.moment(connection.created_at),
             refreshed: page.moment(connection.refreshed_at),
             used: connection.used_at.map(|at| page.moment(at)),
@@ -361,11 +263,4 @@ impl Inner {
         }
         self.path(&format!("/connect?{}", query.finish()))
     }
-}
-
-/// Returns one of eight colours, always the same for a service or a user.
-pub(super) fn hue(id: &str) -> u8 {
-    id.bytes()
-        .fold(7_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte))
-        % 8
 }

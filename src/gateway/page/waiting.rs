@@ -3,7 +3,7 @@
 use askama::Template;
 use http::StatusCode;
 
-use super::view::Shell;
+use super::shell::Shell;
 use crate::gateway::answer::Answer;
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner};

@@ -67,6 +67,11 @@ pub(super) fn health(
     }
 }
 
+/// Returns the words for a connection that works with less than it was meant to.
+pub(super) fn incomplete(texts: &Texts) -> Words {
+    Words::new("warn", texts.incomplete, texts.incomplete_text)
+}
+
 /// Returns the outcome of a revocation at the provider in words.
 pub(in crate::gateway) fn at_provider(texts: &Texts, outcome: &AtProvider, provider: &str) -> Words {
     let tone = match outcome {

@@ -18,6 +18,8 @@ pub struct Endpoints {
     pub refresh: Url,
     /// The endpoint that revokes tokens, if any.
     pub revocation: Option<Url>,
+    /// The endpoint that takes authorization requests, if any.
+    pub pushed: Option<Url>,
 }
 
 /// A parameter of a connection that does not fit the descriptor: it is missing, or its value is not
@@ -50,6 +52,7 @@ pub struct CheckedParameters<'a> {
     token: Expanded<'a>,
     refresh: Option<Expanded<'a>>,
     revocation: Option<Expanded<'a>>,
+    pushed: Option<Expanded<'a>>,
 }
 
 impl CompiledServer {
@@ -76,6 +79,7 @@ impl CompiledServer {
             authorization: templates.authorization.located(values)?,
             token: templates.token.located(values)?,
             refresh: optional(&templates.refresh)?,
+            pushed: optional(&templates.pushed)?,
             revocation,
         })
     }
@@ -91,6 +95,7 @@ impl<'a> CheckedParameters<'a> {
             token: url(&self.token),
             refresh: url(self.refresh.as_ref().unwrap_or(&self.token)),
             revocation: self.revocation.as_ref().map(url),
+            pushed: self.pushed.as_ref().map(url),
         }
     }
 
@@ -106,7 +111,8 @@ impl<'a> CheckedParameters<'a> {
     /// that the user is sent to.
     pub(super) fn places(&self) -> impl Iterator<Item = &Expanded<'a>> {
         let required = [&self.authorization, &self.token];
-        required.into_iter().chain(&self.refresh).chain(&self.revocation)
+        let optional = [&self.refresh, &self.revocation, &self.pushed];
+        required.into_iter().chain(optional.into_iter().flatten())
     }
 }
 

@@ -6,7 +6,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::http::is_clean;
+use crate::http::{HttpRequest, is_clean};
 use crate::model::Parameters;
 use crate::provider::compiled::server::{AddedParameters, added, headers, template};
 use crate::provider::path::{stays_below, strip_segments};
@@ -29,6 +29,8 @@ pub struct CompiledProvider {
     api_headers: Vec<(HeaderName, AddedValue)>,
     api_query: AddedParameters,
     authorization_parameters: AddedParameters,
+    /// True if requests go to public addresses only.
+    is_public: bool,
 }
 
 /// A host that may receive the access token.
@@ -70,8 +72,30 @@ impl CompiledProvider {
             api_headers: headers(id, "api_headers", &descriptor.api_headers)?,
             api_query: added(&descriptor.api_query),
             authorization_parameters: added(&descriptor.authorization_parameters),
+            is_public: false,
             provider,
         })
+    }
+
+    /// Returns the same provider, whose requests go to public addresses only: it was described by a
+    /// server and not by the host.
+    pub(crate) const fn at_public_addresses(mut self) -> Self {
+        self.is_public = true;
+        self
+    }
+
+    /// Returns whether it was discovered by the URL of an MCP server.
+    pub(crate) const fn is_discovered(&self) -> bool {
+        self.is_public
+    }
+
+    /// Returns a request to it, restricted to public addresses if necessary.
+    pub(crate) fn bounded(&self, request: HttpRequest) -> HttpRequest {
+        if self.is_public {
+            request.to_public_addresses_only()
+        } else {
+            request
+        }
     }
 
     /// Returns the descriptor that hosts see.

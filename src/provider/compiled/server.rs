@@ -6,6 +6,7 @@ use std::ops::Deref;
 use http::HeaderName;
 use url::Url;
 
+use crate::http::HttpRequest;
 use crate::model::Parameters;
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::template::{InvalidTemplate, Template};
@@ -28,6 +29,8 @@ pub struct CompiledServer {
     refresh_parameters: AddedParameters,
     token_query: AddedParameters,
     token_headers: Vec<(HeaderName, AddedValue)>,
+    /// True if requests go to public addresses only.
+    is_public: bool,
 }
 
 #[derive(Debug)]
@@ -36,6 +39,7 @@ pub(super) struct EndpointTemplates {
     pub(super) token: Template,
     pub(super) refresh: Option<Template>,
     pub(super) revocation: Option<Template>,
+    pub(super) pushed: Option<Template>,
 }
 
 impl CompiledServer {
@@ -76,6 +80,9 @@ impl CompiledServer {
                     .map(|url| read("refresh_endpoint", url))
                     .transpose()?,
                 revocation: revocation.map(|url| read("revocation", url)).transpose()?,
+                pushed: (descriptor.pushed_authorization_request_endpoint.as_ref())
+                    .map(|url| read("pushed_authorization_request_endpoint", url))
+                    .transpose()?,
             },
             page: page.map(|(field, page)| read(field, page)).transpose()?,
             authorization_parameters: added(&descriptor.authorization_parameters),
@@ -84,8 +91,25 @@ impl CompiledServer {
             refresh_parameters: added(&descriptor.refresh_parameters),
             token_query: added(&descriptor.token_query),
             token_headers: headers(descriptor.id.as_str(), "token_headers", &descriptor.token_headers)?,
+            is_public: false,
             descriptor,
         })
+    }
+
+    /// Returns the same server, whose requests go to public addresses only: it was described by a
+    /// server and not by the host.
+    pub(crate) const fn at_public_addresses(mut self) -> Self {
+        self.is_public = true;
+        self
+    }
+
+    /// Returns a request to it, restricted to public addresses if necessary.
+    pub(crate) fn bounded(&self, request: HttpRequest) -> HttpRequest {
+        if self.is_public {
+            request.to_public_addresses_only()
+        } else {
+            request
+        }
     }
 
     pub(super) const fn endpoint_templates(&self) -> &EndpointTemplates {

@@ -27,18 +27,27 @@ pub(in crate::provider) fn registration(
     let bases = registration.base_urls.iter();
     let bases: Option<Vec<_>> = bases.map(|base| RegisteredBase::parse(base, transport)).collect();
     let bases = bases.ok_or_else(|| invalid("base_urls", DescriptorProblem::BaseUrl))?;
-    let check = match registration.client_secret {
-        Some(_) => RedirectRules::check,
-        None => RedirectRules::check_public,
+    let is_confidential = registration.client_secret.is_some() || registration.key.is_some();
+    let check = if is_confidential {
+        RedirectRules::check
+    } else {
+        RedirectRules::check_public
     };
     check(&server.redirects, &registration.redirect_uri)
         .map_err(|problem| invalid("redirect_uri", problem.into()))?;
+    let needs_key = server.client_authentication == ClientAuthentication::PrivateKeyJwt;
+    if registration.key.is_some() != needs_key {
+        return Err(invalid(
+            "private_key",
+            DescriptorProblem::PrivateKey { needs_key },
+        ));
+    }
     let has_secret = registration
         .client_secret
         .as_ref()
         .is_some_and(|secret| !secret.expose_secret().is_empty());
     let needs_secret = match server.client_authentication {
-        ClientAuthentication::None => false,
+        ClientAuthentication::None | ClientAuthentication::PrivateKeyJwt => false,
         ClientAuthentication::Post
         | ClientAuthentication::Basic
         | ClientAuthentication::BasicUnencoded

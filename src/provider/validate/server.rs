@@ -4,11 +4,14 @@ use super::check::Check;
 use crate::model::Scope;
 use crate::provider::compiled::{CompiledServer, UnfitParameter};
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor, RuleProblem};
+use crate::provider::syntax::base_url;
 use crate::provider::{AuthorizationServer, Revocation};
 
 impl Check<'_> {
     pub(super) fn id(&self, id: &str) -> Result<(), InvalidDescriptor> {
-        if id.contains(|c: char| c.is_whitespace() || "/?#%".contains(c)) {
+        // The id of an MCP server is its canonical URL.
+        let is_url = || id.contains("://") && base_url(id) == Some(id);
+        if id.contains(|c: char| c.is_whitespace() || "/?#%".contains(c)) && !is_url() {
             return Err(self.error("id", DescriptorProblem::Id));
         }
         Ok(())

@@ -10,7 +10,10 @@ use crate::model::Parameters;
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::template::{Alternative, InvalidTemplate, Template};
 use crate::provider::value::BUILT_IN;
-use crate::provider::{IssuerPolicy, ParameterKind, ParameterRule, ParameterSource, Transport};
+use crate::provider::{
+    AssertionAudience, ClientAuthentication, IssuerPolicy, ParameterKind, ParameterRule, ParameterSource,
+    Transport,
+};
 
 /// A place in a URL, and the kinds of values that are allowed there.
 struct Place {
@@ -189,6 +192,11 @@ impl Check<'_> {
 
     pub(super) fn issuer(&self) -> Result<(), InvalidDescriptor> {
         let Some(issuer) = &self.server.issuer else {
+            let needs_audience = self.server.client_authentication == ClientAuthentication::PrivateKeyJwt
+                && self.server.client_assertion_audience == AssertionAudience::Issuer;
+            if needs_audience {
+                return Err(self.error("issuer", DescriptorProblem::NoAudience));
+            }
             return match self.server.issuer_policy {
                 IssuerPolicy::Required | IssuerPolicy::MatchIfPresent => {
                     Err(self.error("issuer", DescriptorProblem::NoIssuer))

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::encodings::SHORTEST_LETTERS;
 use super::pieces::Pieces;
-use super::site::{Site, site};
+use super::site::{Site, begins_word, is_plain, site};
 use super::view::{Reading, View, begins_escape};
 use crate::secret::AccessToken;
 
@@ -37,6 +37,9 @@ impl fmt::Debug for Filter {
 
 /// The number of bytes of a text that are read before their letters are checked.
 const BLOCK: usize = 4_096;
+
+/// The number of bytes that are read between two checks of the room for their letters.
+const GROUP: usize = 8;
 
 /// The number of letters of a block that are kept for the next one. It exceeds the letters of an
 /// ending together with those of an escape that is still open.
@@ -75,7 +78,7 @@ impl<'a> Scan<'a> {
         Self {
             pieces,
             text,
-            letters: Zeroizing::new(vec![0; KEPT + BLOCK.min(text.len()) + 1]),
+            letters: Zeroizing::new(vec![0; KEPT + BLOCK.min(text.len()) + GROUP]),
             held: 0,
             base: 0,
             undone: Zeroizing::new(Vec::with_capacity(2 * UNDONE)),
@@ -131,7 +134,21 @@ impl<'a> Scan<'a> {
     fn read(&mut self, from: usize, end: usize) {
         let letters = self.letters.as_mut_slice();
         let mut held = self.held;
-        for &byte in &self.text[from..end] {
+        let (groups, rest) = self.text[from..end].as_chunks::<GROUP>();
+        for group in groups {
+            // The room for a group is looked up once. There is always room for one more.
+            let Some(room) = letters.get_mut(held..).and_then(<[u8]>::first_chunk_mut::<GROUP>) else {
+                return;
+            };
+            let mut count = 0;
+            for &byte in group {
+                let letter = LETTERS[usize::from(byte)];
+                room[count % GROUP] = letter;
+                count += usize::from(letter != 0);
+            }
+            held += count;
+        }
+        for &byte in rest {
             let letter = LETTERS[usize::from(byte)];
             if let Some(place) = letters.get_mut(held) {
                 *place = letter;
@@ -146,10 +163,18 @@ impl<'a> Scan<'a> {
         if at < self.seen {
             return None;
         }
-        // The most frequent operators of source code, in short.
-        if let [b'=' | b'<' | b'&', b' ', ..] = self.text[at..] {
-            self.open = None;
-            return None;
+        // The most frequent places, in short.
+        match self.text[at..] {
+            [b'\n', ..] if begins_word(self.text, at + 1) => return None,
+            [b'=' | b'<' | b'&', b' ', ..] => {
+                self.open = None;
+                return None;
+            }
+            [b'%', b' ', next, ..] if is_plain(next) => {
+                self.open = None;
+                return None;
+            }
+            _ => {}
         }
         let site = site(self.text, at);
         match site {

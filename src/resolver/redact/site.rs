@@ -38,23 +38,67 @@ pub(super) fn site(text: &[u8], at: usize) -> Site {
     }
 }
 
+/// Returns whether the line that begins here begins, after spaces, with a letter that is not a
+/// hexadecimal digit. Such a line has no number.
+#[inline]
+pub(super) fn begins_word(text: &[u8], from: usize) -> bool {
+    let mut at = from;
+    while byte(text, at) == b' ' {
+        at += 1;
+    }
+    is_word(byte(text, at))
+}
+
+/// Returns whether a percent sign, spaces and this byte are unchanged: the byte is a letter that
+/// does not continue an escape.
+#[inline]
+pub(super) const fn is_plain(byte: u8) -> bool {
+    is_word(byte) && !matches!(byte, b'u' | b'U')
+}
+
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() && !byte.is_ascii_hexdigit()
+}
+
 fn byte(text: &[u8], at: usize) -> u8 {
     text.get(at).copied().unwrap_or_default()
 }
 
 /// Returns the position of the first byte that is not a blank.
 fn visible(text: &[u8], from: usize) -> usize {
-    let rest = text.get(from..).unwrap_or_default();
-    from + rest.iter().take_while(|byte| is_blank(**byte)).count()
+    let mut at = from;
+    while text.get(at).copied().is_some_and(is_blank) {
+        at += 1;
+    }
+    at
 }
 
 /// Returns the value of this many hexadecimal digits.
 fn hexadecimal(text: &[u8], from: usize, count: usize) -> Option<u32> {
-    let digits = text.get(from..from + count)?;
-    digits.iter().try_fold(0, |value, digit| {
-        Some(value << 4 | char::from(*digit).to_digit(16)?)
-    })
+    let mut value = 0;
+    for &digit in text.get(from..from + count)? {
+        let digit = DIGITS[usize::from(digit)];
+        if digit == NOT_A_DIGIT {
+            return None;
+        }
+        value = value << 4 | u32::from(digit);
+    }
+    Some(value)
 }
+
+const NOT_A_DIGIT: u8 = 16;
+
+/// The values of hexadecimal digits.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NOT_A_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
 
 /// Returns an escape that stands for the character with this code.
 fn escape(code: u32, end: usize) -> Site {

@@ -49,7 +49,13 @@ impl Turn {
         }
         let need = widened;
         let prepared = connections.prepare(&self.acting_user, provider, ConsentOptions::from(&need))?;
-        let name = self.common.engine.registry.find(provider)?.provider.name.clone();
+        let name = self
+            .common
+            .engine
+            .find(self.acting_user.tenant(), provider)?
+            .provider
+            .name
+            .clone();
         let asked = Arc::new(ConsentRequest {
             message: message(&name, need.reason),
             need,

@@ -35,7 +35,9 @@ impl Turn {
     /// missing connection is reported when the placeholder is filled.
     pub fn placeholder<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Result<String> {
         let options = options.into().into_owned();
-        self.common.engine.registry.find(&options.provider)?;
+        self.common
+            .engine
+            .find(self.acting_user.tenant(), &options.provider)?;
         let mut promises = self.placeholders.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |promise: &&Promise| promise.options == options;
         if let Some(promise) = promises.iter().find(same) {

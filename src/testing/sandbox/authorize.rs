@@ -11,22 +11,27 @@ use super::log::{Pairs, Received, Repeated, single};
 use super::pages;
 use super::pending::{Pending, Redirect};
 use super::personality::IssuerEcho;
+use super::pushed;
 use super::state::World;
 use crate::http::HttpResponse;
 use crate::model::{Scopes, Timestamp};
 use crate::provider::{Pkce, loopback_port, with_loopback_port};
 
 /// Responds with the consent page, an error page, or an error redirect.
-pub(super) fn ask(world: &mut World, received: &Received, issuer: &str) -> HttpResponse {
-    let (client, redirect) = match trusted_redirect(world, &received.query, issuer) {
+pub(super) fn ask(world: &mut World, received: &Received, issuer: &str, now: Timestamp) -> HttpResponse {
+    let query = match pushed::parameters(world, &received.query, issuer, now) {
+        Ok(query) => query,
+        Err(what) => return pages::error(what),
+    };
+    let (client, redirect) = match trusted_redirect(world, &query, issuer) {
         Ok(trusted) => trusted,
         Err(what) => return pages::error(what),
     };
-    let (scopes, challenge) = match checked(world, &received.query) {
+    let (scopes, challenge) = match checked(world, &query) {
         Ok(checked) => checked,
         Err(error) => return redirect.with_error(world, error),
     };
-    let resource = match single(&received.query, "resource") {
+    let resource = match single(&query, "resource") {
         Ok(resource) => world.granted_resource(issuer, resource),
         Err(Repeated) => return redirect.with_error(world, "invalid_target"),
     };
@@ -35,9 +40,9 @@ pub(super) fn ask(world: &mut World, received: &Received, issuer: &str) -> HttpR
     };
     let id = fresh("request-");
     let uniting = world.personality.uniting_parameter.as_ref();
-    let unites = uniting.is_some_and(|(name, value)| first(&received.query, name) == Some(value));
+    let unites = uniting.is_some_and(|(name, value)| first(&query, name) == Some(value));
     let returns_to = Url::parse(&redirect.uri).map_or_else(|_| String::new(), |uri| origin(&uri));
-    let hint = first(&received.query, "login_hint").and_then(|hint| world.account(hint));
+    let hint = first(&query, "login_hint").and_then(|hint| world.account(hint));
     let page = pages::consent(&id, &client, &returns_to, &scopes, (&world.accounts, hint));
     let pending = Pending {
         client,

@@ -3,57 +3,20 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderValue, header};
+use http::header;
 use url::form_urlencoded;
 
-use super::log::{Received, single};
-use super::refusal::json;
+use super::assertion::proven;
+use super::log::Received;
+use super::refused::{Refused, parameter};
 use super::state::World;
-use crate::http::HttpResponse;
 use crate::model::Timestamp;
 use crate::provider::ClientAuthentication;
-
-/// The error of a request to the token or the revocation endpoint, in terms of
-/// [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
-    InvalidRequest,
-    InvalidClient,
-    InvalidGrant,
-    InvalidScope,
-    InvalidTarget,
-    UnsupportedGrantType,
-}
-
-impl Refused {
-    pub(super) fn answer(self, world: &World) -> HttpResponse {
-        let personality = &world.personality;
-        match self {
-            Self::InvalidClient if personality.hides_invalid_client => Self::InvalidGrant.answer(world),
-            Self::InvalidClient => json(401, &serde_json::json!({ "error": "invalid_client" })).with_header(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"sandbox\""),
-            ),
-            Self::InvalidGrant => personality.dead_grant.answer("invalid_grant"),
-            Self::InvalidRequest => json(400, &serde_json::json!({ "error": "invalid_request" })),
-            Self::InvalidScope => json(400, &serde_json::json!({ "error": "invalid_scope" })),
-            Self::InvalidTarget => json(400, &serde_json::json!({ "error": "invalid_target" })),
-            Self::UnsupportedGrantType => {
-                json(400, &serde_json::json!({ "error": "unsupported_grant_type" }))
-            }
-        }
-    }
-}
-
-/// Returns the value of a parameter that must not be repeated.
-pub(super) fn parameter<'a>(received: &'a Received, name: &str) -> Result<Option<&'a str>, Refused> {
-    single(&received.form, name).map_err(|_| Refused::InvalidRequest)
-}
 
 /// Checks that a client authenticates only in the way that it registered, or else in the `usual`
 /// one. Returns its id.
 pub(super) fn authenticate(
-    world: &World,
+    world: &mut World,
     received: &Received,
     issuer: &str,
     usual: ClientAuthentication,
@@ -82,7 +45,8 @@ pub(super) fn authenticate(
     if known.secret_expires_at.is_some_and(|end| now >= end) {
         return Err(Refused::InvalidClient);
     }
-    let expected_secret = known.secret.unwrap_or_default();
+    let expected_secret = known.secret.unwrap_or_default().to_owned();
+    let expected_secret = expected_secret.as_str();
     let authentication = known.authentication.unwrap_or(usual);
     let named = id == Some(client.as_str());
     let basic = |encoded: bool| {
@@ -97,6 +61,14 @@ pub(super) fn authenticate(
         ClientAuthentication::SecretAsUser => {
             let expected = STANDARD.encode(format!("{expected_secret}:"));
             in_header == Some(format!("Basic {expected}").as_str()) && id.is_none()
+        }
+        ClientAuthentication::PrivateKeyJwt => {
+            if in_header.is_some() || secret.is_some() {
+                return Err(Refused::InvalidRequest);
+            }
+            let id = proven(world, received, issuer, &client, now)?;
+            world.used_assertions.insert(id);
+            true
         }
         ClientAuthentication::None => in_header.is_none() && named && secret.is_none(),
     };

@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::state::ClientKey;
 use super::{IssuerEcho, Sandbox};
 use crate::model::{ProviderId, Scopes, ServerId};
 use crate::provider::{
@@ -26,6 +27,10 @@ impl Sandbox {
         let id = ServerId::new("sandbox").expect("the id is valid");
         let mut server = ServerDescriptor::new(id, format!("{base}/authorize"), format!("{base}/token"));
         server.client_authentication = world.personality.described.client_authentication;
+        server.client_assertion_audience = world.personality.described.client_assertion_audience;
+        if world.personality.requires_pushed_requests {
+            server.pushed_authorization_request_endpoint = Some(format!("{base}/par"));
+        }
         server.pkce = world.personality.described.pkce;
         server.rotation = world.personality.described.rotation;
         server.issuer_policy = match world.personality.issuer {
@@ -82,6 +87,40 @@ impl Sandbox {
             ClientAuthentication::None => ClientRegistration::public(&world.client_id, redirect_uri),
             _ => ClientRegistration::new(&world.client_id, &world.client_secret, redirect_uri),
         }
+    }
+
+    /// Returns the registration of the host's app with a private key (PKCS#8 in PEM or DER), and
+    /// registers its public key. From then on, the app must sign assertions with it
+    /// ([RFC 7523](https://www.rfc-editor.org/rfc/rfc7523)); call [`server`](Self::server)
+    /// afterwards.
+    ///
+    /// # Panics
+    ///
+    /// If it is not such a key.
+    #[must_use]
+    pub fn registration_with_key(&self, pkcs8: &[u8], redirect_uri: &str) -> ClientRegistration {
+        self.allow_redirect(redirect_uri);
+        let client_id = self.client_id();
+        let registration = ClientRegistration::with_private_key(client_id, pkcs8, redirect_uri);
+        let registration = registration.expect("the key can be read");
+        self.trust_key_of(&registration);
+        registration
+    }
+
+    /// Registers the public key of this registration of the host's app, with its id and algorithm.
+    ///
+    /// # Panics
+    ///
+    /// If it has none.
+    pub fn trust_key_of(&self, registration: &ClientRegistration) {
+        let key = registration.key.as_ref().expect("the registration has a key");
+        let world = &mut *self.world();
+        world.personality.described.client_authentication = ClientAuthentication::PrivateKeyJwt;
+        world.client_key = Some(ClientKey {
+            algorithm: key.algorithm(),
+            id: key.id().map(str::to_owned),
+            public_key: key.public_key().to_vec(),
+        });
     }
 
     /// Returns the registration of another app at this server, with the same redirect URI. Its

@@ -157,6 +157,12 @@ impl Grants {
         Ok(id)
     }
 
+    /// Adds a grant without a code.
+    pub(super) fn add(&mut self, grant: Grant) -> GrantId {
+        self.grants.push(grant);
+        self.grants.len() - 1
+    }
+
     /// Returns the latest grant of the same account and client that has a live token.
     fn living_grant_of(&self, like: &Grant, now: Timestamp) -> Option<GrantId> {
         (0..self.grants.len()).rev().find(|id| {

@@ -5,6 +5,7 @@
 //! that a test can search logs, errors and files for them.
 
 mod account;
+mod assertion;
 mod authorize;
 mod browser;
 mod client;
@@ -13,6 +14,7 @@ mod descriptor;
 mod edit;
 mod faults;
 mod grant;
+mod identity;
 mod log;
 mod mcp;
 mod pages;
@@ -20,7 +22,9 @@ mod pending;
 pub(crate) mod personality;
 mod play;
 mod playing;
+mod pushed;
 mod refusal;
+mod refused;
 mod registered;
 mod resource;
 mod revoke;
@@ -62,6 +66,7 @@ use crate::http::{Body, HttpClient, HttpError, HttpRequest, HttpResponse};
 /// |---|---|
 /// | `GET /authorize`, `POST /authorize/decision` | the consent page and its form |
 /// | `POST /token` | codes and refresh tokens |
+/// | `POST /par` | RFC 9126 |
 /// | `POST /revoke` | RFC 7009 |
 /// | `GET /userinfo` | `sub`, `email`, `name` of the account |
 /// | `GET /api/notes`, `POST /api/notes` | the account's notes; needs `notes.read`, `notes.write` |
@@ -141,6 +146,11 @@ impl Sandbox {
             files: BTreeMap::new(),
             log: Vec::new(),
             surface: None,
+            client_key: None,
+            used_assertions: BTreeSet::new(),
+            identities: BTreeMap::new(),
+            assertions: BTreeMap::new(),
+            pushed: BTreeMap::new(),
             registered: Registered::default(),
             mcp: Places::default(),
             documents: None,
@@ -176,8 +186,9 @@ impl Sandbox {
             (&Method::POST, "/authorize/decision") => authorize::decide(world, &received, now),
             _ if mcp.is_some() => mcp::answer(world, &received, &mcp.unwrap_or_default(), now),
             _ if played.is_some() => play::answer(world, &received, played.unwrap_or_default(), now),
-            (&Method::GET, "/authorize") => authorize::ask(world, &received, &issuer),
+            (&Method::GET, "/authorize") => authorize::ask(world, &received, &issuer, now),
             (&Method::POST, "/token") => token::answer(world, &received, &issuer, now),
+            (&Method::POST, "/par") => pushed::push(world, &received, &issuer, now),
             (&Method::POST, "/revoke") => revoke::answer(world, &received, &issuer, now),
             (&Method::GET, "/userinfo") => resource::userinfo(world, &received, now),
             (&Method::GET | &Method::POST, "/api/notes") => resource::notes(world, &received, now),
@@ -186,9 +197,16 @@ impl Sandbox {
             }
             (_, "/api/echo") => resource::echo(&received),
             (_, "/api/redirect") => resource::redirect(),
-            (_, "/authorize" | "/authorize/decision" | "/token" | "/revoke" | "/userinfo" | "/api/notes") => {
-                HttpResponse::new(StatusCode::METHOD_NOT_ALLOWED, "")
-            }
+            (
+                _,
+                "/authorize"
+                | "/authorize/decision"
+                | "/token"
+                | "/par"
+                | "/revoke"
+                | "/userinfo"
+                | "/api/notes",
+            ) => HttpResponse::new(StatusCode::METHOD_NOT_ALLOWED, ""),
             _ => HttpResponse::new(StatusCode::NOT_FOUND, ""),
         };
         let answer = match world.edits.get(&received.address) {

@@ -1,6 +1,8 @@
 //! Authorization requests that wait for the user's decision.
 
-use crate::model::Scopes;
+use super::account::TestAccount;
+use super::log::Pairs;
+use crate::model::{Scopes, Timestamp};
 
 /// A request that waits for the user's decision. It is stored here, so that the page cannot change
 /// it.
@@ -20,4 +22,22 @@ pub(super) struct Redirect {
     pub(super) state: Option<String>,
     /// The issuer that answers.
     pub(super) issuer: String,
+}
+
+/// A request that was pushed.
+pub(super) struct Pushed {
+    pub(super) client: String,
+    pub(super) issuer: String,
+    pub(super) parameters: Pairs,
+    pub(super) expires_at: Timestamp,
+}
+
+/// The assertion of an identity provider about a user, for another authorization server.
+pub(super) struct Assertion {
+    pub(super) account: TestAccount,
+    pub(super) client: String,
+    pub(super) issuer: String,
+    pub(super) resource: Option<String>,
+    pub(super) scopes: Scopes,
+    pub(super) expires_at: Timestamp,
 }

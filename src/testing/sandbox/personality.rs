@@ -7,8 +7,8 @@ use http::StatusCode;
 
 use super::refusal::Refusal;
 use crate::provider::{
-    AuthorizationServer, ClientAuthentication, Pkce, Revocation, RevocationAuth, RevocationTokens,
-    RotationClass,
+    AssertionAudience, AuthorizationServer, ClientAuthentication, Pkce, Revocation, RevocationAuth,
+    RevocationTokens, RotationClass,
 };
 
 /// The behavior of the sandbox. The default is a strict server that follows the standards.
@@ -90,6 +90,11 @@ pub struct Personality {
     /// True if reusing a refresh token within its grace period returns the access token of the
     /// first use and no refresh token, as at Todoist. Default: false.
     pub reuse_repeats_access_token: bool,
+    /// True if authorization requests must be pushed
+    /// ([RFC 9126](https://www.rfc-editor.org/rfc/rfc9126)). Default: false, they may be.
+    pub requires_pushed_requests: bool,
+    /// If set, every pushed request gets this response, with `server_error`.
+    pub push_outage: Option<Refusal>,
     /// True if an MCP server requires a token. Default: true.
     pub requires_token: bool,
     /// True if the challenge of an MCP server names its metadata. Default: true.
@@ -129,6 +134,8 @@ pub struct Described {
     /// The client authentication method. Default: [`ClientAuthentication::Post`]; other methods are
     /// rejected.
     pub client_authentication: ClientAuthentication,
+    /// The audience of client assertions. Default: the issuer; others are rejected.
+    pub client_assertion_audience: AssertionAudience,
     /// The rule for PKCE challenges: required, optional or rejected.
     pub pkce: Pkce,
     /// The client authentication method for revocation. Default: that of the token endpoint.
@@ -171,6 +178,8 @@ impl Default for Personality {
             more_members: BTreeMap::new(),
             refresh_requires: Vec::new(),
             reuse_repeats_access_token: false,
+            requires_pushed_requests: false,
+            push_outage: None,
             requires_token: true,
             challenge_names_metadata: true,
             challenge_scope: Some("mcp.read".into()),
@@ -190,6 +199,7 @@ impl Default for Described {
         Self {
             rotation: RotationClass::SingleUseRevokesFamily,
             client_authentication: ClientAuthentication::Post,
+            client_assertion_audience: AssertionAudience::Issuer,
             pkce: Pkce::S256,
             revocation_authentication: RevocationAuth::SameAsToken,
             revocation_takes: RevocationTokens::Both,
@@ -242,6 +252,7 @@ impl Personality {
         self.described = Described {
             rotation: server.rotation,
             client_authentication: server.client_authentication,
+            client_assertion_audience: server.client_assertion_audience,
             pkce: server.pkce,
             revocation_authentication,
             revocation_takes,

@@ -13,7 +13,7 @@ use crate::model::Timestamp;
 pub(super) fn answer(world: &mut World, received: &Received, role: Role, now: Timestamp) -> HttpResponse {
     let issuer = world.issuer();
     match role {
-        Role::Authorization => authorize::ask(world, received, &issuer),
+        Role::Authorization => authorize::ask(world, received, &issuer, now),
         Role::Token => token::answer(world, received, &issuer, now),
         Role::Revocation => revoke::answer(world, received, &issuer, now),
         Role::Deletion(id) => resource::delete_grant(world, received, &id, now),

@@ -2,8 +2,9 @@
 
 use http::StatusCode;
 
-use super::client::{Refused, authenticate, parameter};
+use super::client::authenticate;
 use super::log::Received;
+use super::refused::{Refused, parameter};
 use super::state::World;
 use crate::http::HttpResponse;
 use crate::model::Timestamp;

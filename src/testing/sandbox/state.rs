@@ -10,7 +10,7 @@ use super::edit::Edit;
 use super::grant::Grants;
 use super::log::Logged;
 use super::mcp::places::Places;
-use super::pending::Pending;
+use super::pending::{Assertion, Pending, Pushed};
 use super::personality::Personality;
 use super::registered::{Client, Registered};
 use super::surface::Surface;
@@ -20,6 +20,13 @@ use crate::http::HttpClient;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoSuchResource;
 
+/// The public key of a client.
+pub(super) struct ClientKey {
+    pub(super) algorithm: &'static str,
+    pub(super) id: Option<String>,
+    pub(super) public_key: Vec<u8>,
+}
+
 /// The mutable state of the sandbox. A single lock keeps its events in one order.
 pub(super) struct World {
     pub(super) base: Url,
@@ -27,6 +34,16 @@ pub(super) struct World {
     pub(super) client_secret: String,
     /// The secrets of other apps, by client id.
     pub(super) other_clients: BTreeMap<String, String>,
+    /// The public key of the host's app, if it has one.
+    pub(super) client_key: Option<ClientKey>,
+    /// The ids of client assertions that were used.
+    pub(super) used_assertions: BTreeSet<String>,
+    /// The users of ID tokens that [`Sandbox::id_token`](super::Sandbox::id_token) returned.
+    pub(super) identities: BTreeMap<String, TestAccount>,
+    /// Assertions for other authorization servers that were not used yet.
+    pub(super) assertions: BTreeMap<String, Assertion>,
+    /// Pushed authorization requests, by reference.
+    pub(super) pushed: BTreeMap<String, Pushed>,
     /// The clients that registered themselves.
     pub(super) registered: Registered,
     pub(super) redirect_uris: BTreeSet<String>,

@@ -3,11 +3,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::client::{Refused, authenticate, parameter};
+use super::account::TestAccount;
+use super::client::authenticate;
 use super::grant::{GrantId, fresh};
+use super::identity;
 use super::log::Received;
 use super::personality::{ExpiresIn, Personality, RefreshTokenEcho, ScopeEcho};
 use super::refusal::json_text;
+use super::refused::{Refused, parameter};
 use super::state::World;
 use super::surface::about;
 use crate::http::HttpResponse;
@@ -22,24 +25,39 @@ struct Tokens {
     more: Vec<(String, String)>,
 }
 
+/// The answer of the token endpoint.
+enum Answer {
+    Tokens(Tokens),
+    Assertion(HttpResponse),
+}
+
 /// Answers a token request.
 pub(super) fn answer(world: &mut World, received: &Received, issuer: &str, now: Timestamp) -> HttpResponse {
     if let Some(outage) = &world.personality.token_outage {
         return outage.answer("server_error");
     }
     match issue(world, received, issuer, now) {
-        Ok(tokens) => written(&world.personality, &tokens),
+        Ok(Answer::Tokens(tokens)) => written(&world.personality, &tokens),
+        Ok(Answer::Assertion(answer)) => answer,
         Err(refused) => refused.answer(world),
     }
 }
 
-fn issue(world: &mut World, received: &Received, issuer: &str, now: Timestamp) -> Result<Tokens, Refused> {
+fn issue(world: &mut World, received: &Received, issuer: &str, now: Timestamp) -> Result<Answer, Refused> {
     let usual = world.personality.described.client_authentication;
     let client = authenticate(world, received, issuer, usual, now)?;
     let client = Caller { id: &client, issuer };
     match parameter(received, "grant_type")? {
-        Some("authorization_code") => exchange(world, received, client, now),
-        Some("refresh_token") => refresh(world, received, client, now),
+        Some("authorization_code") => exchange(world, received, client, now).map(Answer::Tokens),
+        Some("refresh_token") => refresh(world, received, client, now).map(Answer::Tokens),
+        Some(identity::TOKEN_EXCHANGE) => {
+            identity::exchange(world, received, client.id, now).map(Answer::Assertion)
+        }
+        Some(identity::JWT_BEARER) => {
+            let grant = identity::accept(world, received, (client.id, client.issuer), now)?;
+            let access = world.grants.issue_access(grant, expiry(&world.personality, now));
+            Ok(Answer::Tokens(completed(world, grant, access, None)))
+        }
         Some(_) => Err(Refused::UnsupportedGrantType),
         None => Err(Refused::InvalidRequest),
     }
@@ -180,19 +198,29 @@ fn completed(world: &mut World, grant: GrantId, access: String, refresh: Option<
     }
 }
 
-/// Returns a JWT whose signature is a random value that a leak test can search for.
+/// Returns an ID token for the account of a grant.
 fn id_token(world: &World, grant: GrantId) -> String {
-    let account = &world.grants.grant(grant).account;
+    let grant = world.grants.grant(grant);
     let payload = match &world.personality.id_token_payload {
-        Some(payload) => about(account, payload),
-        None => serde_json::json!({
-            "iss": world.grants.grant(grant).issuer,
-            "sub": account.id,
-            "aud": world.grants.grant(grant).client,
-            "email": account.email,
-        })
-        .to_string(),
+        Some(payload) => about(&grant.account, payload),
+        None => id_token_payload(&grant.issuer, &grant.account, &grant.client),
     };
+    jwt(&payload)
+}
+
+/// Returns the usual payload of an ID token.
+pub(super) fn id_token_payload(issuer: &str, account: &TestAccount, client: &str) -> String {
+    let claims = serde_json::json!({
+        "iss": issuer,
+        "sub": account.id,
+        "aud": client,
+        "email": account.email,
+    });
+    claims.to_string()
+}
+
+/// Returns a JWT whose signature is a random value that a leak test can search for.
+pub(super) fn jwt(payload: &str) -> String {
     format!(
         "{}.{}.{}",
         URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#),

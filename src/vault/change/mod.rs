@@ -67,20 +67,16 @@ impl StoredConnection {
 
     /// Returns the connection together with the state of its grant.
     #[must_use]
-    pub fn show(self, grant: &Grant, used_at: Option<Timestamp>) -> Connection {
-        let revoked = self.revoked;
-        let mut connection = Connection::new(self.id, grant);
+    pub fn show(self, grant: Grant, used_at: Option<Timestamp>) -> Connection {
+        let mut connection = Connection::with_account(self.id, grant, self.account, self.requested);
         connection.owner = self.owner;
         connection.provider = self.provider;
         connection.label = self.label;
         connection.is_default = self.is_default;
-        connection.account = self.account;
-        connection.requested = self.requested;
         connection.parameters = self.parameters;
         connection.created_at = self.created_at;
         connection.used_at = used_at;
-        connection.use_grant(grant);
-        if revoked {
+        if self.revoked {
             connection.status = Status::Revoked;
         }
         connection

@@ -94,7 +94,7 @@ fn revoke_connection(
     lifecycle::revoke(&mut last_state.lifecycle);
     last_state.settle();
     let revoked = revoked(connection, request.last_state);
-    let shown = revoked.clone().show(&last_state.grant, None);
+    let shown = revoked.clone().show(last_state.grant.clone(), None);
     change.put(last_state, TokenWrite::Keep(Keep::Nothing));
     change.connections.push(revoked);
     let outcome = Outcome {
@@ -125,7 +125,7 @@ fn revoke_all(
         let revoked = revoked(user, stored.grant.id);
         outcome
             .connections
-            .push(revoked.clone().show(&stored.grant, None));
+            .push(revoked.clone().show(stored.grant.clone(), None));
         change.connections.push(revoked);
     }
     let named = users

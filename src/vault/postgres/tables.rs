@@ -104,6 +104,13 @@ impl Tables for PostgresTables {
         Err(VaultError::Busy)
     }
 
+    fn write_claim<T>(
+        &self,
+        write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
+        self.write(write)
+    }
+
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock) as Arc<dyn Clock>
     }

@@ -426,6 +426,7 @@ fn is_connected(rows: &dyn RowsMut, tenant: &Tenant, provider: &ProviderId) -> R
         provider: Some(provider.as_str()),
         grant: None,
         with_revoked: false,
+        sought: None,
         after: None,
         limit: 1,
     };

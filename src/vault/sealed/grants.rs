@@ -16,7 +16,7 @@ pub(super) fn shown(row: &ListedRow, tenant: &Tenant) -> Result<Connection> {
     let connection = rows::connection(&row.connection, tenant.row_key())?;
     rows::same(&row.grant.id, &connection.grant)?;
     let stored = rows::grant(&row.grant, &tenant.name, tenant.row_key())?;
-    Ok(connection.show(&stored.grant, row.used_at.map(Timestamp::from_unix_millis)))
+    Ok(connection.show(stored.grant, row.used_at.map(Timestamp::from_unix_millis)))
 }
 
 impl<T: Tables> Core<T> {
@@ -84,6 +84,7 @@ impl<T: Tables> Core<T> {
             provider: query.provider.map(AsRef::<str>::as_ref),
             grant: query.grant,
             with_revoked: query.with_revoked,
+            sought: query.sought,
             after: query.after,
             limit: query.limit,
         };

@@ -146,6 +146,10 @@ impl<S: Store> Tables for Kv<S> {
         Arc::new(SystemClock)
     }
 
+    fn write_claim<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {
+        self.write(write)
+    }
+
     fn holder(&self) -> Result<Holder> {
         if let Some(holder) = self.holder.get() {
             return Ok(*holder);

@@ -53,7 +53,7 @@ pub(super) struct Known {
 /// A sealed access token, ready to be opened.
 #[derive(Debug)]
 pub(super) struct SealedAccess {
-    /// What the token is bound to, encoded once.
+    /// The encoded additional data of the record.
     pub(super) binding: Binding,
     /// The record, wiped when dropped.
     pub(super) record: Zeroizing<Vec<u8>>,

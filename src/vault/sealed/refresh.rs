@@ -101,14 +101,15 @@ impl<T: Tables> Core<T> {
     /// Stores a claim if the grant has not changed since it was read.
     fn store_claim(&self, tenant: &Tenant, before: &GrantRow, stored: &StoredGrant) -> Result<bool> {
         let row = rows::grant_row(stored, before.key_version, before.revision, tenant.row_key());
-        self.write(|rows| {
+        let written = self.tables.write_claim(|rows| {
             let now = rows.grant(tenant.row, row.id)?.map(|now| now.revision);
             if now != Some(before.revision) {
                 return Ok(Write::Unchanged(false));
             }
             rows.put_grant(tenant.row, &row, Secrets::Keep)?;
             Ok(Write::Commit(true))
-        })
+        })?;
+        Ok(matches!(written, Write::Commit(true)))
     }
 
     /// Claims grants from the head of the list. A grant that another host claimed first, or that

@@ -105,6 +105,7 @@ impl<'a> Reader<'a> {
             provider: Some(provider.as_str()),
             grant: None,
             with_revoked: true,
+            sought: None,
             after: None,
             limit: usize::MAX,
         })
@@ -117,6 +118,7 @@ impl<'a> Reader<'a> {
             provider: None,
             grant: Some(grant),
             with_revoked: true,
+            sought: None,
             after: None,
             limit: usize::MAX,
         })

@@ -165,6 +165,7 @@ impl<T: Tables> Core<T> {
                 provider: None,
                 grant: None,
                 with_revoked: true,
+                sought: None,
                 after,
                 limit: CHUNK,
             };

@@ -1,5 +1,6 @@
 //! Options: who may use a vault in a file, and where the file may be.
 
+use crate::vault::sqlite::db::writer::CommitSync;
 use crate::vault::sqlite::sharing::Sharing;
 
 /// Options for opening a [`SqliteVault`] where the defaults do not fit.
@@ -26,6 +27,8 @@ pub struct SqliteOptions {
     pub(super) trusted: Option<String>,
     /// True if the host does not want the log's index to be read.
     pub(super) without_log_index: bool,
+    /// True if claims need not survive a power cut.
+    pub(super) without_claim_sync: bool,
 }
 
 impl SqliteOptions {
@@ -76,6 +79,33 @@ impl SqliteOptions {
     pub const fn without_log_index(mut self) -> Self {
         self.without_log_index = true;
         self
+    }
+
+    /// Stores the claim of a refresh without waiting for the disk. A refresh then waits once, when
+    /// its tokens are stored, instead of twice.
+    ///
+    /// The claim is visible to all processes before the request is sent, and survives the end of a
+    /// process, however it ends. All other changes still survive a power cut. This option may
+    /// differ between processes.
+    ///
+    /// # Security
+    ///
+    /// A power cut during the request can lose the claim. If the server had replaced the refresh
+    /// token by then, the new one is lost with or without this option. Without the claim, however,
+    /// the vault does not know that a request was sent: the next refresh sends the old token as if
+    /// it had never been used, and its failure is reported as a refusal by the server instead of a
+    /// lost response.
+    pub const fn without_claim_sync(mut self) -> Self {
+        self.without_claim_sync = true;
+        self
+    }
+
+    pub(super) const fn claim_sync(&self) -> CommitSync {
+        if self.without_claim_sync {
+            CommitSync::Later
+        } else {
+            CommitSync::AtOnce
+        }
     }
 
     /// Returns whether the index of the log may validate remembered rows: a file system that the

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::clock::{Clock, SystemClock};
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sealed::keyring;
-use crate::vault::sqlite::db::writer::Store;
+use crate::vault::sqlite::db::writer::{CommitSync, Store};
 use crate::vault::sqlite::db::{backup, open, restore, stamp};
 use crate::vault::sqlite::holders::Holders;
 use crate::vault::sqlite::migrate::begin;
@@ -41,6 +41,7 @@ pub(crate) enum Fresh {
 pub(crate) struct SqliteTables {
     holders: Holders,
     warnings: Vec<VaultWarning>,
+    claim_sync: CommitSync,
     pub(super) store: Store,
 }
 
@@ -75,6 +76,7 @@ impl SqliteTables {
         Ok(Self {
             holders: Holders::new(Some(opened.place.path.clone()), options.sharing),
             warnings: opened.warnings,
+            claim_sync: options.claim_sync(),
             store: Store::new(opened.writer, Some(opened.place)),
         })
     }
@@ -87,7 +89,7 @@ impl SqliteTables {
 
     /// Opens a file of the newest schema with these options.
     #[cfg(test)]
-    fn open_plain(path: &Path, options: &SqliteOptions) -> Result<(Self, Fresh), VaultError> {
+    pub(super) fn open_plain(path: &Path, options: &SqliteOptions) -> Result<(Self, Fresh), VaultError> {
         let refuse = |_: &mut Connection| Err(VaultError::Unsupported("a file of schema 1 or 2"));
         let opened = open::open(path, options, |_| Ok(()), refuse)?;
         let fresh = match Sql(&opened.writer).vault()? {
@@ -97,6 +99,7 @@ impl SqliteTables {
         let tables = Self {
             holders: Holders::new(Some(opened.place.path.clone()), options.sharing),
             warnings: opened.warnings,
+            claim_sync: options.claim_sync(),
             store: Store::new(opened.writer, Some(opened.place)),
         };
         Ok((tables, fresh))
@@ -121,6 +124,7 @@ impl SqliteTables {
         Ok(Self {
             holders: Holders::new(None, Sharing::Owner),
             warnings: Vec::new(),
+            claim_sync: CommitSync::AtOnce,
             store: Store::new(open::in_memory()?, None),
         })
     }
@@ -256,6 +260,13 @@ impl Tables for SqliteTables {
     /// The processes of one machine share the system's clock.
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(SystemClock)
+    }
+
+    fn write_claim<T>(
+        &self,
+        mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
+        self.store.write_with(self.claim_sync, |mut sql| write(&mut sql))
     }
 
     fn holder(&self) -> Result<Holder, VaultError> {

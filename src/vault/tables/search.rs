@@ -1,6 +1,7 @@
 //! Searches and their results.
 
 use crate::model::{ConnectionId, GrantId, TenantId};
+use crate::vault::Sought;
 use crate::vault::tables::row::{ConnectionRow, GrantRow, TenantRow};
 
 /// Selects the connection whose token is wanted. Revoked connections are never found.
@@ -84,6 +85,8 @@ pub(crate) struct Listing<'a> {
     pub(crate) grant: Option<GrantId>,
     /// True to include revoked connections.
     pub(crate) with_revoked: bool,
+    /// The state that is looked for. An implementation may leave out connections in other states.
+    pub(crate) sought: Option<Sought>,
     /// Only after this one.
     pub(crate) after: Option<ConnectionId>,
     /// At most this many.

@@ -2,6 +2,8 @@
 
 use super::checks;
 use super::fixtures::{commit, connect, connection, connection_id, grant, grant_id, put_grant, read, tenant};
+use crate::model::Timestamp;
+use crate::vault::Sought;
 use crate::vault::tables::{ConnectionRow, ListedRow, Listing, Tables, TenantRow};
 
 const NONE: [u8; 0] = [];
@@ -15,6 +17,7 @@ checks![
     a_refused_connection_changes_nothing_and_the_transaction_goes_on,
     connections_are_listed_by_every_filter_in_the_order_of_their_ids,
     long_lists_are_read_page_by_page,
+    what_is_sought_is_never_left_out,
     connections_of_owners_whose_names_begin_alike_are_kept_apart,
     connections_are_counted,
     uses_only_move_forward_and_unknown_connections_are_left_out,
@@ -25,6 +28,7 @@ const ALL: Listing<'_> = Listing {
     provider: None,
     grant: None,
     with_revoked: true,
+    sought: None,
     after: None,
     limit: 1_000,
 };
@@ -233,6 +237,7 @@ fn connections_are_listed_by_every_filter_in_the_order_of_their_ids<T: Tables>(m
     let listed = |listing: Listing<'_>| ids(&tables, acme, &listing);
     let living = Listing {
         with_revoked: false,
+        sought: None,
         ..ALL
     };
     let ada = Some("ada");
@@ -384,6 +389,92 @@ fn long_lists_are_read_page_by_page<T: Tables>(make: &dyn Fn() -> T) {
         read.extend(page);
     }
     assert_eq!(read, (0..=250).step_by(2).collect::<Vec<_>>());
+}
+
+/// A search for a state finds all connections in it, in the order of their ids, and never one that
+/// another filter excludes.
+fn what_is_sought_is_never_left_out<T: Tables>(make: &dyn Fn() -> T) {
+    const NOW: i64 = 1_000;
+    let tables = make();
+    let acme = tenant(&tables, "acme");
+    // The ids of grants descend while those of connections ascend.
+    let states: [(&str, bool, Option<i64>); 8] = [
+        ("active", true, Some(NOW - 1)),
+        ("rejected", true, Some(NOW + 1)),
+        ("active", false, Some(NOW)),
+        ("active", false, Some(NOW + 1)),
+        ("active", false, None),
+        ("expired", false, Some(NOW - 1)),
+        ("rejected", false, None),
+        ("rejected", true, None),
+    ];
+    let numbers = || (1..).zip(states);
+    for (number, (status, refreshable, expires_at)) in numbers() {
+        let id = 100 - number;
+        let mut row = connection(number, "ada", if number % 2 == 0 { "mail" } else { "notes" });
+        row.grant = grant_id(id);
+        row.revoked = number == 8;
+        commit(&tables, |rows| {
+            let mut stored = grant(id);
+            stored.status = status.to_owned();
+            stored.refreshable = refreshable;
+            stored.expires_at = expires_at;
+            put_grant(rows, acme, id, &stored)?;
+            assert!(rows.put_connection(acme, &row)?);
+            Ok(())
+        });
+    }
+    let needy = Listing {
+        with_revoked: false,
+        sought: Some(Sought::NeedsConsent {
+            now: Timestamp::from_unix_millis(NOW),
+        }),
+        ..ALL
+    };
+    let holds = |found: &[u8], wanted: &[u8]| {
+        assert!(found.is_sorted(), "{found:?}");
+        assert!(
+            wanted.iter().all(|id| found.contains(id)),
+            "{wanted:?} in {found:?}"
+        );
+    };
+    let found = ids(&tables, acme, &needy);
+    holds(&found, &[2, 3, 6, 7]);
+    assert!(!found.contains(&8), "revoked");
+    let mail = Listing {
+        provider: Some("mail"),
+        ..needy
+    };
+    let found = ids(&tables, acme, &mail);
+    holds(&found, &[2, 6]);
+    assert!(found.iter().all(|id| id % 2 == 0), "{found:?}");
+    let revoked = Listing {
+        sought: Some(Sought::Revoked),
+        ..ALL
+    };
+    holds(&ids(&tables, acme, &revoked), &[8]);
+    // Page by page, each begins after the last connection of the one before.
+    for listing in [needy, revoked] {
+        let all = ids(&tables, acme, &listing);
+        let mut paged = Vec::new();
+        let mut after = None;
+        loop {
+            let page = ids(
+                &tables,
+                acme,
+                &Listing {
+                    after,
+                    limit: 1,
+                    ..listing
+                },
+            );
+            let Some(last) = page.last() else { break };
+            after = Some(connection_id(*last));
+            paged.extend(page);
+        }
+        assert_eq!(paged, all);
+    }
+    assert!(ids(&tables, tenant(&tables, "zeta"), &needy).is_empty());
 }
 
 fn connections_of_owners_whose_names_begin_alike_are_kept_apart<T: Tables>(make: &dyn Fn() -> T) {

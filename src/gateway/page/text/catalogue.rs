@@ -64,7 +64,7 @@ texts! {
         last_refreshed, last_used, token_expires, last_failure, id, activity, no_activity,
         no_activity_managed, no_activity_shared, through_workspace, turn, trail_unreadable,
         done_connected, done_refreshed, done_default;
-    Text: change_access, full_history;
+    Text: change_access, full_history, incomplete, incomplete_text;
     With1: to_provider, account_unverified, by, waits_for, ask_again;
     Count: trail_more;
     // Open links.
@@ -93,7 +93,7 @@ texts! {
     fn(&str, &str, &str, &str) -> String: link_text;
     fn(Outcome, &str) -> (Text, String): outcome;
     // Refusals.
-    Text: sign_in_first, not_allowed, not_found, that_failed, not_right;
+    Text: link_refused, link_expired, sign_in_first, not_allowed, not_found, that_failed, not_right;
     fn(&Said) -> Cow<'static, str>: refusal;
     // Revoking.
     Text: here, at_service, these_end, these_end_text, revoke, keep, erased, erased_text, ended,

@@ -12,8 +12,7 @@ use crate::http::ureq::dial::PublicNames;
 use crate::http::ureq::failure::Unconnected;
 use crate::http::ureq::settings::config;
 
-/// Resolves every name to one list after the other, as a name server under somebody else's control
-/// can.
+/// Resolves every name to one list after the other, as a hostile name server can.
 #[derive(Debug)]
 struct Scripted(Mutex<Vec<Vec<&'static str>>>);
 

@@ -2,6 +2,8 @@
 
 use crate::clock::Clock;
 use crate::testing::sandbox::Sandbox;
+use crate::testing::sandbox::account::TestAccount;
+use crate::testing::sandbox::token::{id_token_payload, jwt};
 
 /// An MCP server.
 impl Sandbox {
@@ -47,6 +49,24 @@ impl Sandbox {
     /// grants.
     pub fn serve_mcp(&self, url: &str, issuers: &[&str]) {
         self.world().mcp.serve(url, issuers);
+    }
+
+    /// Returns an ID token of this account, as the sign-in of an organization returns it to the
+    /// host. The sandbox exchanges it for an assertion for the authorization server of an MCP
+    /// server ([RFC 8693](https://www.rfc-editor.org/rfc/rfc8693)).
+    ///
+    /// # Panics
+    ///
+    /// If there is no such account.
+    #[must_use]
+    pub fn id_token(&self, account: &str) -> String {
+        let account = TestAccount::find(account).expect("the account exists");
+        let world = &mut *self.world();
+        let payload = id_token_payload(&world.issuer(), &account, &world.client_id);
+        let id_token = jwt(&payload);
+        world.other_secrets.push(id_token.clone());
+        world.identities.insert(id_token.clone(), account);
+        id_token
     }
 
     /// Forgets a client that registered itself: from now on its requests are refused with

@@ -13,7 +13,7 @@ use http::{Method, StatusCode};
 use self::places::{Endpoint, Role};
 use super::log::Received;
 use super::state::World;
-use super::{authorize, resource, revoke, token};
+use super::{authorize, pushed, resource, revoke, token};
 use crate::http::HttpResponse;
 use crate::model::Timestamp;
 
@@ -27,9 +27,10 @@ pub(super) fn answer(world: &mut World, received: &Received, role: &Role, now: T
         Role::ServerMetadata(issuer) if is_get => documents::authorization_server(world, issuer),
         Role::Registration(issuer, id) => register::manage(world, received, issuer, id),
         Role::Endpoint(issuer, endpoint) => match endpoint {
-            Endpoint::Authorization if is_get => authorize::ask(world, received, issuer),
+            Endpoint::Authorization if is_get => authorize::ask(world, received, issuer, now),
             Endpoint::Token if is_post => token::answer(world, received, issuer, now),
             Endpoint::Revocation if is_post => revoke::answer(world, received, issuer, now),
+            Endpoint::Pushed if is_post => pushed::push(world, received, issuer, now),
             Endpoint::Register if is_post => register::register(world, received, issuer, now),
             Endpoint::Account if is_get => resource::signed_in(world, received, now),
             Endpoint::Keys if is_get => documents::keys(),

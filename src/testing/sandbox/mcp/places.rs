@@ -27,16 +27,18 @@ pub(in crate::testing::sandbox) enum Endpoint {
     Authorization,
     Token,
     Revocation,
+    Pushed,
     Register,
     Account,
     Keys,
 }
 
 impl Endpoint {
-    const ALL: [(&'static str, Self); 6] = [
+    const ALL: [(&'static str, Self); 7] = [
         ("authorize", Self::Authorization),
         ("token", Self::Token),
         ("revoke", Self::Revocation),
+        ("par", Self::Pushed),
         ("register", Self::Register),
         ("userinfo", Self::Account),
         ("jwks", Self::Keys),

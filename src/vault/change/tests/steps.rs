@@ -332,7 +332,11 @@ fn revoke(world: &mut World, what: RevokeWhat, keep: bool) {
     for shown in outcome.connections {
         let stored = world.connection(shown.id).unwrap().clone();
         let grant = &world.grant(stored.grant).unwrap().grant;
-        assert_eq!(stored.show(grant, None), shown, "it shows itself as it is stored");
+        assert_eq!(
+            stored.show(grant.clone(), None),
+            shown,
+            "it shows itself as it is stored"
+        );
     }
 }
 

@@ -253,6 +253,7 @@ fn listing_connections_reads_no_secret() {
         provider: None,
         grant: None,
         with_revoked: true,
+        sought: None,
         after: None,
         limit: 9,
     };

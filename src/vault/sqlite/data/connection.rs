@@ -1,13 +1,13 @@
 //! Connections and the times of their last use.
 
 use crate::model::{ConnectionId, GrantId};
-use crate::vault::VaultError;
 use crate::vault::sqlite::data::grant::grant_columns;
 use crate::vault::sqlite::data::taken;
 use crate::vault::sqlite::failure::{failed, is_unique_violation};
 use crate::vault::sqlite::sql::{Sql, Stored as _};
 use crate::vault::sqlite::value::{Bind, Columns};
 use crate::vault::tables::{ConnectionRow, GrantRow, ListedRow, Listing, TenantRow};
+use crate::vault::{Sought, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -57,6 +57,36 @@ const LIST_OF_GRANT: &str = listing!(
     "INDEXED BY connections_by_grant",
     " AND c.grant_id = :grant AND (c.owner = :owner OR :owner IS NULL)"
 );
+const LIST_OF_PROVIDER: &str = listing!(
+    "INDEXED BY connections_by_provider",
+    " AND c.provider = :provider"
+);
+const LIST_REVOKED: &str = listing!("INDEXED BY connections_revoked", " AND c.revoked = 1");
+/// The connections of the grants that an index finds. They are few, and sorted by their ids before
+/// their rows are read.
+macro_rules! of_grants {
+    ($index:literal, $where:literal) => {
+        concat!(
+            "SELECT n.uuid AS id FROM grants e INDEXED BY ",
+            $index,
+            " CROSS JOIN connections n INDEXED BY connections_by_grant
+                ON n.tenant = e.tenant AND n.grant_id = e.uuid
+            WHERE e.tenant = :tenant AND e.former_of IS NULL AND n.uuid > :after AND n.revoked = 0
+              AND (n.provider = :provider OR :provider IS NULL) AND ",
+            $where
+        )
+    };
+}
+const LIST_NEEDY: &str = concat!(
+    listed!("", "c.uuid IN (SELECT id FROM ("),
+    of_grants!("grants_ended", "e.status NOT IN ('active', 'revoked')"),
+    " UNION ALL ",
+    of_grants!(
+        "grants_unrefreshable",
+        "e.status = 'active' AND e.refreshable = 0 AND e.expires_at IS NOT NULL AND e.expires_at <= :now"
+    ),
+    ") ORDER BY id LIMIT :limit) ORDER BY c.uuid"
+);
 const COUNT: &str = "SELECT count(*) FROM connections WHERE tenant = :tenant";
 const COUNT_OF_OWNER: &str = "SELECT count(*) FROM connections WHERE tenant = :tenant AND owner = :owner";
 
@@ -68,6 +98,11 @@ const PUT: &str = concat!(
     ") ON CONFLICT (tenant, uuid) DO UPDATE SET ",
     connection_columns!(changes)
 );
+/// A consent that is given again changes the grant of a connection, and of the columns in an index
+/// only that.
+const PUT_GRANT: &str = "UPDATE connections SET grant_id = :grant_id, details = :details, mac = :mac
+    WHERE tenant = :tenant AND uuid = :uuid AND owner = :owner AND provider = :provider AND label IS :label
+      AND is_default = :is_default AND revoked = :revoked AND account IS :account";
 const RECORD_USES: &str = "INSERT INTO uses (tenant, uuid, used_at)
     SELECT c.tenant, c.uuid, u.value ->> 2 FROM json_each(:uses) u
     CROSS JOIN connections c ON c.tenant = u.value ->> 0 AND c.uuid = unhex(u.value ->> 1) WHERE true
@@ -107,7 +142,15 @@ pub(crate) fn connections(sql: Sql<'_>, tenant: TenantRow, listing: &Listing<'_>
             listed,
         ),
         (None, Some(owner)) => sql.all(LIST_OF_OWNER, &[a, b, c, d, e, (":owner", &owner)], listed),
-        (None, None) => sql.all(LIST, &page, listed),
+        (None, None) => match (listing.sought, listing.provider) {
+            (Some(Sought::Revoked), _) if listing.with_revoked => sql.all(LIST_REVOKED, &page, listed),
+            (Some(Sought::NeedsConsent { now }), _) => {
+                let now = now.as_unix_millis();
+                sql.all(LIST_NEEDY, &[a, b, d, e, (":now", &now)], listed)
+            }
+            (_, Some(_)) => sql.all(LIST_OF_PROVIDER, &page, listed),
+            (_, None) => sql.all(LIST, &page, listed),
+        },
     }
 }
 
@@ -121,7 +164,11 @@ pub(crate) fn count_connections(sql: Sql<'_>, tenant: TenantRow, owner: Option<&
 
 /// A violated index undoes only the statement; the transaction continues.
 pub(crate) fn put_connection(sql: Sql<'_>, tenant: TenantRow, row: &ConnectionRow) -> Result<bool> {
-    match sql.try_put(PUT, row, &[(":tenant", &tenant)])? {
+    let updated = match sql.try_put(PUT_GRANT, row, &[(":tenant", &tenant)])? {
+        Ok(0) => sql.try_put(PUT, row, &[(":tenant", &tenant)])?,
+        updated => updated,
+    };
+    match updated {
         Ok(_) => Ok(true),
         Err(error) if is_unique_violation(&error) => Ok(false),
         Err(error) => Err(failed(error)),

@@ -4,7 +4,8 @@ use crate::model::GrantId;
 use crate::vault::VaultError;
 use crate::vault::sqlite::data::slots::{self, Slot};
 use crate::vault::sqlite::data::{of_tenant, row, taken};
-use crate::vault::sqlite::sql::{Sql, Stored as _};
+use crate::vault::sqlite::sql::{Named, Sql, Stored as _};
+use crate::vault::sqlite::value::Bind;
 use crate::vault::tables::{DueRows, GrantRow, Of, Sealed, Secrets, TenantRow};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -70,6 +71,20 @@ const ENDED_QUARANTINES: &str = "SELECT t.id, t.name, g.uuid FROM grants g JOIN 
 const DEAD: &str = "SELECT t.id, t.name, g.uuid FROM grants g JOIN tenants t ON t.id = g.tenant
     WHERE g.dead_at <= :now AND t.name IS NOT NULL ORDER BY g.dead_at LIMIT :limit";
 
+/// SQLite rewrites each index with a column that an UPDATE names, whether its value changes or not.
+/// A claim and a failure change no column of an index.
+const PUT_STATE: &str =
+    "UPDATE grants SET not_before = :not_before, held_until = :held_until, state = :state,
+    revision = :revision, mac = :mac WHERE tenant = :tenant AND uuid = :uuid";
+/// A refresh changes the columns of the two indexes by time.
+const PUT_REFRESHED: &str = "UPDATE grants SET generation = :generation, expires_at = :expires_at,
+    refreshed_at = :refreshed_at, not_before = :not_before, held_until = :held_until, route = :route,
+    state = :state, revision = :revision, mac = :mac WHERE tenant = :tenant AND uuid = :uuid";
+const BEFORE: &str = concat!(
+    "SELECT slot, ",
+    grant_columns!(names),
+    " FROM grants WHERE tenant = :tenant AND uuid = :uuid"
+);
 const SLOT: &str = "SELECT slot FROM grants WHERE tenant = :tenant AND uuid = :uuid";
 const PUT: &str = concat!(
     "INSERT INTO grants (tenant, slot, ",
@@ -163,8 +178,9 @@ pub(crate) fn put_grant(
     grant: &GrantRow,
     secrets: Secrets<'_>,
 ) -> Result<()> {
-    let before = slot(sql, tenant, grant.id)?.flatten();
-    let after = match (secrets, before) {
+    let before = before(sql, tenant, grant.id)?;
+    let slot_before = before.as_ref().and_then(|(slot, _)| *slot);
+    let after = match (secrets, slot_before) {
         (Secrets::Set { access, rest }, before) => Some(slots::store(sql, before, access, rest)?),
         (Secrets::EraseAccess, Some(slot)) => {
             slots::wipe_access(sql, slot)?;
@@ -177,7 +193,105 @@ pub(crate) fn put_grant(
         (Secrets::Keep, before) => before,
         (Secrets::EraseAccess | Secrets::Erase, None) => None,
     };
-    sql.put(PUT, grant, &[(":tenant", &tenant), (":slot", &after)])
+    let changed = match &before {
+        Some((slot, before)) if *slot == after => Changed::between(before, grant),
+        _ => Changed::Other,
+    };
+    match changed {
+        Changed::State => update(sql, PUT_STATE, tenant, grant, &[]),
+        Changed::Tokens => update(
+            sql,
+            PUT_REFRESHED,
+            tenant,
+            grant,
+            &[
+                (":generation", &grant.generation),
+                (":expires_at", &grant.expires_at),
+                (":refreshed_at", &grant.refreshed_at),
+                (":route", &grant.route),
+            ],
+        ),
+        Changed::Other => sql.put(PUT, grant, &[(":tenant", &tenant), (":slot", &after)]),
+    }
+}
+
+/// The columns of a grant that a write changes, and with them the indexes that it rewrites.
+#[derive(Debug, PartialEq, Eq)]
+enum Changed {
+    /// Those of the claim and of failures.
+    State,
+    /// Also those of the tokens.
+    Tokens,
+    /// Any.
+    Other,
+}
+
+impl Changed {
+    fn between(before: &GrantRow, after: &GrantRow) -> Self {
+        // Every column is named, so that a new one must be assigned to a statement.
+        let GrantRow {
+            id: _,
+            former_of,
+            status,
+            generation,
+            refreshable,
+            server,
+            expires_at,
+            refreshed_at,
+            not_before: _,
+            held_until: _,
+            quarantined_until,
+            dead_at,
+            route,
+            state: _,
+            key_version,
+            revision: _,
+            mac: _,
+        } = before;
+        let others = *former_of == after.former_of
+            && *status == after.status
+            && *refreshable == after.refreshable
+            && *server == after.server
+            && *quarantined_until == after.quarantined_until
+            && *dead_at == after.dead_at
+            && *key_version == after.key_version;
+        let tokens = *generation == after.generation
+            && *expires_at == after.expires_at
+            && *refreshed_at == after.refreshed_at
+            && *route == after.route;
+        match (others, tokens) {
+            (true, true) => Self::State,
+            (true, false) => Self::Tokens,
+            (false, _) => Self::Other,
+        }
+    }
+}
+
+/// Updates a grant that exists: the columns of its state, and those that `more` names.
+fn update(
+    sql: Sql<'_>,
+    statement: &'static str,
+    tenant: TenantRow,
+    grant: &GrantRow,
+    more: &Named<'_>,
+) -> Result<()> {
+    let state: [(_, &dyn Bind); 7] = [
+        (":tenant", &tenant),
+        (":uuid", &grant.id),
+        (":not_before", &grant.not_before),
+        (":held_until", &grant.held_until),
+        (":state", &grant.state),
+        (":revision", &grant.revision),
+        (":mac", &grant.mac),
+    ];
+    sql.execute(statement, &[&state, more].concat())?;
+    Ok(())
+}
+
+fn before(sql: Sql<'_>, tenant: TenantRow, id: GrantId) -> Result<Option<(Option<Slot>, GrantRow)>> {
+    sql.one(BEFORE, &[(":tenant", &tenant), (":uuid", &id)], |columns| {
+        Ok((columns.take()?, GrantRow::read(columns)?))
+    })
 }
 
 pub(crate) fn delete_grant(sql: Sql<'_>, tenant: TenantRow, id: GrantId) -> Result<()> {

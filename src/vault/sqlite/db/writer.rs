@@ -1,5 +1,6 @@
 //! One connection that writes, and the readers beside it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::vault::VaultError;
 use crate::vault::sqlite::db::beat::{self, Beat};
-use crate::vault::sqlite::db::connect::BUSY_TIMEOUT;
+use crate::vault::sqlite::db::connect::{BUSY_TIMEOUT, expect};
 use crate::vault::sqlite::db::log_index::LogIndex;
 use crate::vault::sqlite::db::place::Place;
 use crate::vault::sqlite::db::readers::{Readers, SLOTS};
@@ -31,6 +32,19 @@ const _: () = assert!(WRITER < Stamp::SHARED, "every connection is a source of s
 const BEGIN: &str = "BEGIN";
 const END: &str = "COMMIT";
 
+/// The levels of `PRAGMA synchronous`.
+const NORMAL: i64 = 1;
+const FULL: i64 = 2;
+
+/// The time when a commit waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::vault::sqlite) enum CommitSync {
+    /// Before the commit returns, so that it survives a power cut.
+    AtOnce,
+    /// With the next commit that waits. The commit survives the end of the process.
+    Later,
+}
+
 /// The connections to one database, for the process that opened them.
 #[derive(Debug)]
 pub(in crate::vault::sqlite) struct Store {
@@ -44,6 +58,8 @@ struct Connections {
     /// removes the log.
     readers: Readers,
     writer: Mutex<Connection>,
+    /// True while commits of the writer do not wait for the disk.
+    syncs_later: AtomicBool,
     /// `None` for a database in memory. Declared last: it is released after every connection is
     /// closed.
     place: Option<Place>,
@@ -55,6 +71,7 @@ impl Store {
             connections: Arc::new(Connections {
                 readers: Readers::new(),
                 writer: Mutex::new(writer),
+                syncs_later: AtomicBool::new(false),
                 place,
             }),
             process: Process::current(),
@@ -117,8 +134,48 @@ impl Store {
         &self,
         write: impl FnOnce(Sql<'_>) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
+        self.write_with(CommitSync::AtOnce, write)
+    }
+
+    /// Writes as [`write`](Self::write) does, and waits for the disk as `sync` says.
+    pub(in crate::vault::sqlite) fn write_with<T>(
+        &self,
+        sync: CommitSync,
+        write: impl FnOnce(Sql<'_>) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
         self.check_process()?;
         let mut writer = self.writer();
+        self.set_sync(&writer, sync)?;
+        let end = self.write_on(&mut writer, write);
+        // If this fails, the next write tries again before it begins.
+        let _ = self.set_sync(&writer, CommitSync::AtOnce);
+        end
+    }
+
+    /// Sets when commits wait for the disk.
+    fn set_sync(&self, writer: &Connection, sync: CommitSync) -> Result<(), VaultError> {
+        let is_later = &self.connections.syncs_later;
+        let (level, later) = match sync {
+            CommitSync::AtOnce => (FULL, false),
+            CommitSync::Later => (NORMAL, true),
+        };
+        if is_later.load(Ordering::Relaxed) == later {
+            return Ok(());
+        }
+        // Until the level is known, no write may be taken for durable.
+        is_later.store(true, Ordering::Relaxed);
+        // SQLite applies this pragma when it is compiled, so it must not be a cached statement.
+        writer.pragma_update(None, "synchronous", level).map_err(failed)?;
+        expect(writer, "synchronous", level)?;
+        is_later.store(later, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn write_on<T>(
+        &self,
+        writer: &mut Connection,
+        write: impl FnOnce(Sql<'_>) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
         let transaction = writer
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed)?;

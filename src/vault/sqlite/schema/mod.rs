@@ -1,4 +1,5 @@
-//! The tables of schema 4, and the check that a file has exactly these.
+//! The tables of schema 4 with the indexes of schema 5, and the check that a file has exactly
+//! these.
 //!
 //! Sealed tokens have their own table: listing connections never touches a page with ciphertext.
 //! The owner `''` is the workspace itself, because a user's name is never empty. Numbers of
@@ -18,13 +19,23 @@ use crate::vault::sqlite::failure::failed;
 /// "vkey": distinguishes a vault from other SQLite files.
 pub(super) const APPLICATION_ID: i32 = 0x766b_6579;
 /// The schema version that this crate writes.
-pub(super) const NEWEST: u32 = 4;
-/// The first schema with the tables of today. Later ones only add tables to it.
+pub(super) const NEWEST: u32 = 5;
+/// The first schema with the tables of today. Later ones only add tables and indexes to it.
 pub(super) const FIRST_OF_TODAY: u32 = 3;
 
 const V4: &str = include_str!("v4.sql");
-/// The objects that schema 4 added to schema 3.
-const SINCE_4: [&str; 3] = ["definitions", "definitions_by_name", "definitions_by_key"];
+/// The indexes that the filters of lists use.
+const LISTS: &str = include_str!("lists.sql");
+/// The objects that were added to schema 3, each with the schema that added it.
+const ADDED: [(u32, &str); 7] = [
+    (4, "definitions"),
+    (4, "definitions_by_name"),
+    (4, "definitions_by_key"),
+    (5, "connections_by_provider"),
+    (5, "connections_revoked"),
+    (5, "grants_ended"),
+    (5, "grants_unrefreshable"),
+];
 /// The objects that SQLite itself creates for the tables above.
 const OF_SQLITE: [(&str, &str, Option<&str>); 2] = [
     (
@@ -58,7 +69,9 @@ const MIGRATED: [(&str, &str, Option<&str>); 2] = [
 
 /// Returns the statements of the schema, each exactly as SQLite stores it.
 fn statements() -> impl Iterator<Item = &'static str> {
-    V4.split(';')
+    [V4, LISTS]
+        .into_iter()
+        .flat_map(|statements| statements.split(';'))
         .map(str::trim)
         .filter(|statement| !statement.is_empty())
 }
@@ -175,7 +188,11 @@ pub(super) fn verify_old(db: &Connection) -> Result<(), VaultError> {
 pub(super) fn verify(db: &Connection, version: u32) -> Result<(), VaultError> {
     let expected: Vec<_> = statements()
         .filter_map(object)
-        .filter(|(_, name, _)| version >= NEWEST || !SINCE_4.contains(name))
+        .filter(|(_, name, _)| {
+            ADDED
+                .iter()
+                .all(|(since, added)| version >= *since || added != name)
+        })
         .chain(OF_SQLITE)
         .collect();
     let mut statement = db

@@ -55,8 +55,8 @@ fn newer_and_foreign_files_are_told_apart() {
     assert!(matches!(
         state(&db),
         Err(VaultError::NewerVersion {
-            found: 5,
-            supported: 4
+            found: 6,
+            supported: 5
         })
     ));
     db.pragma_update(None, "user_version", 0).unwrap();
@@ -66,13 +66,22 @@ fn newer_and_foreign_files_are_told_apart() {
 }
 
 #[test]
-fn a_file_of_schema_3_has_all_tables_except_the_newest() {
+fn a_file_of_an_older_schema_has_all_objects_except_the_newer_ones() {
     let mut db = Connection::open_in_memory().unwrap();
     create(&mut db).unwrap();
-    assert!(matches!(verify(&db, 3), Err(VaultError::Tampered)));
-    db.execute_batch("DROP TABLE definitions").unwrap();
-    verify(&db, 3).unwrap();
-    assert!(matches!(verify(&db, NEWEST), Err(VaultError::Tampered)));
+    for (version, objects) in [
+        (
+            4,
+            "DROP INDEX connections_by_provider; DROP INDEX connections_revoked;
+            DROP INDEX grants_ended; DROP INDEX grants_unrefreshable",
+        ),
+        (3, "DROP TABLE definitions"),
+    ] {
+        assert!(matches!(verify(&db, version), Err(VaultError::Tampered)));
+        db.execute_batch(objects).unwrap();
+        verify(&db, version).unwrap();
+        assert!(matches!(verify(&db, NEWEST), Err(VaultError::Tampered)));
+    }
     create_missing(&db).unwrap();
     verify(&db, NEWEST).unwrap();
 }

@@ -1,3 +1,4 @@
+mod costs;
 mod foreign;
 mod fresh;
 mod plans;

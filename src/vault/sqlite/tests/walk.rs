@@ -1,12 +1,12 @@
 //! A walk through every method, for tests that look at all statements.
 
 use super::*;
-use crate::model::{ConsentId, RevocationId};
-use crate::vault::StateHash;
+use crate::model::{ConsentId, RevocationId, Timestamp};
 use crate::vault::tables::{
     CheckpointRow, ConsentRow, Doomed, DueRows, GapRow, KeyRow, Listing, Pruned, RevocationRow, Sealed,
     VaultRow,
 };
+use crate::vault::{Sought, StateHash};
 
 fn key(version: u32) -> KeyRow {
     KeyRow {
@@ -166,6 +166,7 @@ fn read_connections(rows: &dyn Rows, tenant: TenantRow) -> Result<(), VaultError
         provider: None,
         grant: None,
         with_revoked: false,
+        sought: None,
         after: Some(connection(1).id),
         limit: 9,
     };
@@ -201,6 +202,30 @@ fn read_connections(rows: &dyn Rows, tenant: TenantRow) -> Result<(), VaultError
             Listing {
                 owner: Some("bob"),
                 with_revoked: true,
+                ..all
+            },
+            0,
+        ),
+        (
+            Listing {
+                provider: Some("provider-2"),
+                ..all
+            },
+            1,
+        ),
+        (
+            Listing {
+                with_revoked: true,
+                sought: Some(Sought::Revoked),
+                ..all
+            },
+            0,
+        ),
+        (
+            Listing {
+                sought: Some(Sought::NeedsConsent {
+                    now: Timestamp::from_unix_millis(5),
+                }),
                 ..all
             },
             0,
