@@ -25,7 +25,7 @@ mod sql;
 mod statement;
 mod tables;
 #[cfg(test)]
-pub(in crate::vault) mod tests;
+mod tests;
 mod tls;
 mod value;
 mod vault;

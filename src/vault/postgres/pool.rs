@@ -22,6 +22,8 @@ pub(super) struct Pool {
     tls: Tls,
     state: Mutex<State>,
     returned: Condvar,
+    #[cfg(test)]
+    pub(super) trips: std::sync::atomic::AtomicUsize,
 }
 
 /// How a connection is encrypted.
@@ -64,6 +66,8 @@ impl Pool {
             tls,
             state: Mutex::default(),
             returned: Condvar::new(),
+            #[cfg(test)]
+            trips: std::sync::atomic::AtomicUsize::new(0),
         }
     }
 

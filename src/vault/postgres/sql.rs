@@ -187,6 +187,8 @@ impl<'p> Sql<'p> {
         let Some(lent) = &self.lent else {
             return Err(VaultError::Unreachable);
         };
+        #[cfg(test)]
+        self.pool.trips.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let session = lent.session();
         let io = Arc::clone(self.pool.io());
         // The outer result is that of the thread, the inner one that of the server.

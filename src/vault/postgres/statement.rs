@@ -12,14 +12,24 @@ pub(super) struct Statement {
     pub(super) names: Vec<&'static str>,
 }
 
+/// The statements that were parsed so far.
+static KNOWN: OnceLock<Mutex<HashMap<&'static str, Arc<Statement>>>> = OnceLock::new();
+
 /// Returns the parsed form of a statement. Each is parsed once.
 pub(super) fn parsed(sql: &'static str) -> Arc<Statement> {
-    static KNOWN: OnceLock<Mutex<HashMap<&'static str, Arc<Statement>>>> = OnceLock::new();
     let mut known = KNOWN
         .get_or_init(Mutex::default)
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     Arc::clone(known.entry(sql).or_insert_with(|| Arc::new(parse(sql))))
+}
+
+/// Returns every statement that was parsed so far.
+#[cfg(test)]
+pub(super) fn all() -> Vec<Arc<Statement>> {
+    let known = KNOWN.get_or_init(Mutex::default);
+    let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    known.values().map(Arc::clone).collect()
 }
 
 /// The statements of this crate contain no text in quotes that has a colon, and no `::` casts.

@@ -45,6 +45,22 @@ impl PostgresTables {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Returns the number of round trips since the last reset.
+    #[cfg(test)]
+    pub(super) fn trips(&self) -> usize {
+        self.pool.trips.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    #[cfg(test)]
+    pub(super) fn reset_trips(&self) {
+        self.pool.trips.store(0, std::sync::atomic::Ordering::SeqCst);
+    }
+
     fn write_once<T>(
         &self,
         write: &mut impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
