@@ -38,6 +38,8 @@ mod key_service_error;
 #[cfg(any(feature = "aws-kms", feature = "vault-transit", feature = "pkcs11"))]
 pub mod kms;
 mod mountinfo;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub(crate) mod refresh;
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
@@ -56,6 +58,8 @@ pub use audit::{AuditEntry, AuditHead, AuditKind, AuditReport};
 pub use envelope::{KeyContext, KeyEncryption, MasterKey, MasterKeys};
 pub use error::VaultError;
 pub use key_service_error::KeyServiceError;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresVault};
 pub use revocation::Erasure;
 pub use sealed::{SealedVault, Store, Transaction};
 #[cfg(feature = "sqlite")]

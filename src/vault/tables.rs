@@ -24,7 +24,9 @@ pub(crate) use stamp::Stamp;
 
 use std::fmt::Debug;
 use std::path::Path;
+use std::sync::Arc;
 
+use crate::clock::Clock;
 use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};
 use crate::vault::{Holder, StateHash, VaultError, VaultWarning};
 
@@ -187,7 +189,8 @@ pub(crate) trait RowsMut: Rows {
 
     fn insert_key(&mut self, tenant: TenantRow, key: &KeyRow) -> Result<()>;
     /// Adds to the seals of a key that is not retired. Returns `false`, and adds nothing, if they
-    /// would exceed `most` or there is no such key.
+    /// would exceed `most` or there is no such key. A database that counts later may return `true`
+    /// and end the transaction with [`NewDataKey`](Write::NewDataKey) instead.
     fn count_seals(&mut self, tenant: TenantRow, version: u32, seals: u32, most: u32) -> Result<bool>;
     /// Marks the keys with a version from `from` up to but not including `below` as retired.
     fn retire_keys(&mut self, tenant: TenantRow, from: u32, below: u32) -> Result<()>;
@@ -279,6 +282,10 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// Writes in one transaction, durably: the committed changes survive a crash once this returns.
     /// `write` may be called again if the database requires it.
     fn write<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;
+
+    /// Returns the clock that decides claims and times: the database's own if several machines share
+    /// it.
+    fn clock(&self) -> Arc<dyn Clock>;
 
     /// Writes as [`write`](Self::write) does. If the host allows it, a power cut can lose the
     /// changes; they are visible to all handles, and survive the end of the process.

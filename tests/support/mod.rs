@@ -11,6 +11,8 @@ pub(crate) mod family;
 pub(crate) mod flaky;
 pub(crate) mod format;
 pub(crate) mod gateway;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 pub(crate) mod printed;
 #[cfg(all(feature = "sqlite", feature = "ureq"))]
 pub(crate) mod processes;

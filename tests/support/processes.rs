@@ -13,7 +13,9 @@ use valetkey::connections::Settings;
 use valetkey::http::{HttpClient, HttpRequest, HttpResponse, UreqClient};
 use valetkey::testing::Sandbox;
 use valetkey::testing::sandbox::Personality;
-use valetkey::vault::{MasterKey, SqliteVault};
+#[cfg(feature = "postgres")]
+use valetkey::vault::PostgresVault;
+use valetkey::vault::{MasterKey, SqliteVault, Vault};
 use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, SystemClock};
 
 use super::examples::loopback::Loopback;
@@ -77,6 +79,13 @@ impl Scene {
             token_requests,
             _directory: directory,
         }
+    }
+
+    /// Keeps the vault in the database with this address instead of a file.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn in_database(mut self, address: &str) -> Self {
+        self.file = address.into();
+        self
     }
 
     pub(crate) fn token_requests(&self) -> usize {
@@ -170,6 +179,27 @@ pub(crate) fn key() -> MasterKey {
     MasterKey::from_base64(MASTER_KEY).unwrap()
 }
 
+/// Opens the vault in a database that may be out of order for a moment.
+#[cfg(feature = "postgres")]
+fn open_database(address: &str) -> PostgresVault {
+    loop {
+        match PostgresVault::connect(address, key()) {
+            Ok(vault) => return vault,
+            Err(error) if error.is_retryable() => std::thread::yield_now(),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+/// Opens the vault of all processes: a file, or a database if the path is the address of one.
+fn open(file: &Path) -> Arc<dyn Vault> {
+    #[cfg(feature = "postgres")]
+    if let Some(address) = file.to_str().filter(|text| text.starts_with("host=")) {
+        return Arc::new(open_database(address));
+    }
+    Arc::new(SqliteVault::open(file, key()).unwrap())
+}
+
 fn connections(
     file: &Path,
     origin: &str,
@@ -180,7 +210,7 @@ fn connections(
     // Only its descriptors are used: the server that answers is in the parent.
     let described = Sandbox::at(origin, SystemClock);
     described.adjust(|personality| *personality = like.clone());
-    Connections::builder(SqliteVault::open(file, key()).unwrap())
+    Connections::builder(open(file))
         .server(described.server())
         .provider(described.provider("notes"))
         .client("sandbox", described.registration(REDIRECT))

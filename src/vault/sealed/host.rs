@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use crate::model::{TenantId, Timestamp, VaultWarning};
+#[cfg(feature = "postgres")]
+use crate::vault::postgres::PostgresVault;
 use crate::vault::sealed::SealedVault;
 #[cfg(feature = "sqlite")]
 use crate::vault::sqlite::SqliteVault;
@@ -129,3 +131,5 @@ macro_rules! host_methods {
 host_methods!(impl SealedVault);
 #[cfg(feature = "sqlite")]
 host_methods!(impl SqliteVault);
+#[cfg(feature = "postgres")]
+host_methods!(impl PostgresVault);

@@ -30,8 +30,9 @@ mod tenants;
 mod tests;
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use crate::clock::{Clock, SystemClock};
 use crate::random;
 use crate::vault::sealed::store::{Store, Transaction};
 use crate::vault::tables::{
@@ -138,6 +139,11 @@ impl<S: Store> Tables for Kv<S> {
             (Err(error), Some(end)) if Abandoned::is(&error) => Ok(end),
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// The processes of one machine share the system's clock.
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
     }
 
     fn write_claim<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {

@@ -30,6 +30,13 @@ macro_rules! forward {
             })*
         }
 
+        #[cfg(feature = "postgres")]
+        impl $trait for PostgresVault {
+            $(fn $method(&self, $($name: $type),*) -> $out {
+                self.core().$method($($name),*)
+            })*
+        }
+
         impl<V: $trait + ?Sized> $trait for Arc<V> {
             $(fn $method(&self, $($name: $type),*) -> $out {
                 (**self).$method($($name),*)

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::model::{TenantId, Timestamp, UserId};
 use crate::vault::change;
 use crate::vault::sealed::apply::Needs;
@@ -24,9 +24,8 @@ type Result<T> = std::result::Result<T, VaultError>;
 const CHUNK: usize = 250;
 
 impl<T: Tables> Core<T> {
-    /// The hosts of one local vault share the system's clock.
     pub(super) fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(SystemClock)
+        self.tables.clock()
     }
 
     pub(super) fn warnings(&self) -> Vec<VaultWarning> {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use crate::clock::{Clock, SystemClock};
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sealed::keyring;
 use crate::vault::sqlite::db::writer::{CommitSync, Store};
@@ -253,6 +255,11 @@ impl Tables for SqliteTables {
         mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
         self.store.write(|mut sql| write(&mut sql))
+    }
+
+    /// The processes of one machine share the system's clock.
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
     }
 
     fn write_claim<T>(

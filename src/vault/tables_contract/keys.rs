@@ -4,7 +4,7 @@ use super::checks;
 use super::fixtures::{
     MASTER, commit, consent, grant, key, name, put_grant, read, revocation, state, tenant,
 };
-use crate::vault::tables::{KeyRow, Of, Sealed, Secrets, Tables};
+use crate::vault::tables::{KeyRow, Of, Sealed, Secrets, Tables, Write};
 
 checks![
     the_newest_key_below_a_version_is_found,
@@ -37,7 +37,15 @@ fn the_newest_key_below_a_version_is_found<T: Tables>(make: &dyn Fn() -> T) {
 fn seals_are_counted_up_to_their_limit<T: Tables>(make: &dyn Fn() -> T) {
     let tables = make();
     let acme = tenant(&tables, "acme");
-    let count = |version, seals, most| commit(&tables, |rows| rows.count_seals(acme, version, seals, most));
+    // A count that is refused is reported at once, or ends the transaction.
+    let count = |version, seals, most| match tables
+        .write(|rows| rows.count_seals(acme, version, seals, most).map(Write::Commit))
+        .unwrap()
+    {
+        Write::Commit(counted) => counted,
+        Write::NewDataKey => false,
+        other => panic!("{other:?}"),
+    };
     let stored = || read(&tables, |rows| rows.key(acme, 1)).unwrap();
     assert!(count(1, 3, 5));
     assert_eq!(stored(), KeyRow { seals: 3, ..key(1) });

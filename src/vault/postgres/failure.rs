@@ -1,0 +1,142 @@
+//! Maps failures of the server and of the connection to errors of the vault.
+//!
+//! The text of the server is never kept: it repeats values and names.
+
+use tokio_postgres::error::{Error, SqlState};
+
+use crate::vault::VaultError;
+
+/// A failure of a batch of statements.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The transaction can be run again from its beginning: it lost against another one.
+    Again,
+    /// A key would seal more than it may.
+    UsedUp,
+    /// Any other failure.
+    Vault(VaultError),
+}
+
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        Self::Vault(error)
+    }
+}
+
+impl From<Failure> for VaultError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Again | Failure::UsedUp => Self::Busy,
+            Failure::Vault(error) => error,
+        }
+    }
+}
+
+/// Returns the meaning of a failure.
+pub(super) fn meaning(error: &Error) -> Failure {
+    let Some(code) = error.code() else {
+        // Without a code, the connection broke, or a value has another type than its column.
+        return Failure::Vault(if is_conversion(error) {
+            VaultError::Damaged
+        } else {
+            VaultError::Unreachable
+        });
+    };
+    match *code {
+        SqlState::T_R_SERIALIZATION_FAILURE
+        | SqlState::T_R_DEADLOCK_DETECTED
+        | SqlState::UNIQUE_VIOLATION => Failure::Again,
+        // Only the statement that counts seals divides.
+        SqlState::DIVISION_BY_ZERO => Failure::UsedUp,
+        _ => Failure::Vault(of_code(code)),
+    }
+}
+
+/// Returns the error of the vault for a code of the server.
+fn of_code(code: &SqlState) -> VaultError {
+    match *code {
+        SqlState::TOO_MANY_CONNECTIONS | SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED => {
+            VaultError::Busy
+        }
+        SqlState::DISK_FULL | SqlState::OUT_OF_MEMORY => VaultError::DiskFull,
+        SqlState::READ_ONLY_SQL_TRANSACTION => VaultError::ReadOnly,
+        SqlState::UNDEFINED_TABLE
+        | SqlState::UNDEFINED_COLUMN
+        | SqlState::INVALID_SCHEMA_NAME
+        | SqlState::INVALID_CATALOG_NAME => VaultError::NotAVault,
+        SqlState::INSUFFICIENT_PRIVILEGE => VaultError::AccessDenied("the tables of the vault"),
+        SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => VaultError::Damaged,
+        _ => of_class(code.code()),
+    }
+}
+
+/// Returns the error of the vault for the class of a code: its first two characters.
+fn of_class(code: &str) -> VaultError {
+    match code.get(..2) {
+        Some("08" | "57") => VaultError::Unreachable,
+        Some("28") => VaultError::AccessDenied("the database server"),
+        Some("53") => VaultError::Busy,
+        Some("22" | "23" | "XX") => VaultError::Damaged,
+        _ => VaultError::Unsupported("the PostgreSQL server refused a statement"),
+    }
+}
+
+/// Returns the error of the vault for a connection that could not be made.
+pub(super) fn connecting(error: &Error) -> VaultError {
+    match error.code() {
+        Some(code) => of_code(code),
+        None if is_tls(error) => {
+            VaultError::Unsupported("the server offers no TLS, or a certificate that is not trusted")
+        }
+        None if is_authentication(error) => VaultError::AccessDenied("the database server"),
+        None => VaultError::Unreachable,
+    }
+}
+
+/// The client library has no other way to tell these causes apart than its own fixed texts.
+fn is_tls(error: &Error) -> bool {
+    error.to_string().starts_with("error performing TLS handshake")
+}
+
+fn is_authentication(error: &Error) -> bool {
+    let text = error.to_string();
+    text.starts_with("authentication error") || text.starts_with("invalid configuration")
+}
+
+fn is_conversion(error: &Error) -> bool {
+    let text = error.to_string();
+    text.starts_with("error deserializing column") || text.starts_with("error serializing parameter")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_the_meaning_that_a_caller_can_act_on() {
+        let retryable = [
+            SqlState::TOO_MANY_CONNECTIONS,
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::QUERY_CANCELED,
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CRASH_SHUTDOWN,
+            SqlState::CANNOT_CONNECT_NOW,
+            SqlState::CONNECTION_FAILURE,
+            SqlState::DISK_FULL,
+        ];
+        for code in retryable {
+            assert!(of_code(&code).is_retryable(), "{code:?}");
+        }
+        let lasting = [
+            SqlState::UNDEFINED_TABLE,
+            SqlState::INVALID_PASSWORD,
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            SqlState::DATA_CORRUPTED,
+            SqlState::SYNTAX_ERROR,
+        ];
+        for code in lasting {
+            assert!(!of_code(&code).is_retryable(), "{code:?}");
+        }
+    }
+}

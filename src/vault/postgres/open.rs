@@ -1,0 +1,87 @@
+//! Checks the server, and creates the schema in an empty database.
+
+use crate::vault::VaultError;
+use crate::vault::postgres::io::Io;
+use crate::vault::postgres::options::PostgresOptions;
+use crate::vault::postgres::pool::Pool;
+
+/// The schema of a new vault.
+const SCHEMA: &str = include_str!("schema.sql");
+/// The newest version of the schema.
+const VERSION: i64 = 1;
+
+/// Processes that open the same new database at once follow one another.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(8607110411)";
+
+const SETTINGS: &str = "SELECT pg_is_in_recovery(), current_setting('synchronous_commit'),
+    (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')),
+    to_regclass('valetkey_schema') IS NOT NULL";
+const FOUND: &str = "SELECT version FROM valetkey_schema WHERE single = 1";
+
+/// Checks the server and opens the schema, or creates it.
+pub(super) fn open(io: &Io, pool: &Pool, options: &PostgresOptions) -> Result<(), VaultError> {
+    let lent = pool.session()?;
+    let session = lent.session();
+    let schema = options.schema_name().to_owned();
+    let opened = io.run(options.deadline, async move {
+        session.batch("BEGIN").await.map_err(|error| failed(&error))?;
+        session.batch(LOCK).await.map_err(|error| failed(&error))?;
+        let state = state(&session).await?;
+        if state.is_replica {
+            return Err(VaultError::ReadOnly);
+        }
+        if state.is_asynchronous {
+            return Err(VaultError::Unsupported(
+                "the server commits asynchronously; set synchronous_commit to on for the vault's user",
+            ));
+        }
+        match state.version {
+            Some(version) if version > VERSION => Err(VaultError::NewerVersion {
+                found: u32::try_from(version).unwrap_or(u32::MAX),
+                supported: u32::try_from(VERSION).unwrap_or(u32::MAX),
+            }),
+            Some(_) => session.batch("COMMIT").await.map_err(|error| failed(&error)),
+            None if state.tables > 0 => Err(VaultError::NotAVault),
+            None => {
+                let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}; {SCHEMA} COMMIT");
+                session.batch(&create).await.map_err(|error| failed(&error))
+            }
+        }
+    });
+    if opened.is_err() {
+        lent.discard();
+    }
+    opened
+}
+
+/// The state of a server and its schema.
+struct State {
+    is_replica: bool,
+    is_asynchronous: bool,
+    tables: i64,
+    version: Option<i64>,
+}
+
+async fn state(session: &crate::vault::postgres::session::Session) -> Result<State, VaultError> {
+    let row = session.row(SETTINGS).await.map_err(|error| failed(&error))?;
+    let column = || VaultError::Damaged;
+    let commit: &str = row.try_get(1).map_err(|_| column())?;
+    let is_vault: bool = row.try_get(3).map_err(|_| column())?;
+    let version = if is_vault {
+        let row = session.row(FOUND).await.map_err(|error| failed(&error))?;
+        Some(row.try_get(0).map_err(|_| column())?)
+    } else {
+        None
+    };
+    Ok(State {
+        is_replica: row.try_get(0).map_err(|_| column())?,
+        is_asynchronous: commit == "off",
+        tables: row.try_get(2).map_err(|_| column())?,
+        version,
+    })
+}
+
+fn failed(error: &tokio_postgres::Error) -> VaultError {
+    crate::vault::postgres::failure::meaning(error).into()
+}

@@ -1,0 +1,211 @@
+//! Where the database is, and the limits of its use.
+
+use std::time::Duration;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+
+use crate::vault::VaultError;
+use crate::vault::envelope::MasterKeys;
+use crate::vault::postgres::PostgresVault;
+
+/// The address of a database, and the limits of its use.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use valetkey::vault::{MasterKey, PostgresOptions};
+///
+/// let key = MasterKey::from_file("/run/secrets/master_key")?;
+/// let vault = PostgresOptions::new("host=db1,db2 user=agent dbname=agent")?
+///     .password(std::fs::read_to_string("/run/secrets/password").unwrap_or_default())
+///     .max_sessions(16)
+///     .connect(key)?;
+/// # Ok::<(), valetkey::vault::VaultError>(())
+/// ```
+#[derive(Clone)]
+pub struct PostgresOptions {
+    config: Config,
+    schema: String,
+    is_encrypted: bool,
+    roots: Vec<Vec<u8>>,
+    pub(super) sessions: usize,
+    pub(super) pool_wait: Duration,
+    pub(super) deadline: Duration,
+}
+
+impl PostgresOptions {
+    /// Reads the address from a URL (`postgresql://agent@db.example/agent`) or from keys and values
+    /// (`host=db.example user=agent dbname=agent`), as `libpq` does.
+    ///
+    /// Several hosts are tried in turn, and only one that accepts writes is used.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Unsupported`] if the text is not such an address. The error does not repeat it.
+    pub fn new(address: &str) -> Result<Self, VaultError> {
+        let mut config: Config = address.parse().map_err(|_| {
+            VaultError::Unsupported("the address of the database is neither a URL nor keys and values")
+        })?;
+        if config.get_hosts().is_empty() {
+            return Err(VaultError::Unsupported(
+                "the address of the database names no host",
+            ));
+        }
+        config
+            .application_name("valetkey")
+            .target_session_attrs(TargetSessionAttrs::ReadWrite)
+            .keepalives_idle(Duration::from_secs(30));
+        Ok(Self {
+            config,
+            schema: "valetkey".to_owned(),
+            is_encrypted: true,
+            roots: Vec::new(),
+            sessions: 8,
+            pool_wait: Duration::from_secs(5),
+            deadline: Duration::from_secs(10),
+        })
+    }
+
+    /// Sets the password, so that it need not be part of the address. A line break at its end is
+    /// ignored.
+    #[must_use]
+    pub fn password(mut self, password: impl AsRef<str>) -> Self {
+        let password = password.as_ref();
+        self.config.password(password.trim_end_matches(['\r', '\n']));
+        self
+    }
+
+    /// Sets the schema that contains the tables of the vault. It is created if it does not exist.
+    /// Default: `valetkey`.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Unsupported`] if the name has characters other than lower-case letters, digits
+    /// and `_`, or more than 63 of them.
+    pub fn schema(mut self, schema: impl Into<String>) -> Result<Self, VaultError> {
+        let schema = schema.into();
+        let is_name = !schema.is_empty()
+            && schema.len() <= 63
+            && !schema.starts_with(|first: char| first.is_ascii_digit())
+            && schema
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        if !is_name {
+            return Err(VaultError::Unsupported(
+                "the name of a schema consists of lower-case letters, digits and `_`",
+            ));
+        }
+        self.schema = schema;
+        Ok(self)
+    }
+
+    /// Trusts a certificate authority in addition to Mozilla's: a DER certificate, such as that of a
+    /// private authority or of a hosting provider.
+    #[must_use]
+    pub fn root(mut self, certificate: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(certificate.into());
+        self
+    }
+
+    /// Connects without TLS.
+    ///
+    /// # Security
+    ///
+    /// Every host on the way can read and change the rows. Tokens stay sealed, but names and times
+    /// are visible, and the password may be. Connections over Unix sockets are not affected: they
+    /// have no TLS.
+    #[must_use]
+    pub fn dangerous_without_tls(mut self) -> Self {
+        self.is_encrypted = false;
+        self
+    }
+
+    /// Sets the number of sessions that are open at most, at least 1. Default: 8.
+    #[must_use]
+    pub fn max_sessions(mut self, sessions: usize) -> Self {
+        self.sessions = sessions.max(1);
+        self
+    }
+
+    /// Sets the time for which a caller waits for a session while all are in use. Default: 5 s.
+    /// [`VaultError::Busy`] follows.
+    #[must_use]
+    pub fn session_wait(mut self, wait: Duration) -> Self {
+        self.pool_wait = wait;
+        self
+    }
+
+    /// Sets the time within which the server must answer each request. Default: 10 s. After that the
+    /// session is closed, and the caller gets [`VaultError::Unreachable`].
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Opens the vault in the database, or creates one there.
+    ///
+    /// # Errors
+    ///
+    /// * [`VaultError::Unreachable`] if no host answers; [`VaultError::AccessDenied`] if the server
+    ///   refuses the user or the password.
+    /// * [`VaultError::Unsupported`] if the server offers no TLS or a certificate that is not
+    ///   trusted, or if it commits asynchronously (`synchronous_commit = off`).
+    /// * [`VaultError::ReadOnly`] if every host is a replica.
+    /// * [`VaultError::NotAVault`] if the schema contains other tables;
+    ///   [`VaultError::NewerVersion`] if a newer version of this crate created it.
+    /// * [`VaultError::WrongMasterKey`] if the vault was created with another key.
+    pub fn connect(self, keys: impl Into<MasterKeys>) -> Result<PostgresVault, VaultError> {
+        PostgresVault::open(self, keys.into())
+    }
+
+    pub(super) fn schema_name(&self) -> &str {
+        &self.schema
+    }
+
+    pub(super) fn roots(&self) -> &[Vec<u8>] {
+        &self.roots
+    }
+
+    /// Returns whether connections need TLS.
+    pub(super) fn needs_tls(&self) -> bool {
+        let is_local = self.config.get_hosts().iter().all(|host| match host {
+            Host::Tcp(_) => false,
+            #[cfg(unix)]
+            Host::Unix(_) => true,
+        });
+        self.is_encrypted && !is_local
+    }
+
+    /// Returns the parameters of a session.
+    pub(super) fn session_config(&self) -> Config {
+        let mut config = self.config.clone();
+        let millis = self.deadline.as_millis();
+        config
+            .ssl_mode(if self.needs_tls() {
+                SslMode::Require
+            } else {
+                SslMode::Disable
+            })
+            .connect_timeout(self.deadline)
+            // The server ends what the client no longer waits for.
+            .options(&format!(
+                "-c search_path={} -c statement_timeout={millis} -c lock_timeout={millis} \
+                 -c idle_in_transaction_session_timeout={millis}",
+                self.schema
+            ));
+        config
+    }
+}
+
+impl std::fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresOptions")
+            .field("schema", &self.schema)
+            .field("is_encrypted", &self.is_encrypted)
+            .field("sessions", &self.sessions)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,220 @@
+//! One connection to the server.
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{AsyncMessage, Client, Connection, Error, Row, Statement};
+
+use crate::vault::postgres::failure::{Failure, meaning};
+use crate::vault::postgres::statement;
+use crate::vault::postgres::value::Value;
+
+/// The warning of a commit that was not replicated as the server's settings demand.
+const WARNING: &str = "01000";
+
+/// A connection, and the statements that were prepared on it.
+pub(super) struct Session {
+    client: Client,
+    prepared: Mutex<HashMap<&'static str, Statement>>,
+    warned: Arc<AtomicBool>,
+}
+
+/// One statement of a batch.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    /// A statement without parameters and result, such as `BEGIN`.
+    Control(&'static str),
+    /// A statement that is prepared once.
+    Statement {
+        sql: &'static str,
+        parameters: Vec<Value>,
+        wants: Wants,
+    },
+}
+
+/// The part of an answer that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// The rows.
+    Rows,
+    /// The number of rows that were written.
+    Count,
+}
+
+/// The answer to one step.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Done,
+    Rows(Vec<Row>),
+    Count(u64),
+}
+
+impl Session {
+    /// Returns a session, and the future that drives it until it is dropped.
+    pub(super) fn new<S, T>(
+        client: Client,
+        mut connection: Connection<S, T>,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let warned = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&warned);
+        let drive = async move {
+            while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+                if let AsyncMessage::Notice(notice) = message
+                    && notice.code().code() == WARNING
+                {
+                    noted.store(true, Ordering::SeqCst);
+                }
+            }
+        };
+        let session = Self {
+            client,
+            prepared: Mutex::default(),
+            warned,
+        };
+        (session, drive)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Forgets the warnings that the server has sent.
+    pub(super) fn clear_warning(&self) {
+        self.warned.store(false, Ordering::SeqCst);
+    }
+
+    /// Returns whether the server has sent a warning since they were forgotten.
+    pub(super) fn has_warned(&self) -> bool {
+        self.warned.load(Ordering::SeqCst)
+    }
+
+    /// Runs statements without results.
+    pub(super) async fn batch(&self, sql: &str) -> Result<(), Error> {
+        self.client.batch_execute(sql).await
+    }
+
+    /// Reads one row with a statement that is not used again.
+    pub(super) async fn row(&self, sql: &str) -> Result<Row, Error> {
+        self.client.query_one(sql, &[]).await
+    }
+
+    /// Runs the steps in order, in one round trip. The first failure is the one that counts: the
+    /// server refuses every later step of the transaction because of it.
+    pub(super) async fn run(&self, steps: &[Step]) -> Result<Vec<Answer>, Failure> {
+        self.prepare(steps).await?;
+        let futures: Vec<_> = steps
+            .iter()
+            .map(|step| Box::pin(self.one(step)) as Pin<Box<dyn Future<Output = _> + Send + '_>>)
+            .collect();
+        in_order(futures)
+            .await
+            .into_iter()
+            .collect::<Result<_, Error>>()
+            .map_err(|error| meaning(&error))
+    }
+
+    async fn one(&self, step: &Step) -> Result<Answer, Error> {
+        let (sql, parameters, wants) = match step {
+            Step::Control(sql) => return self.client.batch_execute(sql).await.map(|()| Answer::Done),
+            Step::Statement {
+                sql,
+                parameters,
+                wants,
+            } => (sql, parameters, wants),
+        };
+        let Some(statement) = self.known(sql) else {
+            // `run` has prepared every statement.
+            unreachable!("a statement is prepared before it runs")
+        };
+        let parameters: Vec<&(dyn ToSql + Sync)> = parameters
+            .iter()
+            .map(|value| value as &(dyn ToSql + Sync))
+            .collect();
+        match wants {
+            Wants::Rows => self.client.query(&statement, &parameters).await.map(Answer::Rows),
+            Wants::Count => self
+                .client
+                .execute(&statement, &parameters)
+                .await
+                .map(Answer::Count),
+        }
+    }
+
+    /// Prepares the statements that are not known yet, all in one round trip.
+    async fn prepare(&self, steps: &[Step]) -> Result<(), Failure> {
+        let mut unknown: Vec<&'static str> = Vec::new();
+        for step in steps {
+            if let Step::Statement { sql, .. } = step
+                && self.known(sql).is_none()
+                && !unknown.contains(sql)
+            {
+                unknown.push(sql);
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let futures: Vec<Pin<Box<dyn Future<Output = Result<Statement, Error>> + Send + '_>>> = unknown
+            .iter()
+            .map(|sql| {
+                let parsed = statement::parsed(sql);
+                Box::pin(async move { self.client.prepare(&parsed.text).await }) as _
+            })
+            .collect();
+        for (sql, statement) in unknown.iter().zip(in_order(futures).await) {
+            let statement = statement.map_err(|error| meaning(&error))?;
+            self.prepared
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(sql, statement);
+        }
+        Ok(())
+    }
+
+    fn known(&self, sql: &'static str) -> Option<Statement> {
+        self.prepared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(sql)
+            .cloned()
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+/// Waits for all futures. Each is polled for the first time in the order of the list, which is the
+/// order in which the requests are sent.
+async fn in_order<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
+    let mut waiting: Vec<_> = futures.into_iter().map(|future| (Some(future), None)).collect();
+    poll_fn(|cx| {
+        let mut is_ready = true;
+        for (future, outcome) in &mut waiting {
+            if let Some(running) = future {
+                match running.as_mut().poll(cx) {
+                    Poll::Ready(value) => {
+                        *outcome = Some(value);
+                        *future = None;
+                    }
+                    Poll::Pending => is_ready = false,
+                }
+            }
+        }
+        if is_ready { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    waiting.into_iter().filter_map(|(_, outcome)| outcome).collect()
+}

@@ -1,0 +1,288 @@
+//! A transaction: its reads run at once, its writes together with the next read or the end.
+//!
+//! Every read is one round trip. Writes that return nothing wait until then and are sent before it,
+//! in their order, so that a read sees them. The end of a transaction that wrote is sent with the
+//! writes that still wait.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::vault::VaultError;
+use crate::vault::postgres::failure::Failure;
+use crate::vault::postgres::pool::{Lent, Pool};
+use crate::vault::postgres::session::{Answer, Step, Wants};
+use crate::vault::postgres::statement;
+use crate::vault::postgres::value::{Bind, Columns, Value};
+use crate::vault::tables::TenantRow;
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// Named parameters with their values.
+pub(super) type Named<'p> = [(&'static str, &'p dyn Bind)];
+
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+const COMMIT: &str = "COMMIT";
+const ROLLBACK: &str = "ROLLBACK";
+
+/// Writers of one tenant follow one another: what a writer reads stays true until it commits.
+const LOCK: &str = "SELECT id FROM tenants WHERE id = :tenant FOR NO KEY UPDATE";
+
+/// A row whose columns are listed by [`columns`](super::data::columns).
+pub(super) trait Stored: Sized {
+    /// Returns each column's parameter and its value.
+    fn bind(&self) -> Vec<(&'static str, Value)>;
+    /// Takes the columns in the order of the list.
+    fn read(columns: &mut Columns<'_>) -> Result<Self>;
+}
+
+/// The kind of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// One statement without a transaction of its own.
+    Single,
+    Read,
+    Write,
+}
+
+/// A transaction on a session.
+pub(super) struct Sql<'p> {
+    pool: &'p Pool,
+    lent: Option<Lent<'p>>,
+    kind: Kind,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    begun: bool,
+    locked: BTreeSet<TenantRow>,
+    waiting: Vec<Step>,
+    failure: Option<Failure>,
+}
+
+impl<'p> Sql<'p> {
+    /// Returns a handle for one statement.
+    pub(super) fn single(pool: &'p Pool) -> Result<Self> {
+        Self::new(pool, Kind::Single)
+    }
+
+    /// Returns a transaction that reads one consistent state.
+    pub(super) fn read(pool: &'p Pool) -> Result<Self> {
+        Self::new(pool, Kind::Read)
+    }
+
+    /// Returns a transaction that writes.
+    pub(super) fn write(pool: &'p Pool) -> Result<Self> {
+        Self::new(pool, Kind::Write)
+    }
+
+    fn new(pool: &'p Pool, kind: Kind) -> Result<Self> {
+        Ok(Self {
+            pool,
+            lent: Some(pool.session()?),
+            kind,
+            state: RefCell::default(),
+        })
+    }
+
+    /// Lets no other writer of this tenant proceed until this transaction ends.
+    pub(super) fn lock(&self, tenant: TenantRow) {
+        if self.kind == Kind::Write && self.state.borrow_mut().locked.insert(tenant) {
+            self.later(LOCK, &[(":tenant", &tenant)]);
+        }
+    }
+
+    /// Reads the first row, if there is one.
+    pub(super) fn one<T>(
+        &self,
+        sql: &'static str,
+        named: &Named<'_>,
+        read: impl FnOnce(&mut Columns<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        match self.rows(sql, named)?.first() {
+            Some(row) => read(&mut Columns::new(row)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads all rows.
+    pub(super) fn all<T>(
+        &self,
+        sql: &'static str,
+        named: &Named<'_>,
+        mut read: impl FnMut(&mut Columns<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        self.rows(sql, named)?
+            .iter()
+            .map(|row| read(&mut Columns::new(row)))
+            .collect()
+    }
+
+    /// Returns whether there is a row.
+    pub(super) fn exists(&self, sql: &'static str, named: &Named<'_>) -> Result<bool> {
+        Ok(!self.rows(sql, named)?.is_empty())
+    }
+
+    fn rows(&self, sql: &'static str, named: &Named<'_>) -> Result<Vec<tokio_postgres::Row>> {
+        match self.now(sql, named, Wants::Rows)? {
+            Answer::Rows(rows) => Ok(rows),
+            Answer::Done | Answer::Count(_) => Err(VaultError::Damaged),
+        }
+    }
+
+    /// Runs a write at once, and returns the number of rows that were written.
+    pub(super) fn execute(&self, sql: &'static str, named: &Named<'_>) -> Result<u64> {
+        match self.now(sql, named, Wants::Count)? {
+            Answer::Count(count) => Ok(count),
+            Answer::Done | Answer::Rows(_) => Err(VaultError::Damaged),
+        }
+    }
+
+    /// Runs a write with the next read or at the end.
+    pub(super) fn later(&self, sql: &'static str, named: &Named<'_>) {
+        let values = named.iter().map(|(name, value)| (*name, value.bind())).collect();
+        self.push(sql, values, Wants::Count);
+    }
+
+    /// Writes a row later, with the values of additional columns.
+    pub(super) fn put(&self, sql: &'static str, row: &impl Stored, named: &Named<'_>) {
+        let mut values = row.bind();
+        values.extend(named.iter().map(|(name, value)| (*name, value.bind())));
+        self.push(sql, values, Wants::Count);
+    }
+
+    fn push(&self, sql: &'static str, values: Vec<(&'static str, Value)>, wants: Wants) {
+        let parameters = in_order(sql, &values);
+        self.state.borrow_mut().waiting.push(Step::Statement {
+            sql,
+            parameters,
+            wants,
+        });
+    }
+
+    /// Runs everything that waits, and then this statement.
+    fn now(&self, sql: &'static str, named: &Named<'_>, wants: Wants) -> Result<Answer> {
+        let values = named.iter().map(|(name, value)| (*name, value.bind())).collect();
+        self.push(sql, values, wants);
+        let mut answers = self.flush(None)?;
+        answers.pop().ok_or(VaultError::Damaged)
+    }
+
+    /// Sends everything that waits, and `last` if one is given.
+    fn flush(&self, last: Option<&'static str>) -> Result<Vec<Answer>> {
+        let mut state = self.state.borrow_mut();
+        let mut steps = Vec::with_capacity(state.waiting.len() + 2);
+        if !state.begun {
+            match self.kind {
+                Kind::Single => {}
+                Kind::Read => steps.push(Step::Control(READ)),
+                Kind::Write => steps.push(Step::Control(WRITE)),
+            }
+            state.begun = self.kind != Kind::Single;
+        }
+        steps.append(&mut state.waiting);
+        steps.extend(last.map(Step::Control));
+        let Some(lent) = &self.lent else {
+            return Err(VaultError::Unreachable);
+        };
+        #[cfg(test)]
+        self.pool.trips.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let session = lent.session();
+        let io = Arc::clone(self.pool.io());
+        // The outer result is that of the thread, the inner one that of the server.
+        let ended = io.run(self.pool.options().deadline, async move {
+            Ok(session.run(&steps).await)
+        });
+        match ended {
+            Ok(Ok(answers)) => Ok(answers),
+            Ok(Err(failure)) => {
+                let error = error_of(&failure);
+                state.failure = Some(failure);
+                Err(error)
+            }
+            Err(error) => {
+                state.failure = Some(Failure::Vault(error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Commits. Returns the failure, which may say that the transaction can be run again.
+    pub(super) fn commit(mut self) -> std::result::Result<(), Failure> {
+        let is_empty = {
+            let state = self.state.borrow();
+            !state.begun && state.waiting.is_empty()
+        };
+        if is_empty {
+            return Ok(());
+        }
+        if let Some(lent) = &self.lent {
+            lent.session().clear_warning();
+        }
+        let ended = self.flush(Some(COMMIT));
+        if let Err(error) = ended {
+            return Err(self.take_failure().unwrap_or(Failure::Vault(error)));
+        }
+        // The transaction has ended, so that nothing is rolled back.
+        self.state.borrow_mut().begun = false;
+        let lent = self.lent.take();
+        if lent.is_some_and(|lent| lent.session().has_warned()) {
+            // The commit is on this server, but not where the settings demand it.
+            return Err(Failure::Vault(VaultError::Unreachable));
+        }
+        Ok(())
+    }
+
+    /// Returns the failure of the last statement, if one failed.
+    pub(super) fn take_failure(&self) -> Option<Failure> {
+        self.state.borrow_mut().failure.take()
+    }
+}
+
+/// An error that is shown to a caller which may handle it inside the transaction.
+fn error_of(failure: &Failure) -> VaultError {
+    match failure {
+        Failure::Again | Failure::UsedUp => VaultError::Busy,
+        Failure::Vault(error) => error.clone(),
+    }
+}
+
+impl Drop for Sql<'_> {
+    fn drop(&mut self) {
+        let Some(lent) = self.lent.take() else {
+            return;
+        };
+        if !self.state.get_mut().begun {
+            return;
+        }
+        if matches!(
+            self.state.get_mut().failure,
+            Some(Failure::Vault(VaultError::Unreachable))
+        ) {
+            lent.discard();
+            return;
+        }
+        // The thread runs tasks in the order in which they were handed over, and the server requests in
+        // the order in which they arrive, so that the session can be lent again before the answer.
+        let session = lent.session();
+        self.pool.io().spawn(async move {
+            let _ = session.batch(ROLLBACK).await;
+        });
+    }
+}
+
+/// Returns the values in the order in which the statement names its parameters. A name without a
+/// value is NULL.
+fn in_order(sql: &'static str, values: &[(&'static str, Value)]) -> Vec<Value> {
+    statement::parsed(sql)
+        .names
+        .iter()
+        .map(|name| {
+            let found = values.iter().find(|(known, _)| known == name);
+            debug_assert!(found.is_some(), "{name} has no value in {sql}");
+            found.map_or(Value::Null, |(_, value)| value.clone())
+        })
+        .collect()
+}

@@ -1,0 +1,159 @@
+//! The rows of a vault in a PostgreSQL database.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::random;
+use crate::vault::postgres::failure::Failure;
+use crate::vault::postgres::io::Io;
+use crate::vault::postgres::options::PostgresOptions;
+use crate::vault::postgres::pool::Pool;
+use crate::vault::postgres::server_clock::ServerClock;
+use crate::vault::postgres::sql::Sql;
+use crate::vault::postgres::{data, open, tls};
+use crate::vault::tables::{
+    FoundRows, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
+};
+use crate::vault::{Holder, VaultError, VaultWarning};
+
+/// The number of times that a transaction is run again after it lost against another one.
+const ATTEMPTS: usize = 16;
+
+/// Rows in a PostgreSQL database.
+#[derive(Debug)]
+pub(in crate::vault) struct PostgresTables {
+    pool: Arc<Pool>,
+    clock: Arc<ServerClock>,
+    holder: Holder,
+}
+
+impl PostgresTables {
+    /// Connects to the server, and creates the schema if there is none.
+    pub(super) fn open(options: PostgresOptions) -> Result<Self, VaultError> {
+        let tls = tls::tls(&options)?;
+        let config = options.session_config();
+        let io = Arc::new(Io::start()?);
+        let pool = Arc::new(Pool::new(Arc::clone(&io), options, config, tls));
+        open::open(&io, &pool, pool.options())?;
+        let mut id = [0; 16];
+        random::fill(&mut id)?;
+        Ok(Self {
+            clock: ServerClock::measure(&pool)?,
+            pool,
+            holder: Holder::from_bytes(id),
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Returns the number of round trips since the last reset.
+    #[cfg(test)]
+    pub(super) fn trips(&self) -> usize {
+        self.pool.trips.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    #[cfg(test)]
+    pub(super) fn reset_trips(&self) {
+        self.pool.trips.store(0, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn write_once<T>(
+        &self,
+        write: &mut impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, Failure> {
+        let mut sql = Sql::write(&self.pool)?;
+        match write(&mut sql) {
+            Ok(Write::Commit(value)) => sql.commit().map(|()| Write::Commit(value)),
+            Ok(other) => Ok(other),
+            // A failure of a statement is more specific than the error that the caller passes on.
+            Err(error) => Err(sql.take_failure().unwrap_or(Failure::Vault(error))),
+        }
+    }
+}
+
+impl Tables for PostgresTables {
+    fn read<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T, VaultError>) -> Result<T, VaultError> {
+        read(&Sql::read(&self.pool)?)
+    }
+
+    fn token(
+        &self,
+        tenant: TenantRow,
+        wanted: Wanted<'_>,
+        _: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, FoundRows)>, VaultError> {
+        let found = data::token::token(&Sql::single(&self.pool)?, tenant, wanted)?;
+        Ok(Some((None, found)))
+    }
+
+    fn definition(
+        &self,
+        tenant: TenantRow,
+        kind: &str,
+        name: &str,
+        _: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Option<SealedDefinition>)>, VaultError> {
+        let found = data::definition::definition(&Sql::single(&self.pool)?, tenant, kind, name)?;
+        Ok(Some((None, found)))
+    }
+
+    fn is_unchanged_since(&self, _: Stamp) -> Result<bool, VaultError> {
+        Ok(false)
+    }
+
+    fn write<T>(
+        &self,
+        mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
+        for _ in 0..ATTEMPTS {
+            match self.write_once(&mut write) {
+                Ok(written) => return Ok(written),
+                Err(Failure::Again) => {}
+                Err(Failure::UsedUp) => return Ok(Write::NewDataKey),
+                Err(Failure::Vault(error)) => return Err(error),
+            }
+        }
+        Err(VaultError::Busy)
+    }
+
+    fn write_claim<T>(
+        &self,
+        write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
+        self.write(write)
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock) as Arc<dyn Clock>
+    }
+
+    fn holder(&self) -> Result<Holder, VaultError> {
+        Ok(self.holder)
+    }
+
+    /// A machine that cannot be reached may still be alive, so that only the time of the server ends
+    /// a claim.
+    fn is_dead(&self, _: Holder) -> bool {
+        false
+    }
+
+    fn warnings(&self) -> Vec<VaultWarning> {
+        Vec::new()
+    }
+
+    fn backup(&self, _: &Path) -> Result<(), VaultError> {
+        Err(VaultError::NotSupported(
+            "backups; use pg_dump or the backups of the server",
+        ))
+    }
+
+    /// Old versions of a row stay in the heap until the server reuses their space, and in its log,
+    /// its replicas and its backups until those are removed.
+    fn clear_residue(&self) -> Result<bool, VaultError> {
+        Ok(false)
+    }
+}

@@ -1,0 +1,69 @@
+//! The public type of the vault in a PostgreSQL database.
+
+use std::fmt;
+
+use crate::vault::VaultError;
+use crate::vault::envelope::MasterKeys;
+use crate::vault::postgres::PostgresOptions;
+use crate::vault::postgres::tables::PostgresTables;
+use crate::vault::sealed::Core;
+
+/// A vault in a PostgreSQL database, shared by processes on any number of machines.
+///
+/// One private thread drives all connections to the server. Every method blocks its caller, which
+/// may be on any thread; in asynchronous code, call it from a blocking task.
+///
+/// # Guarantees
+///
+/// * A change is durable on the server when the method returns, and on the replicas that
+///   `synchronous_standby_names` demands.
+/// * Claims are judged by the clock of the server, so that the clocks of the hosts may differ. A
+///   host that was killed loses its claim when the claim's lease ends, not earlier.
+/// * Writers of one tenant follow one another. A write that loses against another one is run again.
+/// * When the connection breaks during a commit, the method returns
+///   [`VaultError::Unreachable`]: it is unknown whether the change was stored, and the same call can
+///   be repeated.
+///
+/// # Security
+///
+/// A reader of the database sees names, times, scopes and sizes, but no secret; a writer of the
+/// database without the master key can do what SECURITY.md lists. **Erased secrets remain readable
+/// to someone with the master key**, in free space, in the write-ahead log, in replicas and in
+/// backups, until the server removes those. The vault therefore always reports an erasure as
+/// [`Pending`](crate::vault::Erasure::Pending).
+///
+/// # Replicas
+///
+/// Only the primary is used, also for reads. With asynchronous replication, a failover loses the
+/// last commits, and with them refresh tokens that the provider has already replaced. Use
+/// synchronous replication.
+pub struct PostgresVault {
+    core: Core<PostgresTables>,
+}
+
+impl PostgresVault {
+    /// Connects with the default [options](PostgresOptions) and opens the vault, or creates one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PostgresOptions::new`] and [`PostgresOptions::connect`].
+    pub fn connect(address: &str, keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
+        PostgresOptions::new(address)?.connect(keys)
+    }
+
+    pub(super) fn open(options: PostgresOptions, keys: MasterKeys) -> Result<Self, VaultError> {
+        let core = Core::new(PostgresTables::open(options)?, keys);
+        core.check_key()?;
+        Ok(Self { core })
+    }
+
+    pub(in crate::vault) const fn core(&self) -> &Core<PostgresTables> {
+        &self.core
+    }
+}
+
+impl fmt::Debug for PostgresVault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresVault").finish_non_exhaustive()
+    }
+}

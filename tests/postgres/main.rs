@@ -1,0 +1,27 @@
+//! A vault in PostgreSQL that hosts on several machines share.
+
+mod asynchronous;
+mod contract;
+mod failures;
+mod machines;
+mod secrets;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::sync::Arc;
+
+use support::postgres::Cluster;
+use valetkey::vault::{MasterKey, PostgresOptions, PostgresVault};
+
+/// Returns options for a new schema.
+fn options(cluster: &Cluster) -> PostgresOptions {
+    PostgresOptions::new(&cluster.address())
+        .unwrap()
+        .schema(cluster.schema())
+        .unwrap()
+}
+
+/// Returns a vault in a new schema.
+fn vault(cluster: &Cluster) -> Arc<PostgresVault> {
+    Arc::new(options(cluster).connect(MasterKey::generate().unwrap()).unwrap())
+}
