@@ -33,7 +33,8 @@
 //!
 //! A request runs on a thread of tokio's blocking pool. An answer that is a stream of events keeps
 //! its thread until it ends, and it ends after the time limits of
-//! [`Turn::send_stream`]; rmcp opens such a stream again.
+//! [`Turn::send_stream`]; rmcp opens such a stream again. A runtime that is dropped waits for these
+//! threads; `Runtime::shutdown_background` does not.
 
 mod answer;
 mod events;
