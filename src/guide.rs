@@ -29,6 +29,10 @@ pub mod upkeep {}
 #[doc = include_str!("../docs/guide/processes.md")]
 pub mod processes {}
 
+#[cfg(feature = "postgres")]
+#[doc = include_str!("../docs/guide/several_machines.md")]
+pub mod several_machines {}
+
 #[doc = include_str!("../docs/guide/async_hosts.md")]
 pub mod async_hosts {}
 

@@ -62,8 +62,8 @@ impl Clients {
         self.for_all.get(server)
     }
 
-    /// Returns whether every tenant has a client at this server, whatever else is stored for it. With
-    /// a source, only the source knows.
+    /// Returns whether every tenant has a client at this server, whatever else is stored for it.
+    /// With a source, only the source knows.
     pub(crate) fn has_all(&self, server: &ServerId) -> bool {
         self.source.is_none() && self.for_all.contains_key(server)
     }

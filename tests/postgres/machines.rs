@@ -1,4 +1,4 @@
-//! Several hosts, each a process of its own, on one database.
+//! Several hosts, each in its own process, on one database.
 
 use std::time::{Duration, Instant};
 
@@ -45,8 +45,7 @@ fn promise_41_hosts_make_one_request_for_each_generation() {
 /// Refreshes until the target is reached, and tries again after every failure that says so.
 fn refresh_through_outages(part: &Part) {
     let target: u64 = part.argument.parse().unwrap();
-    let resolver =
-        Resolver::new(part.connections_with(patient(), UreqClient::new().dangerous_loopback_http()));
+    let resolver = Resolver::new(part.connections());
     let until = Instant::now() + Duration::from_secs(300);
     while Instant::now() < until {
         match renew(&resolver) {
@@ -72,7 +71,7 @@ fn promise_41_outages_cost_no_second_request_and_no_token() {
     let Some(cluster) = Cluster::start() else { return };
     let scene =
         Scene::new(|it| it.rotation = RotationClass::SingleUseRevokesFamily).in_database(&cluster.address());
-    let connections = scene.connections_with(patient());
+    let connections = scene.connections();
     let connection = consent(&scene, &connections);
     let target = count(60, 2_000);
     let mut children: Vec<_> = (0..3)

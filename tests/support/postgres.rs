@@ -1,7 +1,7 @@
 //! A private PostgreSQL server for the tests.
 //!
-//! The server listens on a Unix socket in a directory of the test, and ends with the test. The tests
-//! of one process share it; each uses its own schema.
+//! The server listens on a Unix socket in a directory of the test, and ends with the test. Each
+//! vault uses its own schema.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -95,7 +95,8 @@ impl Cluster {
         Some(cluster)
     }
 
-    /// Starts a server with a certificate for `localhost`. Returns the root of its authority as well.
+    /// Starts a server with a certificate for `localhost`. Returns the root of its authority as
+    /// well.
     pub(crate) fn start_with_tls() -> Option<(Self, Vec<u8>)> {
         let port = free_port();
         let directory = tempfile::tempdir().unwrap();

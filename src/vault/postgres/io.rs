@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::vault::VaultError;
 
-/// The time by which a future must end that has a deadline of its own.
+/// The additional time that a caller waits for a future which has its own deadline.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A thread with an asynchronous runtime.

@@ -1,4 +1,4 @@
-//! Where the database is, and the limits of its use.
+//! The address of the database, and the limits of its use.
 
 use std::time::Duration;
 
@@ -42,7 +42,8 @@ impl PostgresOptions {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Unsupported`] if the text is not such an address. The error does not repeat it.
+    /// [`VaultError::Unsupported`] if the text is not such an address. The error does not repeat
+    /// it.
     pub fn new(address: &str) -> Result<Self, VaultError> {
         let mut config: Config = address.parse().map_err(|_| {
             VaultError::Unsupported("the address of the database is neither a URL nor keys and values")
@@ -100,8 +101,8 @@ impl PostgresOptions {
         Ok(self)
     }
 
-    /// Trusts a certificate authority in addition to Mozilla's: a DER certificate, such as that of a
-    /// private authority or of a hosting provider.
+    /// Trusts a certificate authority in addition to Mozilla's: a DER certificate, such as that of
+    /// a private authority or of a hosting provider.
     #[must_use]
     pub fn root(mut self, certificate: impl Into<Vec<u8>>) -> Self {
         self.roots.push(certificate.into());
@@ -136,8 +137,8 @@ impl PostgresOptions {
         self
     }
 
-    /// Sets the time within which the server must answer each request. Default: 10 s. After that the
-    /// session is closed, and the caller gets [`VaultError::Unreachable`].
+    /// Sets the time within which the server must answer each request. Default: 10 s. After that
+    /// the session is closed, and the caller gets [`VaultError::Unreachable`].
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;

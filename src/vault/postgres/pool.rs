@@ -26,7 +26,7 @@ pub(super) struct Pool {
     pub(super) trips: std::sync::atomic::AtomicUsize,
 }
 
-/// How a connection is encrypted.
+/// The encryption of a connection.
 #[derive(Clone)]
 pub(super) enum Tls {
     /// Not at all: a socket of this machine, or the host's decision.

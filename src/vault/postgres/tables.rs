@@ -135,8 +135,8 @@ impl Tables for PostgresTables {
         Ok(self.holder)
     }
 
-    /// A machine that cannot be reached may still be alive, so that only the time of the server ends
-    /// a claim.
+    /// A machine that cannot be reached may still be alive, so only the time of the server ends a
+    /// claim.
     fn is_dead(&self, _: Holder) -> bool {
         false
     }

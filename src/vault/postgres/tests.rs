@@ -34,8 +34,8 @@ fn the_contract_of_tables_holds() {
     no_statement_walks_a_table(&cluster);
 }
 
-/// Explains every statement that the contract ran. The planner may use a table without an index only
-/// where it has no choice.
+/// Explains every statement that the contract ran. The planner may use a table without an index
+/// only where it has no choice.
 fn no_statement_walks_a_table(cluster: &Cluster) {
     let tables = open(cluster);
     let schema = cluster.sql("SELECT max(nspname) FROM pg_namespace WHERE nspname LIKE 'vault_%'");

@@ -21,8 +21,8 @@ use crate::vault::sealed::Core;
 ///   host that was killed loses its claim when the claim's lease ends, not earlier.
 /// * Writers of one tenant follow one another. A write that loses against another one is run again.
 /// * When the connection breaks during a commit, the method returns
-///   [`VaultError::Unreachable`]: it is unknown whether the change was stored, and the same call can
-///   be repeated.
+///   [`VaultError::Unreachable`]: it is unknown whether the change was stored, and the same call
+///   can be repeated.
 ///
 /// # Security
 ///
