@@ -86,6 +86,10 @@ pub(crate) struct Listing<'a> {
     /// True to include revoked connections.
     pub(crate) with_revoked: bool,
     /// The state that is looked for. An implementation may leave out connections in other states.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        allow(dead_code, reason = "other stores list all states")
+    )]
     pub(crate) sought: Option<Sought>,
     /// Only after this one.
     pub(crate) after: Option<ConnectionId>,
