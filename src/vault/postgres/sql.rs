@@ -264,8 +264,8 @@ impl Drop for Sql<'_> {
             lent.discard();
             return;
         }
-        // The thread runs tasks in the order in which they were handed over, and the server requests
-        // in the order in which they arrive, so the session can be lent again before the answer.
+        // The thread runs tasks in the order in which they were handed over, and the server runs
+        // requests in their order, so the session can be lent again before the answer.
         let session = lent.session();
         self.pool.io().spawn(async move {
             let _ = session.batch(ROLLBACK).await;
