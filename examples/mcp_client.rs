@@ -52,11 +52,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
         other => return Err(format!("a missing scope was expected: {other:?}").into()),
     };
     println!("asked: {need}");
-    let mut more = ConsentOptions::default().add_scopes(need.scopes_named_by_api.clone());
-    if let Some(id) = need.connection {
-        more = more.reconnect(id);
-    }
-    let consent = connections.start_mcp(&alice, SERVER, McpOptions::default().consent(more))?;
+    let consent = connections.start(&alice, SERVER, ConsentOptions::from(&*need))?;
     approve(&connections, &sandbox, &alice, &consent, "ada")?;
     println!("added: {}", call(&turn, "add_note", &note)?);
 

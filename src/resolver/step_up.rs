@@ -16,8 +16,9 @@ use crate::resolver::token::ResolvedToken;
 /// Returns the response, unless the API reports that the grant does not cover the request and a
 /// consent that has not been requested yet could change that.
 ///
-/// The API chooses the scopes that it names. Only scopes in the descriptor become part of the
-/// requirement, because the user is asked for them.
+/// The API chooses the scopes that it names. Of those, only scopes in the descriptor become part of
+/// the requirement, because the user is asked for them. At a server that was discovered by its URL,
+/// all of them do, a limited number of times.
 pub(super) fn finish(
     access: &Access<'_>,
     token: &ResolvedToken,
@@ -35,12 +36,18 @@ pub(super) fn finish(
     // Scopes that were already requested, granted or not, are not requested again: that would
     // change nothing.
     let new = named.difference(&grant.granted).difference(&grant.requested);
-    let unknown = new.difference(&token.provider.known_scopes());
+    // A server that was not described by the host has no list of scopes: what it names is what the
+    // operation needs.
+    let is_discovered = token.provider.is_discovered();
+    let unknown = if is_discovered {
+        Scopes::default()
+    } else {
+        new.difference(&token.provider.known_scopes())
+    };
     let known = new.difference(&unknown);
     let (memory, tenant) = (&access.common.memory.step_ups, access.acting_user.tenant());
     let is_new = !known.is_empty() || !unknown.is_empty() && memory.add(tenant, token.connection, &unknown);
-    // A server that was not described by the host may name other scopes each time.
-    let is_discovered = token.provider.is_discovered();
+    // Such a server may name other scopes each time.
     let is_allowed = || memory.allows(tenant, token.connection, operation(request), &new);
     if !is_new || is_discovered && !is_allowed() {
         return Ok(answer);

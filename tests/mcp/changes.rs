@@ -172,11 +172,8 @@ fn row_27_a_tool_that_needs_more_steps_up_by_the_union_of_scopes() {
     let Error::ConsentRequired(need) = &error else {
         unreachable!()
     };
-    let named = need.missing_scopes.union(&need.scopes_named_by_api);
-    assert!(named.contains("mcp.write"), "{need:?}");
-    let options = ConsentOptions::default()
-        .reconnect(need.connection.unwrap())
-        .add_scopes(named);
+    assert!(need.missing_scopes.contains("mcp.write"), "{need:?}");
+    let options = ConsentOptions::from(&**need);
     let consent = host.connections.start(&alice, SERVER, options).unwrap();
     for scope in ["mcp.read", "mcp.write"] {
         assert!(consent.scopes().contains(scope), "{:?}", consent.scopes());
