@@ -191,7 +191,7 @@ impl PostgresOptions {
             })
             .connect_timeout(self.deadline)
             // The server ends what the client no longer waits for.
-            .options(&format!(
+            .options(format!(
                 "-c search_path={} -c statement_timeout={millis} -c lock_timeout={millis} \
                  -c idle_in_transaction_session_timeout={millis}",
                 self.schema

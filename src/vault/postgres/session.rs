@@ -25,6 +25,9 @@ pub(super) struct Session {
     warned: Arc<AtomicBool>,
 }
 
+/// A request that is sent when it is polled.
+type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// One statement of a batch.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
@@ -114,7 +117,7 @@ impl Session {
         self.prepare(steps).await?;
         let futures: Vec<_> = steps
             .iter()
-            .map(|step| Box::pin(self.one(step)) as Pin<Box<dyn Future<Output = _> + Send + '_>>)
+            .map(|step| Box::pin(self.one(step)) as Later<'_, _>)
             .collect();
         in_order(futures)
             .await
@@ -164,7 +167,7 @@ impl Session {
         if unknown.is_empty() {
             return Ok(());
         }
-        let futures: Vec<Pin<Box<dyn Future<Output = Result<Statement, Error>> + Send + '_>>> = unknown
+        let futures: Vec<Later<'_, Result<Statement, Error>>> = unknown
             .iter()
             .map(|sql| {
                 let parsed = statement::parsed(sql);
@@ -198,7 +201,7 @@ impl std::fmt::Debug for Session {
 
 /// Waits for all futures. Each is polled for the first time in the order of the list, which is the
 /// order in which the requests are sent.
-async fn in_order<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
+async fn in_order<T>(futures: Vec<Later<'_, T>>) -> Vec<T> {
     let mut waiting: Vec<_> = futures.into_iter().map(|future| (Some(future), None)).collect();
     poll_fn(|cx| {
         let mut is_ready = true;

@@ -91,7 +91,13 @@ fn compare(log: &Path, file: &File, header: &Header) -> Result<Option<Seen>, Vau
         Some(page) => beat_in(file, page, header.page_size)?,
         None => None,
     };
-    if fits(beat.as_ref(), &transactions, header.version) {
+    let is_from_log = match beat {
+        Some(_) => false,
+        None => {
+            page_in(file, 1, header.page_size)?.is_some_and(|first| transactions.wrote_first_page(&first))
+        }
+    };
+    if fits(beat.as_ref(), &transactions, header.version, is_from_log) {
         return Ok(None);
     }
     Ok(Some(Seen {
@@ -100,7 +106,9 @@ fn compare(log: &Path, file: &File, header: &Header) -> Result<Option<Seen>, Vau
     }))
 }
 
-fn fits(file: Option<&Beat>, log: &Transactions, version: u32) -> bool {
+/// Returns whether a file with this beat and version belongs to the log. `is_from_log` says whether
+/// the first page of the file, which contains the version, was moved into it from this log.
+fn fits(file: Option<&Beat>, log: &Transactions, version: u32, is_from_log: bool) -> bool {
     let Some((_, first)) = log.beats.first() else {
         // Files of schemas 1 and 2 have no beats.
         return version < schema::FIRST_OF_TODAY;
@@ -110,18 +118,22 @@ fn fits(file: Option<&Beat>, log: &Transactions, version: u32) -> bool {
             let linked = file.token == first.previous;
             linked || log.beats.iter().any(|(_, beat)| beat.token == file.token)
         }
-        // The log itself contains the migration of the file from schema 1 or 2.
-        None => version < schema::FIRST_OF_TODAY && first.previous == [0; 16],
+        // The log itself contains the migration of the file from schema 1 or 2. A process that died
+        // while it moved the log may have moved the new version, but not yet the first beat.
+        None => (version < schema::FIRST_OF_TODAY || is_from_log) && first.previous == [0; 16],
     }
 }
 
 /// Returns the beat in the database file itself.
 fn beat_in(file: &File, page: u32, page_size: u64) -> Result<Option<Beat>, VaultError> {
+    Ok(page_in(file, page, page_size)?.and_then(|content| Beat::of_page(&content)))
+}
+
+/// Returns a page of the database file; `None` if the file ends before.
+fn page_in(file: &File, page: u32, page_size: u64) -> Result<Option<Vec<u8>>, VaultError> {
     let mut content = vec![0; usize::try_from(page_size).map_err(|_| VaultError::Damaged)?];
     let at = u64::from(page.saturating_sub(1)).saturating_mul(page_size);
-    Ok(read_at(file, &mut content, at)?
-        .then(|| Beat::of_page(&content))
-        .flatten())
+    Ok(read_at(file, &mut content, at)?.then_some(content))
 }
 
 /// Fills the buffer from this offset of the file. Returns `false` if the file ends before.

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
+use ring::digest;
+
 use crate::vault::VaultError;
 use crate::vault::sqlite::db::beat::Beat;
 use crate::vault::sqlite::db::files::open_regular;
@@ -34,6 +36,21 @@ pub(super) struct Transactions {
     pub(super) salts: [u8; 8],
     /// The beats in the order of their commits, each with the number of its page.
     pub(super) beats: Vec<(u32, Beat)>,
+    /// The digests of all contents that the first page of the file had.
+    first_pages: Vec<[u8; 32]>,
+}
+
+impl Transactions {
+    /// Returns whether one of the transactions wrote this first page of the file.
+    pub(super) fn wrote_first_page(&self, content: &[u8]) -> bool {
+        self.first_pages.contains(&digest_of(content))
+    }
+}
+
+fn digest_of(content: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(digest::digest(&digest::SHA256, content).as_ref());
+    digest
 }
 
 /// Reads the log at this path.
@@ -48,18 +65,21 @@ pub(super) fn read(path: &Path) -> Result<Log, VaultError> {
     let Some(round) = Round::begin(&header) else {
         return Ok(Log::Empty);
     };
-    let salts = round.salts;
-    let beats = committed(round, &mut reader)?;
+    let transactions = committed(round, &mut reader)?;
     if !begins_with(&file, &header)? {
         return Ok(Log::Moving);
     }
-    Ok(beats.map_or(Log::Empty, |beats| Log::Committed(Transactions { salts, beats })))
+    Ok(transactions.map_or(Log::Empty, Log::Committed))
 }
 
-/// Returns the beats of all committed frames; `None` without a committed frame.
-fn committed(mut round: Round, reader: &mut impl Read) -> Result<Option<Vec<(u32, Beat)>>, VaultError> {
-    let mut beats = Vec::new();
-    let mut pending = Vec::new();
+/// Returns the transactions of all committed frames; `None` without a committed frame.
+fn committed(mut round: Round, reader: &mut impl Read) -> Result<Option<Transactions>, VaultError> {
+    let mut transactions = Transactions {
+        salts: round.salts,
+        beats: Vec::new(),
+        first_pages: Vec::new(),
+    };
+    let (mut pending, mut first_pages) = (Vec::new(), Vec::new());
     let mut has_commits = false;
     while let Some(frame) = block(reader, FRAME_HEADER_LEN + round.page_size)? {
         let Some((page, is_commit, content)) = round.frame(&frame) else {
@@ -68,12 +88,16 @@ fn committed(mut round: Round, reader: &mut impl Read) -> Result<Option<Vec<(u32
         if let Some(beat) = Beat::of_page(content) {
             pending.push((page, beat));
         }
+        if page == 1 {
+            first_pages.push(digest_of(content));
+        }
         if is_commit {
-            beats.append(&mut pending);
+            transactions.beats.append(&mut pending);
+            transactions.first_pages.append(&mut first_pages);
             has_commits = true;
         }
     }
-    Ok(has_commits.then_some(beats))
+    Ok(has_commits.then_some(transactions))
 }
 
 /// A round of the log, with the checksum of the part that was read so far.
