@@ -29,7 +29,7 @@ pub enum HttpError {
     /// addresses](crate::http::HttpRequest::to_public_addresses_only), and the server's host is an
     /// IP address, an internal name, or a name that resolves to an address which is not public. The
     /// request was not sent.
-    /// [`ConnectionsBuilder::dangerous_private_addresses`](crate::ConnectionsBuilder::dangerous_private_addresses)
+    /// [`ConnectionsBuilder::dangerous_private_addresses`](crate::connections::ConnectionsBuilder::dangerous_private_addresses)
     /// allows such servers.
     #[error(
         "the server's address is not public; use a public server, or allow private ones with \
