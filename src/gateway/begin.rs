@@ -265,7 +265,7 @@ impl Inner {
     }
 
     /// Stores the binding of a consent in the browser.
-    fn with_binding(
+    pub(super) fn with_binding(
         &self,
         response: Response<Vec<u8>>,
         incoming: &Incoming<'_>,

@@ -35,6 +35,14 @@ struct Finished {
 enum Place<'a> {
     /// The callback address of this server.
     Server(&'a str),
+    /// A callback address of the gateway, with the name of a server in it. MCP servers share the
+    /// address that the host's client was registered with.
+    Callback {
+        /// The server.
+        server: &'a str,
+        /// The whole address.
+        url: &'a str,
+    },
     /// This redirect URI.
     RedirectUri(&'a str),
 }
@@ -45,6 +53,9 @@ impl Place<'_> {
     fn is_of(self, pending: &PendingConsent) -> bool {
         match self {
             Self::Server(server) => server == pending.server.as_str(),
+            Self::Callback { server, url } => {
+                server == pending.server.as_str() || url == pending.redirect_uri
+            }
             Self::RedirectUri(uri) => uri == pending.redirect_uri,
         }
     }
@@ -61,7 +72,9 @@ impl Inner {
         let Ok(response) = AuthorizationResponse::parse(&format!("?{query}")) else {
             return answer::see_other(&self.outcome_path(Outcome::NotValid, None));
         };
-        let finished = self.finish(caller, incoming.head, response, &[Place::Server(server)]);
+        let url = self.mount.callback_url(server);
+        let place = Place::Callback { server, url: &url };
+        let finished = self.finish(caller, incoming.head, response, &[place]);
         let pending = finished.pending.as_ref();
         match finished.result {
             Ok(connection) => answer::see_other(&self.connected_path(connection.id, pending)),

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `GET /` | shows the list of connections with filters |
 //! | `GET /connect`, `POST /connect` | offers the services and those that can share a consent; begins a consent, or creates a one-time link |
+//! | `GET /mcp`, `POST /mcp` | connects an MCP server by its address, if the host allows it (`Gateway::mcp_servers`) |
 //! | `GET /connect/{ticket}` | the one-time link: begins the consent for its user; a later visit continues the consent |
 //! | `GET /callback/{server}` | completes a consent; each authorization server has its own. A repeated callback leads to the connection |
 //! | `GET /consents/{id}` | redirects to the state of a consent, and waits while it is being completed |
@@ -123,6 +124,7 @@ impl Gateway {
                 switch_user: None,
                 directory: None,
                 look: Look::default(),
+                mcp_servers: false,
                 return_to: Vec::new(),
                 max_body: 64 * 1024,
                 page_size: 50,
@@ -287,6 +289,8 @@ impl Inner {
             Route::Chooser(frame) => self.chooser_page(caller, &incoming, frame),
             Route::Connect if head.method.is_safe() => self.chooser_page(caller, &incoming, Frame::Page),
             Route::Connect => self.begin(caller, &incoming),
+            Route::Mcp if head.method.is_safe() => self.mcp_page(caller, &incoming),
+            Route::Mcp => self.begin_mcp(caller, &incoming),
             Route::Ticket(ticket) => self.open_ticket(caller, &incoming, &ticket),
             Route::Callback(server) => self.callback(caller, &incoming, &server),
             Route::Outcome(word) => self.outcome_page(caller, &incoming, &word),

@@ -11,6 +11,8 @@ pub(super) enum Route {
     Connect,
     /// The choice of a service, outside its own page.
     Chooser(Frame),
+    /// The address of an MCP server.
+    Mcp,
     Links,
     Withdraw(String),
     Services,
@@ -59,6 +61,7 @@ impl Route {
             ["embed", "connect"] => Self::Chooser(Frame::Embedded),
             ["fragments", "connections"] => Self::List(Frame::Fragment),
             ["fragments", "connect"] => Self::Chooser(Frame::Fragment),
+            ["mcp"] => Self::Mcp,
             ["links"] => Self::Links,
             ["links", id, "withdraw"] => Self::Withdraw(id.into()),
             ["services"] => Self::Services,
@@ -100,7 +103,7 @@ impl Route {
 
     pub(super) const fn methods(&self) -> &'static [Method] {
         match self {
-            Self::Connect | Self::Revoke(_) | Self::RevokeAll | Self::ApiRevocation => {
+            Self::Connect | Self::Mcp | Self::Revoke(_) | Self::RevokeAll | Self::ApiRevocation => {
                 &[Method::GET, Method::HEAD, Method::POST]
             }
             Self::Refresh(_)

@@ -65,6 +65,21 @@ impl Gateway {
         Ok(self.set(|inner| inner.account_link = Some((label, address))))
     }
 
+    /// Lets users connect MCP servers by their addresses, with a page that shows what a server asks
+    /// for before the user signs in there. The connections need an
+    /// [`McpClient`](crate::connections::McpClient). By default, only the host's code connects MCP
+    /// servers.
+    ///
+    /// # Security
+    ///
+    /// A server that a user adds receives what the agent sends to it for that user. Requests to the
+    /// address go to public addresses only.
+    #[cfg(feature = "mcp")]
+    #[must_use]
+    pub fn mcp_servers(self) -> Self {
+        self.set(|inner| inner.mcp_servers = true)
+    }
+
     /// Sets the address at which the host signs a user out and another one in. The page for a
     /// one-time link that was made for another user leads there. As for
     /// [`Refused::SignIn`](crate::gateway::Refused::SignIn), the gateway adds the way back in the

@@ -28,6 +28,8 @@ pub(super) struct Inner {
     pub(super) switch_user: Option<SignIn>,
     pub(super) directory: Option<Arc<dyn Directory>>,
     pub(super) look: Look,
+    /// True if users may connect MCP servers by their addresses.
+    pub(super) mcp_servers: bool,
     pub(super) return_to: Vec<String>,
     pub(super) max_body: usize,
     pub(super) page_size: usize,
@@ -43,6 +45,11 @@ impl Inner {
         Cookies {
             secure: self.mount.is_secure(),
         }
+    }
+
+    /// Returns whether users may connect MCP servers by their addresses.
+    pub(super) const fn offers_mcp(&self) -> bool {
+        self.mcp_servers
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -8,6 +8,8 @@ mod consent;
 mod embed;
 mod host;
 mod language;
+#[cfg(feature = "mcp")]
+mod mcp_page;
 mod openapi;
 mod operators;
 mod pages;

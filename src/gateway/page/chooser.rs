@@ -22,6 +22,7 @@ struct ChooserPage {
     shell: Shell,
     groups: Vec<Group>,
     form: ForWhom,
+    offers_mcp: bool,
 }
 
 /// The page between a form and the provider. The content security policy lets a form lead to the
@@ -57,7 +58,13 @@ impl Inner {
         let form = ForWhom::asked(self, caller, incoming);
         let page = self.page(caller, incoming, []).within(frame);
         let groups = groups(&page, &form.user)?;
-        page.show(StatusCode::OK, |shell| ChooserPage { shell, groups, form })
+        let offers_mcp = self.offers_mcp() && frame == Frame::Page;
+        page.show(StatusCode::OK, |shell| ChooserPage {
+            shell,
+            groups,
+            form,
+            offers_mcp,
+        })
     }
 
     pub(in crate::gateway) fn departure_page(

@@ -12,6 +12,11 @@ mod hue;
 mod icon;
 mod links;
 mod list;
+#[cfg(feature = "mcp")]
+mod mcp;
+#[cfg(not(feature = "mcp"))]
+#[path = "no_mcp.rs"]
+mod mcp;
 mod outcome;
 mod people;
 mod revoke;

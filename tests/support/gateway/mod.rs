@@ -92,6 +92,15 @@ impl Site {
         Self::build(SealedVault::in_memory(), change, more)
     }
 
+    /// Returns the same host with a gateway that lets users connect MCP servers by their addresses.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn with_mcp_servers(self) -> Self {
+        Self {
+            gateway: self.gateway.mcp_servers(),
+            ..self
+        }
+    }
+
     fn build(
         vault: impl Vault,
         change: impl FnOnce(&mut AuthorizationServer, &mut Provider),

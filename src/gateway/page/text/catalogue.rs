@@ -33,6 +33,7 @@ pub(in crate::gateway) type Count = fn(usize) -> String;
 macro_rules! texts {
     ($($type:ty: $($name:ident),+;)+) => {
         /// The texts of one language.
+        #[cfg_attr(not(feature = "mcp"), allow(dead_code, reason = "the pages of MCP servers read theirs"))]
         pub(in crate::gateway) struct Texts {
             $($(pub(in crate::gateway) $name: $type,)+)+
         }
@@ -85,6 +86,10 @@ texts! {
     With1: connect_named, for_whom_you;
     fn(&str) -> String: label_error;
     fn(ParameterProblem) -> Text: parameter_problem;
+    // MCP servers.
+    Text: mcp_add, mcp_lead, mcp_address, mcp_look, mcp_server, mcp_authorization, mcp_no_scopes, mcp_warning;
+    With1: mcp_heading, mcp_continue;
+    fn(&str) -> Text: mcp_mistake;
     // On the way to the provider and back.
     Text: choice_heading, continue_, one_time_link, copy, copied, link_copied, waiting_text, look_again,
         other_values, the_service;

@@ -197,6 +197,17 @@ pub(super) static TEXTS: Texts = Texts {
         ParameterProblem::Unknown => "The service has no such value.",
     },
 
+    mcp_add: "Add an MCP server",
+    mcp_lead: "Enter the address of an MCP server that you trust. You will see what it asks for before anything is connected.",
+    mcp_address: "Address",
+    mcp_look: "Look it up",
+    mcp_server: "Server",
+    mcp_authorization: "You sign in at",
+    mcp_no_scopes: "The server names no particular access. You choose it when you sign in.",
+    mcp_warning: "Continue only if you know this server. It receives what the assistant sends to it.",
+    mcp_heading: |host| format!("Connect {host}"),
+    mcp_continue: |host| format!("Continue to {host}"),
+    mcp_mistake,
     choice_heading: "Which site do you want to connect?",
     continue_: "Continue",
     one_time_link: "One-time link",
@@ -342,5 +353,21 @@ fn at_provider(outcome: &AtProvider, provider: &str) -> (&'static str, String) {
             ),
         ),
         AtProvider::NothingLeft => ("Nothing to revoke", "There was no token left to revoke.".into()),
+    }
+}
+
+/// Explains why an MCP server cannot be connected, by the kind of the mistake.
+fn mcp_mistake(kind: &str) -> &'static str {
+    match kind {
+        "url" => "Enter an https address without a user name, a query or a fragment.",
+        "no_authorization" => "This server needs no connection: it answers everyone.",
+        "not_an_mcp_server" => "There is no MCP server at this address.",
+        "private_address" => "This address is not on the public internet.",
+        "no_client_description" => "MCP servers are not set up here. Ask an administrator.",
+        "registration_required" | "registration_refused" | "redirect_uri_refused" | "registration" => {
+            "The server does not let this application register. Ask an administrator."
+        }
+        "unavailable" => "The server does not answer. Try again later.",
+        _ => "The server’s information about its sign-in cannot be trusted or read. Tell its operator.",
     }
 }

@@ -227,6 +227,17 @@ pub(super) static TEXTS: Texts = Texts {
         ParameterProblem::Unknown => "У сервиса нет такого значения.",
     },
 
+    mcp_add: "Добавить MCP-сервер",
+    mcp_lead: "Введите адрес MCP-сервера, которому вы доверяете. Вы увидите, какой доступ он запрашивает, до того как что-либо будет подключено.",
+    mcp_address: "Адрес",
+    mcp_look: "Проверить",
+    mcp_server: "Сервер",
+    mcp_authorization: "Вход выполняется на",
+    mcp_no_scopes: "Сервер не называет конкретных прав. Вы выберете их при входе.",
+    mcp_warning: "Продолжайте, только если знаете этот сервер. Он получает то, что ему отправляет ассистент.",
+    mcp_heading: |host| format!("Подключить {host}"),
+    mcp_continue: |host| format!("Перейти на {host}"),
+    mcp_mistake,
     choice_heading: "Какой сайт подключить?",
     continue_: "Продолжить",
     one_time_link: "Одноразовая ссылка",
@@ -373,5 +384,21 @@ fn at_provider(outcome: &AtProvider, provider: &str) -> (&'static str, String) {
             format!("Это согласие в {provider} используют ещё {}, поэтому сам доступ сохраняется. Он закончится вместе с последним подключением.", count(others.len(), "сервис", "сервиса", "сервисов")),
         ),
         AtProvider::NothingLeft => ("Отзывать нечего", "Не осталось токенов, которые можно отозвать.".into()),
+    }
+}
+
+/// Explains why an MCP server cannot be connected, by the kind of the mistake.
+fn mcp_mistake(kind: &str) -> &'static str {
+    match kind {
+        "url" => "Введите адрес https без имени пользователя, запроса и фрагмента.",
+        "no_authorization" => "Этому серверу не нужно подключение: он отвечает всем.",
+        "not_an_mcp_server" => "По этому адресу нет MCP-сервера.",
+        "private_address" => "Этот адрес не относится к общедоступному интернету.",
+        "no_client_description" => "MCP-серверы здесь не настроены. Обратитесь к администратору.",
+        "registration_required" | "registration_refused" | "redirect_uri_refused" | "registration" => {
+            "Сервер не позволяет этому приложению зарегистрироваться. Обратитесь к администратору."
+        }
+        "unavailable" => "Сервер не отвечает. Повторите попытку позже.",
+        _ => "Сведения сервера о входе не удалось прочитать, или им нельзя доверять. Сообщите его владельцу.",
     }
 }

@@ -1,5 +1,6 @@
 //! Files of schemas 1 and 2, migrated.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -109,6 +110,59 @@ fn everything_of_an_older_file_is_there_after_the_migration() {
             SqliteVault::open_with_progress(&path, vector_key(), |_, _| panic!("migrated again")).unwrap();
         assert_eq!(access(&vault, &acme, 1).as_deref(), Some("access-1-2"));
     }
+}
+
+/// A process can die after it has moved any number of pages of the log into the file. Pages are
+/// moved in the order of their numbers, so the version in the first page arrives before the first
+/// beat.
+#[test]
+fn a_migration_whose_log_was_moved_in_part_opens() {
+    for version in [1, 2] {
+        let (directory, path) = copy(version);
+        let mut taken = (Vec::new(), Vec::new());
+        let vault = SqliteVault::open_with_progress(&path, vector_key(), |_, _| {
+            let read = |path: &Path| fs::read(path).unwrap_or_default();
+            let log = read(&path.with_extension("db-wal"));
+            if log.len() > taken.1.len() {
+                taken = (read(&path), log);
+            }
+        });
+        drop(vault.unwrap());
+        let (mut moved, log) = taken;
+        let pages = pages_of(&log);
+        assert!(
+            pages.len() > 10,
+            "{} pages: the log was moved already",
+            pages.len()
+        );
+        for (step, (number, content)) in pages.iter().enumerate() {
+            let end = number * PAGE_SIZE;
+            if moved.len() < end {
+                moved.resize(end, 0);
+            }
+            moved[end - PAGE_SIZE..end].copy_from_slice(content);
+            let crashed = directory.path().join(format!("crashed-{step}.db"));
+            fs::write(&crashed, &moved).unwrap();
+            fs::write(crashed.with_extension("db-wal"), &log).unwrap();
+            let vault = SqliteVault::open(&crashed, vector_key())
+                .unwrap_or_else(|error| panic!("after page {number}: {error:?}"));
+            assert_eq!(access(&vault, &tenant("acme"), 2).as_deref(), Some("access-2"));
+        }
+    }
+}
+
+const PAGE_SIZE: usize = 4096;
+
+/// Returns the newest content of each page in a log, by the numbers of the pages.
+fn pages_of(log: &[u8]) -> BTreeMap<usize, &[u8]> {
+    log.get(32..)
+        .unwrap_or_default()
+        .chunks_exact(24 + PAGE_SIZE)
+        .map(|frame| {
+            let number = u32::from_be_bytes(*frame.first_chunk().unwrap());
+            (usize::try_from(number).unwrap(), &frame[24..])
+        })
+        .collect()
 }
 
 #[test]
