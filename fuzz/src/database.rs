@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -229,7 +229,11 @@ fn use_all(vault: &SqliteVault) {
 }
 
 /// Returns the token that is found, if any.
-fn find(vault: &SqliteVault, of: Of<'_>, is_own: impl FnOnce(ConnectionId) -> bool) -> Option<AccessToken> {
+fn find(
+    vault: &SqliteVault,
+    of: Of<'_>,
+    is_own: impl FnOnce(ConnectionId) -> bool,
+) -> Option<Arc<AccessToken>> {
     let found = checked(vault.find_token(&TokenQuery {
         tenant: &tenant(),
         of,

@@ -7,8 +7,8 @@ use valetkey::internals::protocol::{
     Outcome, TokenFailure, bearer_error, bearer_value, check_issuer, classify, granted_scopes, parse_account,
     parse_token_response, parts, revocation_verdict,
 };
-use valetkey::model::{Scopes, ServerId};
 use valetkey::internals::provider::{AccountEndpoint, IssuerPolicy, TokenHeader};
+use valetkey::model::{Scopes, ServerId};
 use valetkey::provider::{AuthorizationServer, catalog};
 use valetkey::{AuthorizationResponse, Timestamp};
 
