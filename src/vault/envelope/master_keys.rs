@@ -31,7 +31,9 @@ pub struct MasterKeys(Arc<[Arc<KeySource>]>);
 #[derive(Debug)]
 pub(super) enum KeySource {
     Local(MasterKey),
-    Service(KeyService),
+    /// In a box, so that both kinds have nearly the same size: moving a value copies what lies on
+    /// the stack beyond it, and the key was computed there.
+    Service(Box<KeyService>),
 }
 
 impl MasterKeys {
@@ -62,7 +64,7 @@ impl MasterKeys {
     #[must_use]
     pub fn wrapped_by(service: impl KeyEncryption) -> Self {
         let service = KeyService::new(Arc::new(service));
-        Self([Arc::new(KeySource::Service(service))].into())
+        Self([Arc::new(KeySource::Service(Box::new(service)))].into())
     }
 
     /// Adds keys that the active key replaces.
@@ -94,7 +96,7 @@ impl MasterKeys {
                 .iter()
                 .map(|key| match &**key {
                     KeySource::Local(_) => Arc::clone(key),
-                    KeySource::Service(service) => Arc::new(KeySource::Service(change(service))),
+                    KeySource::Service(service) => Arc::new(KeySource::Service(Box::new(change(service)))),
                 })
                 .collect(),
         )
