@@ -6,8 +6,6 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use crate::vault::VaultError;
-use crate::vault::envelope::MasterKeys;
-use crate::vault::postgres::PostgresVault;
 
 /// The address of a database, and the limits of its use.
 ///
@@ -143,22 +141,6 @@ impl PostgresOptions {
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
-    }
-
-    /// Opens the vault in the database, or creates one there.
-    ///
-    /// # Errors
-    ///
-    /// * [`VaultError::Unreachable`] if no host answers; [`VaultError::AccessDenied`] if the server
-    ///   refuses the user or the password.
-    /// * [`VaultError::Unsupported`] if the server offers no TLS or a certificate that is not
-    ///   trusted, or if it commits asynchronously (`synchronous_commit = off`).
-    /// * [`VaultError::ReadOnly`] if every host is a replica.
-    /// * [`VaultError::NotAVault`] if the schema contains other tables;
-    ///   [`VaultError::NewerVersion`] if a newer version of this crate created it.
-    /// * [`VaultError::WrongMasterKey`] if the vault was created with another key.
-    pub fn connect(self, keys: impl Into<MasterKeys>) -> Result<PostgresVault, VaultError> {
-        PostgresVault::open(self, keys.into())
     }
 
     pub(super) fn schema_name(&self) -> &str {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::vault::VaultError;
 use crate::vault::envelope::MasterKeys;
-use crate::vault::postgres::PostgresOptions;
+use crate::vault::postgres::options::PostgresOptions;
 use crate::vault::postgres::tables::PostgresTables;
 use crate::vault::sealed::Core;
 
@@ -51,7 +51,7 @@ impl PostgresVault {
         PostgresOptions::new(address)?.connect(keys)
     }
 
-    pub(super) fn open(options: PostgresOptions, keys: MasterKeys) -> Result<Self, VaultError> {
+    fn open(options: PostgresOptions, keys: MasterKeys) -> Result<Self, VaultError> {
         let core = Core::new(PostgresTables::open(options)?, keys);
         core.check_key()?;
         Ok(Self { core })
@@ -59,6 +59,24 @@ impl PostgresVault {
 
     pub(in crate::vault) const fn core(&self) -> &Core<PostgresTables> {
         &self.core
+    }
+}
+
+impl PostgresOptions {
+    /// Opens the vault in the database, or creates one there.
+    ///
+    /// # Errors
+    ///
+    /// * [`VaultError::Unreachable`] if no host answers; [`VaultError::AccessDenied`] if the server
+    ///   refuses the user or the password.
+    /// * [`VaultError::Unsupported`] if the server offers no TLS or a certificate that is not
+    ///   trusted, or if it commits asynchronously (`synchronous_commit = off`).
+    /// * [`VaultError::ReadOnly`] if every host is a replica.
+    /// * [`VaultError::NotAVault`] if the schema contains other tables;
+    ///   [`VaultError::NewerVersion`] if a newer version of this crate created it.
+    /// * [`VaultError::WrongMasterKey`] if the vault was created with another key.
+    pub fn connect(self, keys: impl Into<MasterKeys>) -> Result<PostgresVault, VaultError> {
+        PostgresVault::open(self, keys.into())
     }
 }
 
