@@ -1,7 +1,9 @@
 //! The connections of a host: the facade over the engine.
 
 mod builder;
+mod consents;
 mod identity;
+mod run_time;
 #[cfg(feature = "gateway")]
 mod web;
 
@@ -25,12 +27,9 @@ pub use crate::protocol::Prompt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::additions;
-use crate::engine::consent::{complete, link, poll, scopes, start};
+use crate::engine::consent::scopes;
 use crate::engine::health;
 use crate::engine::lists;
-#[cfg(feature = "mcp")]
-use crate::engine::mcp;
 use crate::engine::refresh;
 use crate::engine::refresh::retry;
 use crate::engine::revoke;
@@ -38,12 +37,9 @@ use crate::engine::upkeep::maintain;
 use crate::engine::{Context, Engine};
 use crate::error::{Error, Result};
 use crate::model::{
-    ActingUser, Actor, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, ServerId,
-    Status, TenantId, UserId,
+    Actor, Connection, ConnectionId, Operator, Principal, ProviderId, Status, TenantId, UserId,
 };
-use crate::protocol::AuthorizationResponse;
-use crate::provider::{AuthorizationServer, ClientRegistration, Provider};
-use crate::secret::{Binding, Ticket};
+use crate::provider::Provider;
 use crate::trace::{self, About, Seam};
 use crate::vault::{AuditEntry, AuditFilter, Forget, Forgotten};
 
@@ -97,329 +93,7 @@ impl Connections {
     }
 }
 
-/// Providers and clients that a tenant gains while the host runs. They are stored in the vault, so
-/// every process that uses it knows them at once.
 impl Connections {
-    /// Adds a provider for one tenant, together with its authorization server unless that is known
-    /// already. A provider or a server with the same id that the tenant added before is replaced.
-    ///
-    /// ```
-    /// use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
-    /// use valetkey::testing::Host;
-    ///
-    /// let host = Host::new(); let tenant = host.user("ada").tenant().clone(); let server =
-    /// AuthorizationServer::from_json( r#"{ "id": "acme", "authorization_endpoint":
-    /// "https://acme.example/authorize", "token_endpoint": "https://acme.example/token" }"#, )?;
-    /// let provider = Provider::from_json( r#"{"id": "board", "server": "acme", "name": "Board",
-    /// "api_base": "https://api.acme.example"}"#, )?; host.connections.add_provider(&tenant,
-    /// Some(server), provider)?; let client = ClientRegistration::new("id", "secret",
-    /// "https://agent.example/callback"); host.connections.add_client(&tenant, "acme", client)?;
-    /// assert_eq!(host.connections.added_providers(&tenant)?[0].name(), "Board");
-    /// # Ok::<(), valetkey::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Misconfigured`](crate::Error::Misconfigured) if a descriptor is not valid, the server is
-    /// unknown, or the host has configured one with the same id; [`Vault`](crate::Error::Vault) if
-    /// the vault fails.
-    ///
-    /// # Security
-    ///
-    /// A provider decides where tokens are sent. Call this for an operator of the tenant, and never
-    /// with a descriptor from an agent.
-    pub fn add_provider(
-        &self,
-        tenant: &TenantId,
-        server: Option<AuthorizationServer>,
-        provider: Provider,
-    ) -> Result<()> {
-        additions::add_provider(&self.engine, tenant, server, provider)
-    }
-
-    /// Adds a tenant's OAuth app at an authorization server, or replaces the one that was added
-    /// before. A registration from the [`ClientSource`](crate::provider::ClientSource) takes
-    /// precedence over it, and it takes precedence over the one for all tenants.
-    ///
-    /// # Errors
-    ///
-    /// [`Misconfigured`](crate::Error::Misconfigured) if the server is unknown or the registration
-    /// does not fit it; [`Vault`](crate::Error::Vault) if the vault fails, or with
-    /// [`NotSupported`](crate::vault::VaultError::NotSupported) if the registration has a private
-    /// key: return it from a [`ClientSource`](crate::provider::ClientSource), so that the key stays
-    /// where the host keeps it.
-    pub fn add_client(
-        &self,
-        tenant: &TenantId,
-        server: impl AsRef<str>,
-        registration: ClientRegistration,
-    ) -> Result<()> {
-        additions::add_client(&self.engine, tenant, server.as_ref(), &registration)
-    }
-
-    /// Returns the providers that were added for a tenant, in the order of their ids.
-    ///
-    /// # Errors
-    ///
-    /// [`Vault`](crate::Error::Vault) if the vault fails or a stored provider was altered.
-    pub fn added_providers(&self, tenant: &TenantId) -> Result<Vec<Provider>> {
-        additions::added_providers(&self.engine, tenant)
-    }
-
-    /// Returns the authorization servers at which a client was added for a tenant, with the client
-    /// ids. A client that registered itself is listed under the issuer of its server.
-    ///
-    /// # Errors
-    ///
-    /// [`Vault`](crate::Error::Vault) if the vault fails or a stored client was altered.
-    pub fn added_clients(&self, tenant: &TenantId) -> Result<Vec<(ServerId, String)>> {
-        additions::added_clients(&self.engine, tenant)
-    }
-
-    /// Removes a provider that was added for a tenant. Its authorization server and the client
-    /// there are removed with it unless another added provider uses them. Returns `false` if there
-    /// is no such provider.
-    ///
-    /// Revocations that the authorization server has not confirmed yet are given up.
-    ///
-    /// # Errors
-    ///
-    /// [`InUse`](crate::Error::InUse) while a connection to it is not revoked;
-    /// [`Vault`](crate::Error::Vault) if the vault fails.
-    pub fn remove_provider(&self, tenant: &TenantId, provider: impl AsRef<str>) -> Result<bool> {
-        additions::remove_provider(&self.engine, tenant, provider.as_ref())
-    }
-
-    /// Removes a client that was added for a tenant, with its secret. Connections whose tokens were
-    /// issued to it can no longer be refreshed. Returns `false` if there is no such client.
-    ///
-    /// # Errors
-    ///
-    /// [`Vault`](crate::Error::Vault) if the vault fails.
-    pub fn remove_client(&self, tenant: &TenantId, server: impl AsRef<str>) -> Result<bool> {
-        additions::remove_client(&self.engine, tenant, server.as_ref())
-    }
-}
-
-impl Connections {
-    /// Starts a consent for a connection of the acting user. Send the browser to
-    /// [`Consent::authorization_url`], and keep [`Consent::binding`] in a cookie of that browser
-    /// until [`complete`](Self::complete).
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownProvider`](crate::Error::UnknownProvider) if no provider has this id;
-    /// [`Misconfigured`](crate::Error::Misconfigured) if its authorization server has no valid
-    /// client registration; [`Parameter`](crate::Error::Parameter) for a parameter in the options
-    /// that is missing, unknown or malformed; [`NotFound`](crate::Error::NotFound) if the options
-    /// name a connection that is not within reach; [`NotOneGrant`](crate::Error::NotOneGrant) if
-    /// one grant cannot serve the named services; [`Vault`](crate::Error::Vault) if the vault
-    /// fails.
-    pub fn start(
-        &self,
-        acting_user: &ActingUser,
-        provider: impl AsRef<str>,
-        options: ConsentOptions,
-    ) -> Result<Consent> {
-        let owner = Owner::Personal(acting_user.user().clone());
-        start::start(&self.engine, acting_user, owner, provider.as_ref(), options)
-    }
-
-    /// Starts a consent for the MCP server at a URL. Discovers its authorization server, registers
-    /// the [client of this host](ConnectionsBuilder::mcp) there if it is not known yet, and stores
-    /// both for the tenant. The provider's id is the canonical URL, which
-    /// [`Consent::provider`] returns.
-    ///
-    /// ```
-    /// use valetkey::connections::{McpClient, McpOptions};
-    /// use valetkey::testing::{ManualClock, Sandbox};
-    /// use valetkey::vault::SealedVault;
-    /// use valetkey::{ActingUser, AuthorizationResponse, Connections, Resolver, TenantId};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let sandbox = Sandbox::playing_mcp(ManualClock::default());
-    /// let connections = Connections::builder(SealedVault::in_memory())
-    ///     .mcp(McpClient::new("Acme Agent", "https://agent.example/callback"))
-    ///     .http_client(sandbox.clone())
-    ///     .build()?;
-    /// let alice = ActingUser::authenticated(TenantId::new("acme")?, "alice")?;
-    ///
-    /// let consent = connections.start_mcp(&alice, Sandbox::MCP_SERVER, McpOptions::default())?;
-    /// let callback = sandbox.approve(consent.authorization_url(), "ada"); // the user's browser
-    /// let response = AuthorizationResponse::parse(&callback)?;
-    /// let connection = connections.complete(&alice, response, consent.binding())?;
-    /// assert_eq!(connection.provider.as_str(), Sandbox::MCP_SERVER);
-    /// let token = Resolver::new(connections).turn(alice).resolve(Sandbox::MCP_SERVER)?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Mcp`](crate::Error::Mcp) says what the server did wrong; nothing is stored then.
-    /// [`Unavailable`](crate::Error::Unavailable) if a server does not answer. Otherwise those of
-    /// [`start`](Self::start).
-    ///
-    /// # Security
-    ///
-    /// Requests go to public addresses only, have a time limit and a size limit, and follow no
-    /// redirect. The token is sent below the URL of the server only. Whether a user may connect
-    /// this server is the host's decision: the consent page of its authorization server names the
-    /// client, not the MCP server.
-    #[cfg(feature = "mcp")]
-    pub fn start_mcp(&self, acting_user: &ActingUser, url: &str, options: McpOptions) -> Result<Consent> {
-        let owner = Owner::Personal(acting_user.user().clone());
-        mcp::start::start(&self.engine, acting_user, owner, url, options)
-    }
-
-    /// Starts a consent for a workspace connection. The operator gives the consent and completes it
-    /// as [`Operator::acting_user`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`start`](Self::start).
-    pub fn start_workspace(
-        &self,
-        operator: &Operator,
-        provider: impl AsRef<str>,
-        options: ConsentOptions,
-    ) -> Result<Consent> {
-        start::start(
-            &self.engine,
-            operator.acting_user(),
-            Owner::Workspace,
-            provider.as_ref(),
-            options,
-        )
-    }
-
-    /// Prepares a consent for a user who is not in front of a browser now. An agent in a chat or an
-    /// operator passes the link on. Put the ticket into a link on the host's origin. Only this user
-    /// can open it, for [`Settings::ticket_lifetime`], until the consent is answered.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`start`](Self::start).
-    pub fn prepare(
-        &self,
-        acting_user: &ActingUser,
-        provider: impl AsRef<str>,
-        options: ConsentOptions,
-    ) -> Result<PreparedConsent> {
-        let owner = Owner::Personal(acting_user.user().clone());
-        link::prepare(&self.engine, acting_user, owner, provider.as_ref(), options)
-    }
-
-    /// Starts a prepared consent when the user opens its link. If the user opens the link again
-    /// while the consent is pending, in any browser, the authorization URL and binding are the
-    /// same. If the authorization has expired unanswered, a new one starts.
-    ///
-    /// # Errors
-    ///
-    /// [`Consent`](crate::Error::Consent) if the ticket is unknown, has expired or belongs to
-    /// another user, for whom it stays valid. If this user has answered the consent,
-    /// [`Used`](crate::error::ConsentError::Used) carries its id, and [`poll`](Self::poll) returns
-    /// the outcome. Otherwise those of [`start`](Self::start).
-    pub fn open_link(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
-        link::open_prepared(&self.engine, acting_user, ticket)
-    }
-
-    /// Returns the state of a consent of this user by its [id](Consent::id), whichever process
-    /// started it. A ticket and the flow that it opened are one consent.
-    ///
-    /// # Errors
-    ///
-    /// [`NotFound`](crate::Error::NotFound) if this user has no such consent or it was deleted;
-    /// [`Vault`](crate::Error::Vault) if the vault fails.
-    pub fn poll(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
-        poll::poll(&self.engine, acting_user, id)
-    }
-
-    /// Withdraws a consent of this user. Its link no longer works, and a flow that it opened cannot
-    /// be completed. Returns the state afterwards, which is not
-    /// [`Cancelled`](ConsentState::Cancelled) if the consent had already ended.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`poll`](Self::poll).
-    pub fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
-        poll::cancel(&self.engine, acting_user, id)
-    }
-
-    /// Returns the pending consents of a user of the operator's tenant, oldest first: links that
-    /// are unopened or unanswered, and flows in progress.
-    ///
-    /// # Errors
-    ///
-    /// [`Vault`](crate::Error::Vault) if the vault fails.
-    pub fn pending(&self, operator: &Operator, user: &UserId) -> Result<Vec<OpenConsent>> {
-        poll::open_consents(&self.engine, operator.tenant(), user)
-    }
-
-    /// Returns the pending consents of all users of the operator's tenant, oldest first. This reads
-    /// every consent request of the tenant, in pages of 500; upkeep deletes those that ended.
-    ///
-    /// ```
-    /// use valetkey::ConsentOptions;
-    /// use valetkey::testing::Host;
-    ///
-    /// let host = Host::new();
-    /// let (ada, olga) = (host.user("ada"), host.operator("olga"));
-    /// let link = host.connections.prepare(&ada, "notes", ConsentOptions::default())?;
-    /// let open = host.connections.all_pending(&olga)?;
-    /// assert_eq!(open[0].id, link.id());
-    /// host.connections.withdraw(&olga, &open[0].user, open[0].id)?;
-    /// assert!(host.connections.all_pending(&olga)?.is_empty());
-    /// # Ok::<(), valetkey::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Vault`](crate::Error::Vault) if the vault fails.
-    pub fn all_pending(&self, operator: &Operator) -> Result<Vec<OpenConsent>> {
-        poll::tenant_consents(&self.engine, operator.tenant())
-    }
-
-    /// Withdraws a consent of a user of the operator's tenant, for example after a link was sent to
-    /// the wrong address. The audit records a denial.
-    ///
-    /// # Errors
-    ///
-    /// [`NotFound`](crate::Error::NotFound) if the user has no such consent or it was deleted;
-    /// [`Vault`](crate::Error::Vault) if the vault fails.
-    pub fn withdraw(&self, operator: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState> {
-        poll::withdraw(&self.engine, operator.tenant(), user, id)
-    }
-
-    /// Completes a consent: checks that the response belongs to it, exchanges the code, determines
-    /// the account, and stores the encrypted tokens.
-    ///
-    /// # Errors
-    ///
-    /// [`Consent`](crate::Error::Consent) says what was wrong and whether the consent is still
-    /// open. Nothing is stored unless every step succeeds. Browsers may deliver a callback twice.
-    /// For a second delivery by the same user in the same browser, during or after the first, the
-    /// error is [`Used`](crate::error::ConsentError::Used). A code is never exchanged twice. Show
-    /// the user the state that [`poll`](Self::poll) returns for the id in that error.
-    ///
-    /// # Security
-    ///
-    /// `acting_user` is the user of the session in which the callback arrived, and `binding` comes
-    /// from the cookie of that browser. Never take either from the query of the callback, which an
-    /// attacker can write.
-    pub fn complete(
-        &self,
-        acting_user: &ActingUser,
-        response: AuthorizationResponse,
-        binding: &Binding,
-    ) -> Result<Connection> {
-        trace::within(
-            Seam::Complete,
-            || self.engine.about(acting_user, ""),
-            || complete::complete(&self.engine, acting_user, response, binding),
-        )
-    }
-
     /// Returns the connections that the caller can see, oldest first. Revoked connections are
     /// excluded unless the filter includes them.
     ///

@@ -1,5 +1,5 @@
-//! The page `GET /mcp`, where a user enters the address of an MCP server, and the page that shows what
-//! was found there.
+//! The page `GET /mcp`, where a user enters the address of an MCP server, and the page that shows
+//! what was found there.
 
 use askama::Template;
 use http::StatusCode;
