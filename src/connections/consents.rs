@@ -37,8 +37,8 @@ impl Connections {
     }
 
     /// Starts a consent for the MCP server at a URL. Discovers its authorization server, registers
-    /// the [client of this host](ConnectionsBuilder::mcp) there if it is not known yet, and stores
-    /// both for the tenant. The provider's id is the canonical URL, which
+    /// the [client of this host](crate::connections::ConnectionsBuilder::mcp) there if it is not
+    /// known yet, and stores both for the tenant. The provider's id is the canonical URL, which
     /// [`Consent::provider`] returns.
     ///
     /// ```
@@ -106,7 +106,8 @@ impl Connections {
 
     /// Prepares a consent for a user who is not in front of a browser now. An agent in a chat or an
     /// operator passes the link on. Put the ticket into a link on the host's origin. Only this user
-    /// can open it, for [`Settings::ticket_lifetime`], until the consent is answered.
+    /// can open it, for [`ticket_lifetime`](crate::connections::Settings::ticket_lifetime), until
+    /// the consent is answered.
     ///
     /// # Errors
     ///
