@@ -46,7 +46,7 @@ fn main() {
             Scenario::new("resolve, 100 people", || hot.resolve()).at_most(0.95),
             Scenario::new("resolve, 1000 people", || warm.resolve()).at_most(1.15),
             Scenario::new("resolve, not connected", || hot.miss()).at_most(0.9),
-            Scenario::new("resolve again in a turn", || turns.resolve()).at_most(0.35),
+            Scenario::new("resolve again in a turn", || turns.resolve()).at_most(0.50),
             Scenario::new("resolve, SQLite in memory", || sqlite.resolve()).at_most(1.7),
             Scenario::new("resolve, vault in memory, 100", || memory.resolve()),
             Scenario::new("resolve, vault in memory, 100000", || much_memory.resolve()),
