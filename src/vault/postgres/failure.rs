@@ -58,7 +58,7 @@ fn of_code(code: &SqlState) -> VaultError {
         SqlState::TOO_MANY_CONNECTIONS | SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED => {
             VaultError::Busy
         }
-        SqlState::DISK_FULL | SqlState::OUT_OF_MEMORY => VaultError::DiskFull,
+        SqlState::DISK_FULL => VaultError::DiskFull,
         SqlState::READ_ONLY_SQL_TRANSACTION => VaultError::ReadOnly,
         SqlState::UNDEFINED_TABLE
         | SqlState::UNDEFINED_COLUMN
@@ -123,6 +123,7 @@ mod tests {
             SqlState::CANNOT_CONNECT_NOW,
             SqlState::CONNECTION_FAILURE,
             SqlState::DISK_FULL,
+            SqlState::OUT_OF_MEMORY,
         ];
         for code in retryable {
             assert!(of_code(&code).is_retryable(), "{code:?}");
