@@ -4,9 +4,12 @@ mod asynchronous;
 mod contract;
 mod failures;
 mod machines;
+mod remembered;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod support;
+mod tampering;
+mod trips;
 
 use std::sync::Arc;
 
