@@ -192,6 +192,10 @@ pub(crate) trait RowsMut: Rows {
     /// would exceed `most` or there is no such key. A database that counts later may return `true`
     /// and end the transaction with [`NewDataKey`](Write::NewDataKey) instead.
     fn count_seals(&mut self, tenant: TenantRow, version: u32, seals: u32, most: u32) -> Result<bool>;
+    /// Returns whether a key is stored and not retired, for seals that were counted before. A
+    /// database that checks later may return `true` and end the transaction with
+    /// [`NewDataKey`](Write::NewDataKey) instead.
+    fn may_seal(&mut self, tenant: TenantRow, version: u32) -> Result<bool>;
     /// Marks the keys with a version from `from` up to but not including `below` as retired.
     fn retire_keys(&mut self, tenant: TenantRow, from: u32, below: u32) -> Result<()>;
     /// Deletes a retired key and overwrites it.
@@ -287,8 +291,8 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// share it.
     fn clock(&self) -> Arc<dyn Clock>;
 
-    /// Writes as [`write`](Self::write) does. If the host allows it, a power cut can lose the
-    /// changes; they are visible to all handles, and survive the end of the process.
+    /// Writes as [`write`](Self::write) does. A power cut can lose the changes, unless the host
+    /// chose otherwise; they are visible to all handles, and survive the end of the process.
     fn write_claim<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;
 
     /// Identifies this handle in claims. The id is stable for the lifetime of the handle and unique
