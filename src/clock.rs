@@ -9,9 +9,17 @@
 //! assert!(SystemClock.now() >= before);
 //! ```
 
+mod monotonic;
+
 use std::time::SystemTime;
 
 use crate::model::Timestamp;
+
+#[cfg(test)]
+pub(crate) use monotonic::ManualMonotonic;
+pub(crate) use monotonic::Monotonic;
+#[cfg(feature = "postgres")]
+pub(crate) use monotonic::Uptime;
 
 /// The source of the wall-clock time.
 ///

@@ -86,6 +86,20 @@ pub mod vault {
         AuditHead::new(chain, number, mac)
     }
 
+    /// Runs one statement with the parameter `:number` in a separate transaction, as a vault would.
+    ///
+    /// # Errors
+    ///
+    /// Those of the vault.
+    #[cfg(feature = "postgres")]
+    pub fn probe_postgres(
+        vault: &crate::vault::PostgresVault,
+        sql: &'static str,
+        number: i64,
+    ) -> Result<(), VaultError> {
+        vault.probe(sql, number)
+    }
+
     /// The decisions of a vault.
     pub mod change {
         pub use crate::vault::change::*;

@@ -109,6 +109,13 @@ impl Context {
         Ok(entry)
     }
 
+    /// Returns whether a provider and its clients are part of the host's configuration, so that
+    /// [`usable`](Self::usable) reads nothing from the vault.
+    pub(crate) fn is_configured(&self, provider: &str) -> bool {
+        let entry = self.registry.provider(provider);
+        entry.is_some_and(|entry| self.registry.clients().has_all(&entry.server.id))
+    }
+
     /// Returns whether a server was discovered by the URL of an MCP server.
     fn is_discovered(&self, tenant: &TenantId, server: &CompiledServer) -> Result<bool> {
         if self.registry.server(server.id.as_str()).is_some() {

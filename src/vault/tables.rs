@@ -10,6 +10,7 @@
 
 mod row;
 mod search;
+mod staleness;
 mod stamp;
 
 pub(crate) use row::{
@@ -20,7 +21,10 @@ pub(crate) use search::{
     Chain, Direction, Doomed, DueRows, FoundRows, ListedRow, Listing, Of, Pruned, TokenRow, Wanted,
 };
 
-pub(crate) use stamp::Stamp;
+#[cfg(feature = "postgres")]
+pub(crate) use staleness::Place;
+pub(crate) use staleness::{Begun, Staleness, Topic};
+pub(crate) use stamp::{Basis, Stamp};
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -269,8 +273,16 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
         is_known: &mut dyn FnMut(Stamp) -> bool,
     ) -> Result<Option<(Option<Stamp>, FoundRows)>>;
 
+    /// Runs [`Rows::token`] for several queries, each in its own view, and returns the answers in
+    /// the same order: in one round trip if the database is across a network.
+    fn tokens(&self, wanted: &[(TenantRow, Wanted<'_>)]) -> Result<Vec<FoundRows>>;
+
     /// Returns whether nothing was committed since this stamp. Returns `false` without stamps.
     fn is_unchanged_since(&self, stamp: Stamp) -> Result<bool>;
+
+    /// Returns the bound on the age of remembered answers, if a read takes the network and there
+    /// are no stamps. The implementation tells it of every write. Returns `None` if reads are local.
+    fn staleness(&self) -> Option<&Staleness>;
 
     /// Runs [`Rows::definition`] in its own view, and returns the stamp of the state that was read
     /// or of an earlier one. Returns `None` if `is_known` has the answer for the present stamp.

@@ -11,7 +11,7 @@ use crate::vault::postgres::sql::Sql;
 use crate::vault::tables::{
     AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Direction, Doomed, DueRows,
     FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow, Rows,
-    RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, VAULT_CHAIN, VaultRow, Wanted,
+    RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, Topic, VAULT_CHAIN, VaultRow, Wanted,
 };
 use crate::vault::{StateHash, VaultError};
 
@@ -254,12 +254,14 @@ impl RowsMut for Sql<'_> {
 
     fn unname_tenant(&mut self, tenant: TenantRow) -> Result<()> {
         self.lock(tenant);
+        self.writes(Topic::Tenant(tenant));
         tenant::unname_tenant(self, tenant);
         Ok(())
     }
 
     fn delete_tenant(&mut self, tenant: TenantRow) -> Result<()> {
         self.lock(tenant);
+        self.writes(Topic::Tenant(tenant));
         audit::delete_chain(self, tenant);
         tenant::delete_tenant(self, tenant)
     }
@@ -303,17 +305,20 @@ impl RowsMut for Sql<'_> {
 
     fn put_connection(&mut self, tenant: TenantRow, row: &ConnectionRow) -> Result<bool> {
         self.lock(tenant);
+        self.writes(Topic::Owner(tenant, &row.owner));
         connection::put_connection(self, tenant, row)
     }
 
     fn put_grant(&mut self, tenant: TenantRow, row: &GrantRow, secrets: Secrets<'_>) -> Result<()> {
         self.lock(tenant);
+        self.writes(Topic::Grant(tenant, row.id));
         grant::put_grant(self, tenant, row, secrets);
         Ok(())
     }
 
     fn delete_grant(&mut self, tenant: TenantRow, id: GrantId) -> Result<()> {
         self.lock(tenant);
+        self.writes(Topic::Grant(tenant, id));
         grant::delete_grant(self, tenant, id);
         Ok(())
     }
@@ -344,12 +349,14 @@ impl RowsMut for Sql<'_> {
 
     fn put_definition(&mut self, tenant: TenantRow, row: &DefinitionRow, sealed: &[u8]) -> Result<()> {
         self.lock(tenant);
+        self.writes(Topic::Definition(tenant, &row.kind, &row.name));
         definition::put_definition(self, tenant, row, sealed);
         Ok(())
     }
 
     fn delete_definition(&mut self, tenant: TenantRow, kind: &str, name: &str) -> Result<()> {
         self.lock(tenant);
+        self.writes(Topic::Definition(tenant, kind, name));
         definition::delete_definition(self, tenant, kind, name);
         Ok(())
     }
@@ -415,6 +422,7 @@ impl RowsMut for Sql<'_> {
 
     fn erase(&mut self, tenant: TenantRow, doomed: Doomed<'_>, limit: usize) -> Result<bool> {
         self.lock(tenant);
+        self.writes(Topic::Tenant(tenant));
         erase::erase(self, tenant, doomed, limit)
     }
 }

@@ -14,7 +14,7 @@ use crate::vault::postgres::pool::{Lent, Pool};
 use crate::vault::postgres::session::{Answer, Step, Wants};
 use crate::vault::postgres::statement;
 use crate::vault::postgres::value::{Bind, Columns, Value};
-use crate::vault::tables::TenantRow;
+use crate::vault::tables::{Place, TenantRow, Topic};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -60,6 +60,8 @@ struct State {
     locked: BTreeSet<TenantRow>,
     waiting: Vec<Step>,
     failure: Option<Failure>,
+    /// The places of what was written.
+    written: Vec<Place>,
 }
 
 impl<'p> Sql<'p> {
@@ -92,6 +94,16 @@ impl<'p> Sql<'p> {
         if self.kind == Kind::Write && self.state.borrow_mut().locked.insert(tenant) {
             self.later(LOCK, &[(":tenant", &tenant)]);
         }
+    }
+
+    /// Notes that this transaction changes what remembered answers may depend on.
+    pub(super) fn writes(&self, topic: Topic<'_>) {
+        self.state.borrow_mut().written.push(topic.place());
+    }
+
+    /// Returns the places of what was written so far.
+    pub(super) fn written(&self) -> Vec<Place> {
+        self.state.borrow().written.clone()
     }
 
     /// Reads the first row, if there is one.
@@ -130,6 +142,23 @@ impl<'p> Sql<'p> {
             Answer::Rows(rows) => Ok(rows),
             Answer::Done | Answer::Count(_) => Err(VaultError::Damaged),
         }
+    }
+
+    /// Sends a statement with the next one that needs an answer. [`answers`](Self::answers) returns
+    /// its rows.
+    pub(super) fn ask(&self, sql: &'static str, named: &Named<'_>) {
+        let values = named.iter().map(|(name, value)| (*name, value.bind())).collect();
+        self.push(sql, values, Wants::Rows);
+    }
+
+    /// Returns the rows of each statement that was asked, in one round trip.
+    pub(super) fn answers(&self) -> Result<Vec<Vec<tokio_postgres::Row>>> {
+        let answers = self.flush(None)?;
+        let rows = answers.into_iter().filter_map(|answer| match answer {
+            Answer::Rows(rows) => Some(rows),
+            Answer::Done | Answer::Count(_) => None,
+        });
+        Ok(rows.collect())
     }
 
     /// Runs a write at once, and returns the number of rows that were written.

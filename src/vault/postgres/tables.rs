@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Monotonic, Uptime};
 use crate::random;
 use crate::vault::postgres::failure::Failure;
 use crate::vault::postgres::io::Io;
@@ -13,7 +13,7 @@ use crate::vault::postgres::server_clock::ServerClock;
 use crate::vault::postgres::sql::Sql;
 use crate::vault::postgres::{data, open, tls};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
+    FoundRows, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted, Write,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -26,11 +26,20 @@ pub(in crate::vault) struct PostgresTables {
     pool: Arc<Pool>,
     clock: Arc<ServerClock>,
     holder: Holder,
+    staleness: Staleness,
 }
 
 impl PostgresTables {
     /// Connects to the server, and creates the schema if there is none.
     pub(super) fn open(options: PostgresOptions) -> Result<Self, VaultError> {
+        Self::with_clock(options, Box::new(Uptime::new()))
+    }
+
+    /// Connects as [`open`](Self::open) does. The clock judges the age of remembered answers.
+    pub(super) fn with_clock(
+        options: PostgresOptions,
+        clock: Box<dyn Monotonic>,
+    ) -> Result<Self, VaultError> {
         let tls = tls::tls(&options)?;
         let config = options.session_config();
         let io = Arc::new(Io::start()?);
@@ -39,10 +48,19 @@ impl PostgresTables {
         let mut id = [0; 16];
         random::fill(&mut id)?;
         Ok(Self {
+            staleness: Staleness::new(pool.options().max_staleness, clock),
             clock: ServerClock::measure(&pool)?,
             pool,
             holder: Holder::from_bytes(id),
         })
+    }
+
+    /// Runs one statement in a transaction of its own.
+    #[cfg(feature = "_internals")]
+    pub(super) fn probe(&self, sql: &'static str, number: i64) -> Result<(), VaultError> {
+        let single = Sql::single(&self.pool)?;
+        single.ask(sql, &[(":number", &number)]);
+        single.answers().map(drop)
     }
 
     #[cfg(test)]
@@ -67,7 +85,13 @@ impl PostgresTables {
     ) -> Result<Write<T>, Failure> {
         let mut sql = Sql::write(&self.pool)?;
         match write(&mut sql) {
-            Ok(Write::Commit(value)) => sql.commit().map(|()| Write::Commit(value)),
+            Ok(Write::Commit(value)) => {
+                let written = sql.written();
+                let committed = sql.commit();
+                // Even a commit that failed may have been stored.
+                self.staleness.wrote(written);
+                committed.map(|()| Write::Commit(value))
+            }
             Ok(other) => Ok(other),
             // A failure of a statement is more specific than the error that the caller passes on.
             Err(error) => Err(sql.take_failure().unwrap_or(Failure::Vault(error))),
@@ -101,8 +125,16 @@ impl Tables for PostgresTables {
         Ok(Some((None, found)))
     }
 
+    fn tokens(&self, wanted: &[(TenantRow, Wanted<'_>)]) -> Result<Vec<FoundRows>, VaultError> {
+        data::token::tokens(&Sql::single(&self.pool)?, wanted)
+    }
+
     fn is_unchanged_since(&self, _: Stamp) -> Result<bool, VaultError> {
         Ok(false)
+    }
+
+    fn staleness(&self) -> Option<&Staleness> {
+        Some(&self.staleness)
     }
 
     fn write<T>(

@@ -86,6 +86,12 @@ impl Tenant {
         &self.rows
     }
 
+    /// Returns whether this data key is in memory.
+    pub(super) fn has_key(&self, version: u32) -> bool {
+        let older = self.older.read().unwrap_or_else(PoisonError::into_inner);
+        version == self.newest.version() || older.iter().any(|key| key.version() == version)
+    }
+
     /// Returns a tenant with one data key, which also authenticates its rows, for tests that know
     /// the key.
     #[cfg(test)]
@@ -191,13 +197,18 @@ impl Keyring {
 
     /// Returns the tenant, if anything was ever stored for it.
     pub(super) fn tenant<T: Tables>(&self, tables: &T, name: &TenantId) -> Result<Option<Arc<Tenant>>> {
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        let known = tenants.get(name).map(Arc::clone);
-        drop(tenants);
-        match known.filter(|known| self.keys.allows(known.newest.lifetime())) {
+        match self.remembered(name) {
             Some(known) => Ok(Some(known)),
             None => self.read(tables, name),
         }
+    }
+
+    /// Returns the tenant if it is remembered and its keys may still be used.
+    pub(super) fn remembered(&self, name: &TenantId) -> Option<Arc<Tenant>> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let known = tenants.get(name).map(Arc::clone);
+        drop(tenants);
+        known.filter(|known| self.keys.allows(known.newest.lifetime()))
     }
 
     /// Returns whether the tenant's keys open without a key service.
@@ -205,10 +216,7 @@ impl Keyring {
         if !self.keys.has_service() {
             return true;
         }
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        tenants
-            .get(name)
-            .is_some_and(|known| self.keys.allows(known.newest.lifetime()))
+        self.remembered(name).is_some()
     }
 
     /// Returns the tenant with a data key that may still seal. Creates both if they do not exist.

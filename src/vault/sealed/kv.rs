@@ -36,7 +36,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::random;
 use crate::vault::sealed::store::{Store, Transaction};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
+    FoundRows, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted, Write,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -103,8 +103,18 @@ impl<S: Store> Tables for Kv<S> {
         Ok(Some((None, found)))
     }
 
+    fn tokens(&self, wanted: &[(TenantRow, Wanted<'_>)]) -> Result<Vec<FoundRows>> {
+        let each = wanted.iter();
+        each.map(|(tenant, wanted)| self.read(|rows| rows.token(*tenant, *wanted)))
+            .collect()
+    }
+
     fn is_unchanged_since(&self, _: Stamp) -> Result<bool> {
         Ok(false)
+    }
+
+    fn staleness(&self) -> Option<&Staleness> {
+        None
     }
 
     /// A store has no stamps.

@@ -18,7 +18,7 @@ use crate::vault::sqlite::sharing::Sharing;
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::sqlite::{data, schema};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
+    FoundRows, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted, Write,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -241,6 +241,12 @@ impl Tables for SqliteTables {
         })
     }
 
+    fn tokens(&self, wanted: &[(TenantRow, Wanted<'_>)]) -> Result<Vec<FoundRows>, VaultError> {
+        let each = wanted.iter();
+        each.map(|(tenant, wanted)| self.read(|rows| rows.token(*tenant, *wanted)))
+            .collect()
+    }
+
     fn is_unchanged_since(&self, stamp: Stamp) -> Result<bool, VaultError> {
         if let Some(index) = self.store.log_index() {
             self.store.check_process()?;
@@ -248,6 +254,10 @@ impl Tables for SqliteTables {
         }
         self.store
             .read_once(|source, sql| Ok(stamp::stamp(source, sql)? == stamp))
+    }
+
+    fn staleness(&self) -> Option<&Staleness> {
+        None
     }
 
     fn write<T>(
