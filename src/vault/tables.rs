@@ -201,6 +201,10 @@ pub(crate) trait RowsMut: Rows {
     /// would exceed `most` or there is no such key. A database that counts later may return `true`
     /// and end the transaction with [`NewDataKey`](Write::NewDataKey) instead.
     fn count_seals(&mut self, tenant: TenantRow, version: u32, seals: u32, most: u32) -> Result<bool>;
+    /// Returns whether a key is stored and not retired, for seals that were counted before. A
+    /// database that checks later may return `true` and end the transaction with
+    /// [`NewDataKey`](Write::NewDataKey) instead.
+    fn may_seal(&mut self, tenant: TenantRow, version: u32) -> Result<bool>;
     /// Marks the keys with a version from `from` up to but not including `below` as retired.
     fn retire_keys(&mut self, tenant: TenantRow, from: u32, below: u32) -> Result<()>;
     /// Deletes a retired key and overwrites it.
@@ -306,8 +310,8 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     fn clock(&self) -> Arc<dyn Clock>;
 
     /// Replaces a grant in a separate transaction, if it still has this revision, and keeps its
-    /// tokens. Returns whether it did. If the host allows it, a power cut can lose the change; it
-    /// is visible to all handles, and survives the end of the process.
+    /// tokens. Returns whether it did. A power cut can lose the change, unless the host chose
+    /// otherwise; it is visible to all handles, and survives the end of the process.
     fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool>;
 
     /// Identifies this handle in claims. The id is stable for the lifetime of the handle and unique

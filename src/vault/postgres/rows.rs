@@ -293,6 +293,13 @@ impl RowsMut for Sql<'_> {
         Ok(true)
     }
 
+    fn may_seal(&mut self, tenant: TenantRow, version: u32) -> Result<bool> {
+        self.lock(tenant);
+        tenant::may_seal(self, tenant, version);
+        // A key that may not seal ends the transaction with `NewDataKey`.
+        Ok(true)
+    }
+
     fn retire_keys(&mut self, tenant: TenantRow, from: u32, below: u32) -> Result<()> {
         self.lock(tenant);
         tenant::retire_keys(self, tenant, from, below);

@@ -9,6 +9,7 @@ use crate::vault::envelope::AuditKey;
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::rows;
+use crate::vault::sealed::seals::Seals;
 use crate::vault::sealed::snapshot::{Read, Reader};
 use crate::vault::sealed::tokens::{self, Opened, SealedTokens};
 use crate::vault::tables::{Ahead, RevocationRow, RowsMut, Sealed, Secrets, Tables, Write};
@@ -131,9 +132,9 @@ impl<T: Tables> Core<T> {
         };
         let opened = self.open_all(tenant, &read, needs.ends);
         let prepared = self.prepare(audit_key, tenant, needs.tokens, change, &opened)?;
-        let stored = self
-            .tables
-            .write(|rows| self.store(rows, audit_key, tenant, &read, needs, &prepared))?;
+        let stored = self.write_sealed(tenant, |rows, seals| {
+            self.store(rows, seals, audit_key, &read, needs, &prepared)
+        })?;
         Ok(stored.map(|pending| (outcome, Applied { pending, opened })))
     }
 
@@ -186,19 +187,20 @@ impl<T: Tables> Core<T> {
     fn store(
         &self,
         rows: &mut dyn RowsMut,
+        seals: &mut Seals<'_>,
         audit_key: &AuditKey,
-        tenant: &Tenant,
         read: &Read,
         needs: Needs<'_>,
         prepared: &Prepared,
     ) -> Result<Write<Vec<(GrantId, RevocationId)>>> {
+        let tenant = seals.tenant;
         read.announce(rows, tenant.row, &prepared.entries);
         if !read.is_current(rows, tenant.row)? {
             return Ok(Write::Moved);
         }
         let new_seals = prepared.new.as_ref().map_or(0, SealedTokens::seals);
-        let seals = prepared.kept.iter().map(SealedRevocation::seals).sum::<u32>() + new_seals;
-        if seals > 0 && !self.keyring.count_seals(rows, tenant, seals)? {
+        let needed = prepared.kept.iter().map(SealedRevocation::seals).sum::<u32>() + new_seals;
+        if needed > 0 && !seals.count(rows, needed)? {
             return Ok(Write::NewDataKey);
         }
         let pending = Self::store_kept(rows, tenant, &prepared.kept)?;
@@ -217,7 +219,7 @@ impl<T: Tables> Core<T> {
         if let Some((state, connection)) = needs.completes {
             rows.end_consent(tenant.row, state, "completed", Some(connection))?;
         }
-        if !self.keyring.append(rows, audit_key, tenant, &prepared.entries)? {
+        if !self.keyring.append(rows, seals, audit_key, &prepared.entries)? {
             return Ok(Write::NewDataKey);
         }
         Ok(Write::Commit(pending))

@@ -9,6 +9,7 @@ use crate::vault::VaultError;
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sealed::keyring::{Keyring, Tenant};
 use crate::vault::sealed::recent::Recent;
+use crate::vault::sealed::seals::Seals;
 use crate::vault::tables::{RowsMut, Tables, Write};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -100,6 +101,15 @@ impl<T: Tables> Core<T> {
         }
         // Other callers keep changing the same rows; report it like a lock that is never released.
         Err(VaultError::Busy)
+    }
+
+    /// Writes in one transaction that seals with the keys of this tenant.
+    pub(super) fn write_sealed<O>(
+        &self,
+        tenant: &Tenant,
+        write: impl FnMut(&mut dyn RowsMut, &mut Seals<'_>) -> Result<Write<O>>,
+    ) -> Result<Write<O>> {
+        self.keyring.write(&self.tables, tenant, write)
     }
 
     /// Runs a write that needs no snapshot.

@@ -281,8 +281,8 @@ impl<T: Tables> Core<T> {
                     entry(kind, &definition.row, Some(&audit_key), tenant, put.by, put.now)
                 })
                 .collect::<Result<_>>()?;
-            let seals = u32::try_from(prepared.len()).map_err(|_| VaultError::TooLarge)?;
-            self.tables.write(|rows| {
+            let needed = u32::try_from(prepared.len()).map_err(|_| VaultError::TooLarge)?;
+            self.write_sealed(tenant, |rows, seals| {
                 for definition in &prepared {
                     if current(rows, tenant, &definition.row)? != definition.before {
                         return Ok(Write::Moved);
@@ -295,13 +295,13 @@ impl<T: Tables> Core<T> {
                 if added > 0 && rows.count_definitions(tenant.row)? + added > MAX_DEFINITIONS {
                     return Err(VaultError::TooLarge);
                 }
-                if !self.keyring.count_seals(rows, tenant, seals)? {
+                if !seals.count(rows, needed)? {
                     return Ok(Write::NewDataKey);
                 }
                 for Prepared { row, sealed, .. } in &prepared {
                     rows.put_definition(tenant.row, row, sealed)?;
                 }
-                if !self.keyring.append(rows, &audit_key, tenant, &entries)? {
+                if !self.keyring.append(rows, seals, &audit_key, &entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 Ok(Write::Commit(DefinitionWrite::Stored))
@@ -355,7 +355,7 @@ impl<T: Tables> Core<T> {
         }
         let (audit_key, _) = self.keyring.audit_key(&self.tables)?;
         self.repeat(remove.tenant, remove.now, |tenant| {
-            self.tables.write(|rows| {
+            self.write_sealed(tenant, |rows, seals| {
                 if let Some(provider) = remove.unless_connected
                     && is_connected(rows, tenant, provider)?
                 {
@@ -376,7 +376,7 @@ impl<T: Tables> Core<T> {
                 if entries.is_empty() {
                     return Ok(Write::Unchanged(DefinitionRemoval::Removed(0)));
                 }
-                if !self.keyring.append(rows, &audit_key, tenant, &entries)? {
+                if !self.keyring.append(rows, seals, &audit_key, &entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 Ok(Write::Commit(DefinitionRemoval::Removed(entries.len())))
@@ -406,9 +406,9 @@ impl<T: Tables> Core<T> {
                 let sealed = Self::seal_definition(tenant, kind(&row)?, &row, &content)?;
                 resealed.push((before, row, sealed));
             }
-            let seals = u32::try_from(resealed.len()).map_err(|_| VaultError::TooLarge)?;
-            self.tables.write(|rows| {
-                if !self.keyring.count_seals(rows, tenant, seals)? {
+            let needed = u32::try_from(resealed.len()).map_err(|_| VaultError::TooLarge)?;
+            self.write_sealed(tenant, |rows, seals| {
+                if !seals.count(rows, needed)? {
                     return Ok(Write::NewDataKey);
                 }
                 let mut stored = 0;

@@ -32,6 +32,7 @@ mod refresh;
 mod revocations;
 mod rotate;
 mod rows;
+mod seals;
 mod snapshot;
 mod store;
 #[cfg(test)]

@@ -238,6 +238,10 @@ impl RowsMut for Sql<'_> {
         tenant::count_seals(*self, tenant, version, seals, most)
     }
 
+    fn may_seal(&mut self, tenant: TenantRow, version: u32) -> Result<bool> {
+        tenant::may_seal(*self, tenant, version)
+    }
+
     fn retire_keys(&mut self, tenant: TenantRow, from: u32, below: u32) -> Result<()> {
         tenant::retire_keys(*self, tenant, from, below)
     }

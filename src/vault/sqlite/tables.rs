@@ -38,7 +38,7 @@ pub(crate) enum Fresh {
 /// machine.
 ///
 /// The file is in WAL mode with full synchronisation: the changes of a method that has returned
-/// survive a power cut.
+/// survive a power cut, except for claims.
 pub(crate) struct SqliteTables {
     holders: Holders,
     warnings: Vec<VaultWarning>,
