@@ -240,7 +240,7 @@ pub(crate) trait RowsMut: Rows {
     /// Overwrites the tokens of a pending revocation and deletes it.
     fn delete_revocation(&mut self, tenant: TenantRow, id: RevocationId) -> Result<()>;
 
-    /// Appends entries in one statement, whatever their number.
+    /// Appends entries, in one statement if each statement takes a round trip.
     fn append_entries(&mut self, chain: Chain, entries: &[AuditRow]) -> Result<()>;
     fn put_head(&mut self, chain: Chain, head: &HeadRow) -> Result<()>;
     fn put_checkpoint(&mut self, chain: Chain, row: &CheckpointRow) -> Result<()>;
@@ -250,8 +250,8 @@ pub(crate) trait RowsMut: Rows {
     fn put_gap(&mut self, chain: Chain, gap: &GapRow) -> Result<()>;
     fn set_pruned_to(&mut self, chain: Chain, of: TenantRow, what: Pruned, number: u64) -> Result<()>;
 
-    /// Raises the times of last use, in one statement, whatever their number. Unknown connections
-    /// are skipped.
+    /// Raises the times of last use, in one statement if each takes a round trip. Unknown
+    /// connections are skipped.
     fn record_uses(&mut self, uses: &[(TenantRow, ConnectionId, i64)]) -> Result<()>;
 
     /// Overwrites and deletes at most `limit` rows. Returns `true` if nothing is left.
