@@ -42,6 +42,8 @@ pub(crate) struct SqliteTables {
     holders: Holders,
     warnings: Vec<VaultWarning>,
     claim_sync: CommitSync,
+    /// False if each query reads its rows.
+    remembers: bool,
     pub(super) store: Store,
 }
 
@@ -77,6 +79,7 @@ impl SqliteTables {
             holders: Holders::new(Some(opened.place.path.clone()), options.sharing),
             warnings: opened.warnings,
             claim_sync: options.claim_sync(),
+            remembers: options.remembers(),
             store: Store::new(opened.writer, Some(opened.place)),
         })
     }
@@ -100,6 +103,7 @@ impl SqliteTables {
             holders: Holders::new(Some(opened.place.path.clone()), options.sharing),
             warnings: opened.warnings,
             claim_sync: options.claim_sync(),
+            remembers: options.remembers(),
             store: Store::new(opened.writer, Some(opened.place)),
         };
         Ok((tables, fresh))
@@ -125,6 +129,7 @@ impl SqliteTables {
             holders: Holders::new(None, Sharing::Owner),
             warnings: Vec::new(),
             claim_sync: CommitSync::AtOnce,
+            remembers: true,
             store: Store::new(open::in_memory()?, None),
         })
     }
@@ -152,6 +157,9 @@ impl SqliteTables {
         is_known: &mut dyn FnMut(Stamp) -> bool,
         read: impl FnOnce(Sql<'_>) -> Result<R, VaultError>,
     ) -> Result<Option<(Option<Stamp>, R)>, VaultError> {
+        if !self.remembers {
+            return Ok(Some((None, self.store.read_once(|_, sql| read(sql))?)));
+        }
         if let Some(index) = self.store.log_index() {
             self.store.check_process()?;
             let stamp = index.stamp();
