@@ -216,7 +216,7 @@ fn hindered(obstacle: Obstacle) -> HealthState {
         Obstacle::Misconfigured(error) => HealthState::Misconfigured(error),
         Obstacle::UnknownProvider(id) => HealthState::Misconfigured(Misconfigured::UnknownProvider(id)),
         Obstacle::ClientReplaced => HealthState::NeedsConsent(NeedsConsent::ClientChanged),
-        Obstacle::ClientSourceFailed { at } => HealthState::BackingOff {
+        Obstacle::ClientSourceFailed { at, .. } => HealthState::BackingOff {
             until: at,
             failure: FailureCode::ClientSourceFailed,
         },

@@ -17,6 +17,7 @@ use crate::model::{
 };
 use crate::provider::UnknownProvider;
 use crate::provider::compiled::{Client, CompiledServer, Endpoints};
+use crate::vault::VaultError;
 use crate::vault::change::lifecycle::lasts;
 
 /// The result for a turn, judged by the stored state.
@@ -133,6 +134,8 @@ pub(crate) enum Obstacle {
     ClientSourceFailed {
         /// The time when the source failed.
         at: Timestamp,
+        /// The failure, if the source is the vault.
+        vault: Option<VaultError>,
     },
     /// An earlier attempt failed.
     BackingOff {
@@ -154,9 +157,10 @@ impl Obstacle {
                 NotRefreshed::Untried(UnknownProvider::new(id.as_str(), std::iter::empty()).into())
             }
             Self::ClientReplaced => NotRefreshed::NeedsConsent(ConsentReason::ClientChanged),
-            Self::ClientSourceFailed { .. } => {
-                NotRefreshed::Untried(Error::unavailable(FailureCode::ClientSourceFailed))
-            }
+            Self::ClientSourceFailed { vault, .. } => NotRefreshed::Untried(match vault {
+                Some(error) => error.clone().into(),
+                None => Error::unavailable(FailureCode::ClientSourceFailed),
+            }),
             Self::BackingOff {
                 until,
                 failure,
@@ -190,7 +194,13 @@ pub(crate) fn issuer(cx: &Context, of: Refreshable<'_>) -> Result<Issuer, Obstac
     let from = of.issued_by;
     let unknown = |error| match error {
         Error::Misconfigured(error) => Obstacle::Misconfigured(error),
-        _ => Obstacle::ClientSourceFailed { at: cx.now() },
+        error => Obstacle::ClientSourceFailed {
+            at: cx.now(),
+            vault: match error {
+                Error::Vault(error) => Some(error),
+                _ => None,
+            },
+        },
     };
     let offered = cx.entry(of.tenant, of.provider.as_str()).map_err(unknown)?;
     if let Some(moved) = offered.as_ref().filter(|entry| entry.server.id != from.server) {

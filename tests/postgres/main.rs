@@ -2,8 +2,10 @@
 
 mod asynchronous;
 mod contract;
+mod cuts;
 mod failures;
 mod machines;
+mod proxy;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod support;

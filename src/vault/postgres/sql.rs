@@ -62,6 +62,8 @@ struct State {
     failure: Option<Failure>,
     /// The places of what was written.
     written: Vec<Place>,
+    /// True if a request has no answer, so that nothing is known about the session.
+    is_lost: bool,
 }
 
 impl<'p> Sql<'p> {
@@ -224,18 +226,15 @@ impl<'p> Sql<'p> {
         let ended = io.run(self.pool.options().deadline, async move {
             Ok(session.run(&steps).await)
         });
-        match ended {
-            Ok(Ok(answers)) => Ok(answers),
-            Ok(Err(failure)) => {
-                let error = error_of(&failure);
-                state.failure = Some(failure);
-                Err(error)
-            }
-            Err(error) => {
-                state.failure = Some(Failure::Vault(error.clone()));
-                Err(error)
-            }
-        }
+        let failure = match ended {
+            Ok(Ok(answers)) => return Ok(answers),
+            Ok(Err(failure)) => failure,
+            Err(error) => Failure::Vault(error),
+        };
+        let error = error_of(&failure);
+        state.is_lost |= matches!(error, VaultError::Unreachable);
+        state.failure = Some(failure);
+        Err(error)
     }
 
     /// Commits. Returns the failure, which may say that the transaction can be run again.
@@ -283,14 +282,12 @@ impl Drop for Sql<'_> {
         let Some(lent) = self.lent.take() else {
             return;
         };
-        if !self.state.get_mut().begun {
+        let state = self.state.get_mut();
+        if state.is_lost {
+            lent.discard();
             return;
         }
-        if matches!(
-            self.state.get_mut().failure,
-            Some(Failure::Vault(VaultError::Unreachable))
-        ) {
-            lent.discard();
+        if !state.begun {
             return;
         }
         // The thread runs tasks in the order in which they were handed over, and the server runs
