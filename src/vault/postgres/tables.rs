@@ -13,7 +13,7 @@ use crate::vault::postgres::server_clock::ServerClock;
 use crate::vault::postgres::sql::Sql;
 use crate::vault::postgres::{data, open, tls};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
+    FoundRows, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -98,6 +98,16 @@ impl Tables for PostgresTables {
         _: &mut dyn FnMut(Stamp) -> bool,
     ) -> Result<Option<(Option<Stamp>, Option<SealedDefinition>)>, VaultError> {
         let found = data::definition::definition(&Sql::single(&self.pool)?, tenant, kind, name)?;
+        Ok(Some((None, found)))
+    }
+
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        _: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>, VaultError> {
+        let found = self.read(|rows| rows.connections(tenant, listing))?;
         Ok(Some((None, found)))
     }
 

@@ -36,7 +36,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::random;
 use crate::vault::sealed::store::{Store, Transaction};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
+    FoundRows, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -100,6 +100,17 @@ impl<S: Store> Tables for Kv<S> {
         _: &mut dyn FnMut(Stamp) -> bool,
     ) -> Result<Option<(Option<Stamp>, FoundRows)>> {
         let found = self.read(|rows| rows.token(tenant, wanted))?;
+        Ok(Some((None, found)))
+    }
+
+    /// A store has no stamps.
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        _: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>> {
+        let found = self.read(|rows| rows.connections(tenant, listing))?;
         Ok(Some((None, found)))
     }
 

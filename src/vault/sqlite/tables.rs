@@ -18,7 +18,7 @@ use crate::vault::sqlite::sharing::Sharing;
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::sqlite::{data, schema};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
+    FoundRows, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -238,6 +238,17 @@ impl Tables for SqliteTables {
     ) -> Result<Option<(Option<Stamp>, Option<SealedDefinition>)>, VaultError> {
         self.since(is_known, |sql| {
             data::definition::definition(sql, tenant, kind, name)
+        })
+    }
+
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>, VaultError> {
+        self.since(is_known, |sql| {
+            data::connection::connections(sql, tenant, listing)
         })
     }
 
