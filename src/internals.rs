@@ -32,7 +32,7 @@ pub mod model {
 
     /// Returns the issuer of a connection's tokens.
     #[must_use]
-    pub const fn issued_by(connection: &Connection) -> &IssuedBy {
+    pub fn issued_by(connection: &Connection) -> &IssuedBy {
         &connection.issued_by
     }
 

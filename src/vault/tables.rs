@@ -301,6 +301,16 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
         is_known: &mut dyn FnMut(Stamp) -> bool,
     ) -> Result<Option<(Option<Stamp>, Option<SealedDefinition>)>>;
 
+    /// Runs [`Rows::connections`] in its own view, and returns the stamp of the state that was read
+    /// or of an earlier one. Returns `None` if `is_known` has the answer for the present stamp.
+    /// Without stamps `is_known` is not called.
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>>;
+
     /// Writes in one transaction, durably: the committed changes survive a crash once this returns.
     /// `write` may be called again if the database requires it.
     fn write<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;

@@ -13,8 +13,8 @@ use crate::vault::postgres::server_clock::ServerClock;
 use crate::vault::postgres::sql::Sql;
 use crate::vault::postgres::{data, open, tls};
 use crate::vault::tables::{
-    FoundRows, GrantRow, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Topic, Wanted,
-    Write,
+    FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
+    TenantRow, Topic, Wanted, Write,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -120,6 +120,16 @@ impl Tables for PostgresTables {
 
     fn tokens(&self, wanted: &[(TenantRow, Wanted<'_>)]) -> Result<Vec<FoundRows>, VaultError> {
         data::token::tokens(&Sql::single(&self.pool)?, wanted)
+    }
+
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        _: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>, VaultError> {
+        let found = self.read(|rows| rows.connections(tenant, listing))?;
+        Ok(Some((None, found)))
     }
 
     fn is_unchanged_since(&self, _: Stamp) -> Result<bool, VaultError> {

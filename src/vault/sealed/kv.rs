@@ -36,8 +36,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::random;
 use crate::vault::sealed::store::{Store, Transaction};
 use crate::vault::tables::{
-    self, FoundRows, GrantRow, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted,
-    Write,
+    self, FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
+    TenantRow, Wanted, Write,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -108,6 +108,17 @@ impl<S: Store> Tables for Kv<S> {
         let each = wanted.iter();
         each.map(|(tenant, wanted)| self.read(|rows| rows.token(*tenant, *wanted)))
             .collect()
+    }
+
+    /// A store has no stamps.
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        _: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>> {
+        let found = self.read(|rows| rows.connections(tenant, listing))?;
+        Ok(Some((None, found)))
     }
 
     fn is_unchanged_since(&self, _: Stamp) -> Result<bool> {

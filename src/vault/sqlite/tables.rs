@@ -18,8 +18,8 @@ use crate::vault::sqlite::sharing::Sharing;
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::sqlite::{data, schema};
 use crate::vault::tables::{
-    self, FoundRows, GrantRow, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted,
-    Write,
+    self, FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
+    TenantRow, Wanted, Write,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -246,6 +246,17 @@ impl Tables for SqliteTables {
         let each = wanted.iter();
         each.map(|(tenant, wanted)| self.read(|rows| rows.token(*tenant, *wanted)))
             .collect()
+    }
+
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>, VaultError> {
+        self.since(is_known, |sql| {
+            data::connection::connections(sql, tenant, listing)
+        })
     }
 
     fn is_unchanged_since(&self, stamp: Stamp) -> Result<bool, VaultError> {
