@@ -2,11 +2,16 @@
 
 mod asynchronous;
 mod contract;
+mod cuts;
 mod failures;
 mod machines;
+mod proxy;
+mod remembered;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod support;
+mod tampering;
+mod trips;
 
 use std::sync::Arc;
 
