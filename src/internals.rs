@@ -76,7 +76,6 @@ pub mod vault {
 
     /// Makes a vault read its rows again for each query.
     #[cfg(feature = "sqlite")]
-    #[must_use]
     pub const fn remembering_nothing(options: SqliteOptions) -> SqliteOptions {
         options.remembering_nothing()
     }
