@@ -165,7 +165,7 @@ fn fares(cx: &Context, connection: &Connection) -> (HealthState, Usable) {
         };
         return (hindered(obstacle), usable);
     }
-    let now = cx.now();
+    let now = cx.claim_time();
     let refresh = &connection.refresh;
     let flight = refresh.in_flight;
     if let Some(flight) = flight.filter(|it| lasts(it.since, it.until, Duration::ZERO, now)) {

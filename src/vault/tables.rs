@@ -283,9 +283,8 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// `write` may be called again if the database requires it.
     fn write<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;
 
-    /// Returns the clock that decides claims and times: the database's own if several machines
-    /// share it.
-    fn clock(&self) -> Arc<dyn Clock>;
+    /// Returns the clock of the database, if several machines share it.
+    fn clock(&self) -> Option<Arc<dyn Clock>>;
 
     /// Writes as [`write`](Self::write) does. If the host allows it, a power cut can lose the
     /// changes; they are visible to all handles, and survive the end of the process.

@@ -240,7 +240,7 @@ fn promise_41_a_cut_during_a_consent_connects_once_or_not_at_all() {
         assert_eq!(host.sandbox.live_grants().len(), sent, "{place:?}");
         match completed {
             Ok(connection) => assert_eq!(active[0].id, connection.id),
-            // Nobody knows whether the code was sent, so that it is not sent again.
+            // It is unknown whether the code was sent, so it is not sent again.
             Err(Error::Consent(_)) => assert_eq!(sent, 0, "{place:?}"),
             Err(error) => panic!("{place:?}: {error:?}"),
         }

@@ -1,6 +1,7 @@
 //! A vault in PostgreSQL that hosts on several machines share.
 
 mod asynchronous;
+mod clocks;
 mod contract;
 mod cuts;
 mod failures;

@@ -127,8 +127,8 @@ impl Tables for PostgresTables {
         self.write(write)
     }
 
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock) as Arc<dyn Clock>
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        Some(Arc::clone(&self.clock) as Arc<dyn Clock>)
     }
 
     fn holder(&self) -> Result<Holder, VaultError> {
