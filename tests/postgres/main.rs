@@ -4,8 +4,10 @@ mod asynchronous;
 mod clocks;
 mod contract;
 mod cuts;
+mod failover;
 mod failures;
 mod machines;
+mod pooler;
 mod proxy;
 mod secrets;
 #[path = "../support/mod.rs"]

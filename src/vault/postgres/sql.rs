@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::vault::VaultError;
 use crate::vault::postgres::failure::Failure;
+use crate::vault::postgres::options::Statements;
 use crate::vault::postgres::pool::{Lent, Pool};
 use crate::vault::postgres::session::{Answer, Step, Wants};
 use crate::vault::postgres::statement;
@@ -168,8 +169,18 @@ impl<'p> Sql<'p> {
     fn now(&self, sql: &'static str, named: &Named<'_>, wants: Wants) -> Result<Answer> {
         let values = named.iter().map(|(name, value)| (*name, value.bind())).collect();
         self.push(sql, values, wants);
-        let mut answers = self.flush(None)?;
+        let is_whole = self.kind == Kind::Single && !self.has_settings();
+        let mut answers = self.flush(is_whole.then_some(COMMIT))?;
+        if is_whole {
+            answers.pop();
+        }
         answers.pop().ok_or(VaultError::Damaged)
+    }
+
+    /// Returns whether the session has the settings of the vault. Otherwise, each statement needs a
+    /// transaction that has them.
+    fn has_settings(&self) -> bool {
+        self.pool.options().statements == Statements::Prepared
     }
 
     /// Sends everything that waits, and `last` if one is given.
@@ -177,15 +188,16 @@ impl<'p> Sql<'p> {
         let mut state = self.state.borrow_mut();
         let mut steps = Vec::with_capacity(state.waiting.len() + 2);
         if !state.begun {
+            let begin = |text| Step::Control(self.pool.begin(text).into());
             match self.kind {
-                Kind::Single => {}
-                Kind::Read => steps.push(Step::Control(READ)),
-                Kind::Write => steps.push(Step::Control(WRITE)),
+                Kind::Single if self.has_settings() => {}
+                Kind::Single | Kind::Read => steps.push(begin(READ)),
+                Kind::Write => steps.push(begin(WRITE)),
             }
             state.begun = self.kind != Kind::Single;
         }
         steps.append(&mut state.waiting);
-        steps.extend(last.map(Step::Control));
+        steps.extend(last.map(|last| Step::Control(last.into())));
         let Some(lent) = &self.lent else {
             return Err(VaultError::Unreachable);
         };

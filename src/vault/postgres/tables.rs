@@ -26,22 +26,23 @@ pub(in crate::vault) struct PostgresTables {
     pool: Arc<Pool>,
     clock: Arc<ServerClock>,
     holder: Holder,
+    warnings: Vec<VaultWarning>,
 }
 
 impl PostgresTables {
     /// Connects to the server, and creates the schema if there is none.
     pub(super) fn open(options: PostgresOptions) -> Result<Self, VaultError> {
         let tls = tls::tls(&options)?;
-        let config = options.session_config();
         let io = Arc::new(Io::start()?);
-        let pool = Arc::new(Pool::new(Arc::clone(&io), options, config, tls));
-        open::open(&io, &pool, pool.options())?;
+        let pool = Arc::new(Pool::new(Arc::clone(&io), options, tls));
+        let warnings = open::open(&io, &pool, pool.options())?;
         let mut id = [0; 16];
         random::fill(&mut id)?;
         Ok(Self {
             clock: ServerClock::measure(&pool)?,
             pool,
             holder: Holder::from_bytes(id),
+            warnings,
         })
     }
 
@@ -142,7 +143,7 @@ impl Tables for PostgresTables {
     }
 
     fn warnings(&self) -> Vec<VaultWarning> {
-        Vec::new()
+        self.warnings.clone()
     }
 
     fn backup(&self, _: &Path) -> Result<(), VaultError> {
