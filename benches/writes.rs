@@ -29,16 +29,16 @@ fn main() {
     let disk = Disk::new(&directory.path().join("plain"));
     let bare = Bare::new(&directory.path().join("bare.db"));
     let vault = Written::over(people::vault(&directory.path().join("vault.db")));
-    let quick = SqliteVault::options().without_claim_sync();
-    let quick = quick.open(directory.path().join("quick.db"), people::master_key());
-    let quick = Written::over(quick.expect("a vault"));
+    let synced = SqliteVault::options().with_claim_sync();
+    let synced = synced.open(directory.path().join("synced.db"), people::master_key());
+    let synced = Written::over(synced.expect("a vault"));
     harness::run(
         &mut [
             Scenario::new("bare upsert, FULL, secure_delete", || bare.upsert()),
             Scenario::new("8 KiB and fdatasync", || disk.write()),
             Scenario::new("store a grant", || vault.store()),
             Scenario::new("claim and commit a refresh", || vault.refresh()),
-            Scenario::new("the same without claim sync", || quick.refresh()),
+            Scenario::new("the same with claim sync", || synced.refresh()),
             Scenario::new("store, revoke, clear the log", || vault.revoke()),
         ],
         |run| {

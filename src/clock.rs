@@ -9,9 +9,15 @@
 //! assert!(SystemClock.now() >= before);
 //! ```
 
+pub(crate) mod monotonic;
+
 use std::time::SystemTime;
 
 use crate::model::Timestamp;
+
+pub(crate) use monotonic::Monotonic;
+#[cfg(feature = "postgres")]
+pub(crate) use monotonic::Uptime;
 
 /// The source of the wall-clock time.
 ///

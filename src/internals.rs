@@ -32,7 +32,7 @@ pub mod model {
 
     /// Returns the issuer of a connection's tokens.
     #[must_use]
-    pub const fn issued_by(connection: &Connection) -> &IssuedBy {
+    pub fn issued_by(connection: &Connection) -> &IssuedBy {
         &connection.issued_by
     }
 
@@ -84,6 +84,13 @@ pub mod vault {
     #[must_use]
     pub fn audit_head(chain: AuditChain, number: u64, mac: [u8; 32]) -> AuditHead {
         AuditHead::new(chain, number, mac)
+    }
+
+    /// The time, the round trips and the sessions of a vault in PostgreSQL.
+    #[cfg(feature = "postgres")]
+    pub mod postgres {
+        pub use crate::clock::monotonic::ManualMonotonic;
+        pub use crate::vault::postgres::probe::{execute, open_with, take_trips};
     }
 
     /// The decisions of a vault.

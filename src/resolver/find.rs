@@ -13,7 +13,7 @@ use crate::resolver::held::Asked;
 use crate::resolver::ledger::Ledger;
 use crate::resolver::policy::{Call, Denial, WorkspaceConnections};
 use crate::resolver::token::ResolvedToken;
-use crate::vault::{ConnectionQuery, Found, Of, StoredToken, TokenQuery};
+use crate::vault::{ConnectionQuery, Found, Of, StoredToken, TokenQuery, VaultError};
 
 /// An active connection that has the required scopes.
 pub(super) struct Candidate {
@@ -67,13 +67,86 @@ impl Candidate {
     }
 }
 
+/// The place from which answers of the vault come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The vault, wherever it is.
+    Vault,
+    /// This machine. A vault across the network gives only what it remembers.
+    Machine,
+}
+
+/// The result of a search for a connection of one owner.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once: an allocation on the hot path costs more"
+)]
+enum Lookup {
+    Nothing,
+    /// Only the network can tell.
+    Unknown,
+    One(Candidate),
+}
+
 /// Finds the connection for this user: their own, or the workspace connection if the policy allows
 /// it.
 pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Candidate> {
+    // The vault was asked, so it has answered.
+    find_in(access, Source::Vault, tell)?.ok_or_else(|| VaultError::Unreachable.into())
+}
+
+/// Finds the connection as [`find`] does, without the network. Returns `None` if only the network
+/// can tell.
+pub(super) fn find_at_hand(access: &Access<'_>) -> Result<Option<Candidate>> {
+    let cx = access.cx();
+    // What tenants add is read from the vault.
+    if !cx.vault.is_local() && !cx.is_configured(&access.options.provider) {
+        return Ok(None);
+    }
+    find_in(access, Source::Machine, &mut |_| {})
+}
+
+fn find_in(access: &Access<'_>, source: Source, tell: &mut dyn FnMut(Step)) -> Result<Option<Candidate>> {
+    let plan = plan(access, tell)?;
+    let provider = &plan.provider;
+    for owner in plan.owners(access) {
+        match look_up(access, source, owner, provider, tell)? {
+            Lookup::Nothing => {}
+            Lookup::Unknown => return Ok(None),
+            Lookup::One(found) => return Ok(Some(found)),
+        }
+    }
+    Err(
+        ConsentRequired::new(NamedProvider::of(provider), ConsentReason::NotConnected)
+            .missing(access.options.scopes.clone())
+            .labelled(access.options.label.clone())
+            .of(!plan.personal)
+            .into(),
+    )
+}
+
+/// The connections in which an access may find its token: the user's own has precedence.
+struct Plan {
+    provider: Arc<CompiledProvider>,
+    personal: bool,
+    workspace: bool,
+}
+
+impl Plan {
+    /// Returns the owners in their order; `None` is the workspace.
+    fn owners<'a>(&self, access: &Access<'a>) -> impl Iterator<Item = Option<&'a UserId>> + use<'a> {
+        let personal = self.personal.then(|| Some(access.acting_user.user()));
+        let workspace = self.workspace.then_some(None);
+        personal.into_iter().chain(workspace)
+    }
+}
+
+/// Checks that the access is allowed, before the vault is read for it.
+fn plan(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Plan> {
     let options = access.options;
     // A service that the host has not configured is not offered, even if the user is connected to
     // it.
-    let provider = &access
+    let provider = access
         .cx()
         .usable(access.acting_user.tenant(), &options.provider)?
         .provider;
@@ -94,11 +167,11 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
         Ok(decided) => decided,
         Err(Denial::Listed) => {
             tell(Step::Denied);
-            return Err(Error::Denied(NamedProvider::of(provider)));
+            return Err(Error::Denied(NamedProvider::of(&provider)));
         }
         Err(Denial::LabelRequired) => {
             tell(Step::LabelRequired);
-            return Err(Error::LabelRequired(NamedProvider::of(provider)));
+            return Err(Error::LabelRequired(NamedProvider::of(&provider)));
         }
     };
     tell(Step::Policy(policy, setting));
@@ -107,51 +180,99 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
         WorkspaceConnections::Forbidden => (true, false),
         WorkspaceConnections::Required => (false, true),
     };
-    if personal && let Some(found) = look_up(access, Some(access.acting_user.user()), provider, tell)? {
-        return Ok(found);
+    Ok(Plan {
+        provider,
+        personal,
+        workspace,
+    })
+}
+
+/// Reads the tokens of several accesses of one turn at once, for the turn to hold. If a token
+/// cannot be read, the access itself finds out why.
+pub(super) fn prefetch(accesses: &[Access<'_>]) {
+    let Some(first) = accesses.first() else { return };
+    let vault = &first.cx().vault;
+    let plans: Vec<_> = accesses
+        .iter()
+        .filter_map(|access| Some((access, plan(access, &mut |_| {}).ok()?)))
+        .filter(|(access, plan)| !is_at_hand(access, plan))
+        .collect();
+    let mut asked = Vec::new();
+    for (access, plan) in &plans {
+        asked.extend(plan.owners(access).map(|user| (*access, user, &*plan.provider)));
     }
-    if workspace && let Some(found) = look_up(access, None, provider, tell)? {
-        return Ok(found);
+    let queries: Vec<_> = asked
+        .iter()
+        .map(|(access, user, provider)| query(access, *user, provider))
+        .collect();
+    for ((access, user, provider), read) in asked.iter().zip(vault.find_tokens(&queries)) {
+        if let Some((found, as_of)) = read {
+            access.ledger.hold(&of(access, *user, provider), as_of, &found);
+        }
     }
-    Err(
-        ConsentRequired::new(NamedProvider::of(provider), ConsentReason::NotConnected)
-            .missing(options.scopes.clone())
-            .labelled(options.label.clone())
-            .of(!personal)
-            .into(),
-    )
+}
+
+/// Returns whether the connection that has precedence is known without the network.
+fn is_at_hand(access: &Access<'_>, plan: &Plan) -> bool {
+    let first = plan.owners(access).next();
+    first.is_some_and(|user| {
+        let known = read(access, Source::Machine, user, &plan.provider);
+        matches!(known, Ok(Some(Found::One(_))))
+    })
+}
+
+fn of<'a>(access: &Access<'a>, user: Option<&UserId>, provider: &'a CompiledProvider) -> Asked<'a> {
+    Asked {
+        is_workspace: user.is_none(),
+        provider: &provider.id,
+        options: access.options,
+    }
+}
+
+fn query<'a>(
+    access: &Access<'a>,
+    user: Option<&'a UserId>,
+    provider: &'a CompiledProvider,
+) -> TokenQuery<'a> {
+    TokenQuery {
+        tenant: access.acting_user.tenant(),
+        of: Of::Owner {
+            user,
+            provider: &provider.id,
+            label: access.options.label.as_ref(),
+        },
+        scopes: &access.options.scopes,
+    }
 }
 
 /// Reads a connection of this user or of the tenant from the vault, unless the turn holds an answer
-/// from which nothing was committed since.
-fn read(access: &Access<'_>, user: Option<&UserId>, provider: &CompiledProvider) -> Result<Found> {
-    let options = access.options;
-    let asked = Asked {
-        is_workspace: user.is_none(),
-        provider: &provider.id,
-        options,
-    };
+/// that still holds. Returns `None` if only the network can tell.
+fn read(
+    access: &Access<'_>,
+    source: Source,
+    user: Option<&UserId>,
+    provider: &CompiledProvider,
+) -> Result<Option<Found>> {
+    let asked = of(access, user, provider);
     let vault = &access.cx().vault;
     if let Some(stored) = access
         .ledger
         .held(&asked, |as_of| vault.is_unchanged_since(as_of))?
     {
-        return Ok(stored.map_or(Found::Nothing, Found::One));
+        return Ok(Some(stored.map_or(Found::Nothing, Found::One)));
     }
-    let query = TokenQuery {
-        tenant: access.acting_user.tenant(),
-        of: Of::Owner {
-            user,
-            provider: &provider.id,
-            label: options.label.as_ref(),
-        },
-        scopes: &options.scopes,
+    let query = query(access, user, provider);
+    let read = match source {
+        Source::Vault => Some(vault.find_token_as_of(&query)?),
+        Source::Machine => vault.remembered_token(&query)?,
     };
-    let (found, as_of) = vault.find_token_as_of(&query)?;
+    let Some((found, as_of)) = read else {
+        return Ok(None);
+    };
     if let Some(as_of) = as_of {
         access.ledger.hold(&asked, as_of, &found);
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 /// Returns the error for several connections, none of which is the default.
@@ -178,10 +299,11 @@ fn ambiguous(access: &Access<'_>, user: Option<&UserId>, provider: &Arc<Compiled
 /// Finds a connection of this user or of the tenant.
 fn look_up(
     access: &Access<'_>,
+    source: Source,
     user: Option<&UserId>,
     provider: &Arc<CompiledProvider>,
     tell: &mut dyn FnMut(Step),
-) -> Result<Option<Candidate>> {
+) -> Result<Lookup> {
     let mut tell = |finding| {
         tell(if user.is_some() {
             Step::Personal(finding)
@@ -189,16 +311,17 @@ fn look_up(
             Step::Workspace(finding)
         });
     };
-    let stored = match read(access, user, provider)? {
-        Found::Nothing => {
+    let stored = match read(access, source, user, provider)? {
+        None => return Ok(Lookup::Unknown),
+        Some(Found::Nothing) => {
             tell(Finding::Nothing);
-            return Ok(None);
+            return Ok(Lookup::Nothing);
         }
-        Found::Several => {
+        Some(Found::Several) => {
             tell(Finding::Several);
             return Err(ambiguous(access, user, provider)?);
         }
-        Found::One(stored) => stored,
+        Some(Found::One(stored)) => stored,
     };
     let need = |reason| {
         ConsentRequired::new(NamedProvider::of(provider), reason)
@@ -213,7 +336,7 @@ fn look_up(
         }
         Status::Revoked => {
             tell(Finding::Nothing);
-            return Ok(None);
+            return Ok(Lookup::Nothing);
         }
     }
     if !stored.missing.is_empty() {
@@ -224,7 +347,7 @@ fn look_up(
         return Err(need(ConsentReason::MissingScopes).missing(stored.missing).into());
     }
     tell(Finding::Active(stored.connection));
-    Ok(Some(Candidate {
+    Ok(Lookup::One(Candidate {
         provider: Arc::clone(provider),
         stored,
         is_workspace: user.is_none(),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::resolver::held::{Asked, Held};
-use crate::resolver::redact::{Filter, Masks, SharedMasks};
+use crate::resolver::redact::{Secrets, SharedMasks};
 use crate::secret::AccessToken;
 use crate::vault::{AsOf, Found, StoredToken};
 
@@ -22,10 +22,8 @@ pub(super) struct Ledger {
 #[derive(Default)]
 struct Page {
     tokens: Vec<Arc<AccessToken>>,
-    /// The filter that rules out texts without a token, cached from its last use.
-    filter: Option<Arc<Filter>>,
-    /// The masks for all tokens, cached from their last use.
-    masks: SharedMasks,
+    /// All tokens with what was built to mask them, until another token is recorded.
+    secrets: Option<Arc<Secrets>>,
 }
 
 impl Ledger {
@@ -66,32 +64,22 @@ impl Ledger {
             return;
         }
         page.tokens.push(Arc::clone(token));
-        page.filter = None;
-        page.masks = None;
+        page.secrets = None;
     }
 
-    /// Returns masks for all tokens recorded so far; `None` if there are none.
-    pub(super) fn masks(&self) -> SharedMasks {
+    /// Returns all tokens recorded so far; `None` if there are none.
+    pub(super) fn secrets(&self) -> Option<Arc<Secrets>> {
         let mut page = self.page();
-        if page.masks.is_none() {
-            page.masks = Masks::new(page.tokens.iter().map(AsRef::as_ref)).map(Arc::new);
+        if page.secrets.is_none() && !page.tokens.is_empty() {
+            page.secrets = Some(Arc::new(Secrets::new(&page.tokens)));
         }
-        page.masks.clone()
+        page.secrets.clone()
     }
 
     /// Returns masks for all tokens recorded so far, or `None` if there are none or if none of
-    /// these texts can contain one. Most texts contain no token. The filter that rules these out is
-    /// faster, and takes much less time to build than masks.
+    /// these texts can contain one.
     pub(super) fn masks_for<'a>(&self, texts: impl IntoIterator<Item = &'a [u8]>) -> SharedMasks {
-        let filter = {
-            let mut page = self.page();
-            if page.filter.is_none() {
-                page.filter = Filter::new(page.tokens.iter().map(AsRef::as_ref)).map(Arc::new);
-            }
-            page.filter.clone()?
-        };
-        let suspect = texts.into_iter().any(|text| filter.suspects(text));
-        suspect.then(|| self.masks()).flatten()
+        self.secrets()?.masks_for(texts)
     }
 
     fn page(&self) -> MutexGuard<'_, Page> {

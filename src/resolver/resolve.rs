@@ -9,7 +9,7 @@ use crate::engine::refresh::{self, NotRefreshed, Wanted};
 use crate::error::{ConsentReason, Error, Result};
 use crate::model::{EventKind, NeedsConsent};
 use crate::resolver::access::Access;
-use crate::resolver::find::{Candidate, find};
+use crate::resolver::find::{Candidate, find, find_at_hand};
 use crate::resolver::token::ResolvedToken;
 use crate::resolver::uses;
 use crate::trace::{self, Seam};
@@ -29,18 +29,24 @@ pub(super) fn resolve(access: &Access<'_>) -> Result<ResolvedToken> {
     )
 }
 
-/// Returns the stored token if it is valid as it is, without a request, a write or a wait.
+/// Returns the stored token if it is known to be valid as it is, without a request, a write or a
+/// wait.
 pub(super) fn peek(access: &Access<'_>) -> Result<Option<ResolvedToken>> {
+    let vault = &access.cx().vault;
     // A key service is called over the network.
-    if !access.cx().vault.is_unlocked(access.acting_user.tenant())? {
+    if !vault.is_unlocked(access.acting_user.tenant())? {
         return Ok(None);
     }
-    let found = find(access, &mut |_| {})?;
+    let Some(found) = find_at_hand(access)? else {
+        return Ok(None);
+    };
     match found.outlook(access) {
         Outlook::Token(_) | Outlook::Expiring => {
             let token = found.into_token()?;
             Ok(Some(token).filter(|token| uses::note_if_room(access, token)))
         }
+        // Why it cannot be refreshed is read from the vault.
+        Outlook::Refresh if !vault.is_local() => Ok(None),
         Outlook::Refresh | Outlook::Spent(_) | Outlook::Revoked => match refusal(access, &found)? {
             Some(refusal) => Err(refusal),
             None => Ok(None),

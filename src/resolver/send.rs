@@ -81,11 +81,16 @@ pub(super) fn send_stream(
         body,
     } = answer;
     let ledger = access.ledger;
-    redact_headers(&mut headers, &ledger.masks());
+    let masks = ledger.masks_for(texts_of(&headers));
+    redact_headers(&mut headers, &masks);
     // Masking can change the length of the body; `Download::announced` returns the announced
     // length.
     headers.remove(CONTENT_LENGTH);
-    let mut response = http::Response::new(Download::new(body, Redactor::new(ledger.masks()), exchange.ends));
+    let mut response = http::Response::new(Download::new(
+        body,
+        Redactor::new(ledger.secrets()),
+        exchange.ends,
+    ));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
@@ -237,9 +242,7 @@ pub(super) fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response
         mut headers,
         body,
     } = answer;
-    let names = headers.keys().map(|name| name.as_str().as_bytes());
-    let values = headers.values().map(HeaderValue::as_bytes);
-    let masks = ledger.masks_for(names.chain(values).chain([body.as_bytes()]));
+    let masks = ledger.masks_for(texts_of(&headers).chain([body.as_bytes()]));
     let clean = match &masks {
         Some(masks) => masks.redact_bytes(body.as_bytes()),
         None => Cow::Borrowed(body.as_bytes()),
@@ -252,6 +255,12 @@ pub(super) fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+/// Returns the names and the values of headers.
+fn texts_of(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let names = headers.keys().map(|name| name.as_str().as_bytes());
+    names.chain(headers.values().map(HeaderValue::as_bytes))
 }
 
 /// Masks tokens in header values, and removes headers whose name contains a token.

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::model::{Actor, ProviderId, TenantId, Timestamp};
 use crate::vault::VaultError;
-use crate::vault::tables::Stamp;
+use crate::vault::tables::Basis;
 
 /// The largest number of definitions of a tenant.
 pub const MAX_DEFINITIONS: usize = 10_000;
@@ -25,7 +25,8 @@ pub trait DefinitionStore {
     /// than [`MAX_DEFINITIONS`]; otherwise [`VaultError`] if nothing was stored.
     fn put_definitions(&self, put: &PutDefinitions<'_>) -> Result<DefinitionWrite, VaultError>;
 
-    /// Reads a definition. If the caller still `known`s it, it is not opened again.
+    /// Reads a definition. If it is the version that the caller has `known`, it is not opened
+    /// again, and a store across a network is asked again only after a bounded time.
     ///
     /// # Errors
     ///
@@ -173,8 +174,8 @@ pub struct Definition {
 pub struct KnownDefinition {
     /// The version; `None` if there was no such definition.
     pub version: Option<DefinitionVersion>,
-    /// The state of the store when it was read, if the store has a cheap way to compare states.
-    pub(crate) stamp: Option<Stamp>,
+    /// The basis on which it counts as unchanged without being read; `None` if there is none.
+    pub(crate) basis: Option<Basis>,
 }
 
 /// The result of [`DefinitionStore::definition`].

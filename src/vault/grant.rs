@@ -7,7 +7,7 @@ use crate::model::{
     Scopes, Status, TenantId, Timestamp, UserId,
 };
 use crate::secret::{AccessToken, IdToken, RefreshToken};
-use crate::vault::tables::Stamp;
+use crate::vault::tables::Basis;
 use crate::vault::{StateHash, VaultError};
 
 /// Stores grants and connections.
@@ -46,8 +46,8 @@ pub trait GrantStore {
     /// Those of [`connection`](Self::connection).
     fn connections(&self, query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError>;
 
-    /// Finds the connection that the query names and opens its access token, and nothing else. This
-    /// is the hot path: it skips revoked connections and writes nothing.
+    /// Finds the connection that the query names in the store as it is now, and opens its access
+    /// token, and nothing else. It skips revoked connections and writes nothing.
     ///
     /// # Errors
     ///
@@ -56,24 +56,46 @@ pub trait GrantStore {
     fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found, VaultError>;
 
     /// Finds a token as [`find_token`](Self::find_token) does, and returns the state of the store
-    /// that the answer is from; `None` if the store cannot tell later whether anything was
-    /// committed.
+    /// that the answer is from; `None` if the store cannot tell later whether the answer still
+    /// holds. This is the hot path.
+    ///
+    /// A store across a network may give an answer that it read a short time ago: never one from
+    /// before a change that was stored earlier than its bound, and never one from before a change
+    /// that this handle made. It does so only if the answer is a token with all scopes of the
+    /// query.
     ///
     /// # Errors
     ///
     /// Those of [`find_token`](Self::find_token).
     fn find_token_as_of(&self, query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>), VaultError>;
 
-    /// Returns whether nothing was committed since this state, so that the answers from it still
-    /// hold.
+    /// Finds several tokens ahead as [`find_token_as_of`](Self::find_token_as_of) does, and returns
+    /// the answers in the order of the queries. A store across a network is asked once for all of
+    /// them. The answer is `None` if it cannot be used again later, or if the store failed: the
+    /// call that needs the token then asks the store.
+    fn find_tokens(&self, queries: &[TokenQuery<'_>]) -> Vec<Option<(Found, AsOf)>>;
+
+    /// Finds a token as [`find_token_as_of`](Self::find_token_as_of) does, but without the network.
+    /// Returns `None` if a store across a network would have to be asked.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`find_token`](Self::find_token).
+    fn remembered_token(&self, query: &TokenQuery<'_>) -> Result<Option<(Found, Option<AsOf>)>, VaultError>;
+
+    /// Returns whether the answers from this state still hold. It never uses the network.
     ///
     /// A call that begins after a commit has returned, in any process of this machine, never
-    /// returns `true` for a state from before that commit.
+    /// returns `true` for a state from before that commit. A store across a network returns `true`
+    /// for a bounded time, unless this handle has changed what the answer depends on.
     ///
     /// # Errors
     ///
     /// [`VaultError`] if the store cannot be read.
     fn is_unchanged_since(&self, as_of: AsOf) -> Result<bool, VaultError>;
+
+    /// Returns whether the store is on this machine, so that reads do not use the network.
+    fn is_local(&self) -> bool;
 
     /// Returns whether the keys of the tenant are in memory, so that
     /// [`find_token`](Self::find_token) calls no key service.
@@ -244,7 +266,7 @@ pub enum Found {
 
 /// Identifies the state of the store from which an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AsOf(pub(in crate::vault) Stamp);
+pub struct AsOf(pub(in crate::vault) Basis);
 
 /// An access token, and the facts about its connection that a turn needs.
 #[derive(Debug)]

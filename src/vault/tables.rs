@@ -10,6 +10,7 @@
 
 mod row;
 mod search;
+mod staleness;
 mod stamp;
 
 pub(crate) use row::{
@@ -17,10 +18,13 @@ pub(crate) use row::{
     RevocationRow, Sealed, Secrets, TenantRow, VaultRow,
 };
 pub(crate) use search::{
-    Chain, Direction, Doomed, DueRows, FoundRows, ListedRow, Listing, Of, Pruned, TokenRow, Wanted,
+    Ahead, Chain, Direction, Doomed, DueRows, FoundRows, ListedRow, Listing, Of, Pruned, TokenRow, Wanted,
 };
 
-pub(crate) use stamp::Stamp;
+#[cfg(feature = "postgres")]
+pub(crate) use staleness::Place;
+pub(crate) use staleness::{Begun, Staleness, Topic};
+pub(crate) use stamp::{Basis, Stamp};
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -67,6 +71,11 @@ impl<T> Write<T> {
 
 /// A consistent view of the rows.
 pub(crate) trait Rows {
+    /// Announces reads that follow in this transaction: each once, and before anything is written
+    /// that it depends on. A database across a network answers all of them in one round trip; a
+    /// local one ignores this.
+    fn announce(&self, tenant: TenantRow, reads: &[Ahead<'_>]);
+
     fn vault(&self) -> Result<Option<VaultRow>>;
 
     fn tenant(&self, name: &TenantId) -> Result<Option<TenantRow>>;
@@ -192,6 +201,10 @@ pub(crate) trait RowsMut: Rows {
     /// would exceed `most` or there is no such key. A database that counts later may return `true`
     /// and end the transaction with [`NewDataKey`](Write::NewDataKey) instead.
     fn count_seals(&mut self, tenant: TenantRow, version: u32, seals: u32, most: u32) -> Result<bool>;
+    /// Returns whether a key is stored and not retired, for seals that were counted before. A
+    /// database that checks later may return `true` and end the transaction with
+    /// [`NewDataKey`](Write::NewDataKey) instead.
+    fn may_seal(&mut self, tenant: TenantRow, version: u32) -> Result<bool>;
     /// Marks the keys with a version from `from` up to but not including `below` as retired.
     fn retire_keys(&mut self, tenant: TenantRow, from: u32, below: u32) -> Result<()>;
     /// Deletes a retired key and overwrites it.
@@ -265,8 +278,17 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
         is_known: &mut dyn FnMut(Stamp) -> bool,
     ) -> Result<Option<(Option<Stamp>, FoundRows)>>;
 
+    /// Runs [`Rows::token`] for several queries, each in its own view, and returns the answers in
+    /// the same order: in one round trip if the database is across a network.
+    fn tokens(&self, wanted: &[(TenantRow, Wanted<'_>)]) -> Result<Vec<FoundRows>>;
+
     /// Returns whether nothing was committed since this stamp. Returns `false` without stamps.
     fn is_unchanged_since(&self, stamp: Stamp) -> Result<bool>;
+
+    /// Returns the bound on the age of remembered answers, if a read takes the network and there
+    /// are no stamps. The implementation tells it of every write. Returns `None` if reads are
+    /// local.
+    fn staleness(&self) -> Option<&Staleness>;
 
     /// Runs [`Rows::definition`] in its own view, and returns the stamp of the state that was read
     /// or of an earlier one. Returns `None` if `is_known` has the answer for the present stamp.
@@ -279,6 +301,16 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
         is_known: &mut dyn FnMut(Stamp) -> bool,
     ) -> Result<Option<(Option<Stamp>, Option<SealedDefinition>)>>;
 
+    /// Runs [`Rows::connections`] in its own view, and returns the stamp of the state that was read
+    /// or of an earlier one. Returns `None` if `is_known` has the answer for the present stamp.
+    /// Without stamps `is_known` is not called.
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>>;
+
     /// Writes in one transaction, durably: the committed changes survive a crash once this returns.
     /// `write` may be called again if the database requires it.
     fn write<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;
@@ -286,9 +318,10 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// Returns the clock of the database, if several machines share it.
     fn clock(&self) -> Option<Arc<dyn Clock>>;
 
-    /// Writes as [`write`](Self::write) does. If the host allows it, a power cut can lose the
-    /// changes; they are visible to all handles, and survive the end of the process.
-    fn write_claim<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;
+    /// Replaces a grant in a separate transaction, if it still has this revision, and keeps its
+    /// tokens. Returns whether it did. A power cut can lose the change, unless the host chose
+    /// otherwise; it is visible to all handles, and survives the end of the process.
+    fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool>;
 
     /// Identifies this handle in claims. The id is stable for the lifetime of the handle and unique
     /// to it.
@@ -306,4 +339,19 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// Removes the remains of erased secrets from files. Returns `false` if something is left for
     /// now.
     fn clear_residue(&self) -> Result<bool>;
+}
+
+/// Replaces a grant as [`Tables::replace_grant`] does, in the caller's transaction.
+pub(crate) fn replace_grant(
+    rows: &mut dyn RowsMut,
+    tenant: TenantRow,
+    row: &GrantRow,
+    revision: u64,
+) -> Result<Write<bool>> {
+    let now = rows.grant(tenant, row.id)?.map(|now| now.revision);
+    if now != Some(revision) {
+        return Ok(Write::Unchanged(false));
+    }
+    rows.put_grant(tenant, row, Secrets::Keep)?;
+    Ok(Write::Commit(true))
 }

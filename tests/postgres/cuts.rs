@@ -42,6 +42,9 @@ fn connect(address: &str, schema: &str, key: MasterKey) -> Result<PostgresVault,
         .unwrap()
         // With one session, the bytes of an operation are the same each time.
         .max_sessions(1)
+        // Each read asks the server.
+        .max_staleness(Duration::ZERO)
+        .unwrap()
         .connect(key)
 }
 
@@ -312,6 +315,8 @@ fn a_server_that_stops_answering_costs_one_deadline() {
         .schema(schema)
         .unwrap()
         .max_sessions(1)
+        .max_staleness(Duration::ZERO)
+        .unwrap()
         .deadline(Duration::from_secs(2))
         .connect(key())
         .unwrap();

@@ -120,7 +120,7 @@ fn a_commit_that_did_not_wait_for_its_standby_is_not_taken_for_stored() {
             "{error:?}"
         );
     });
-    // What was committed before is there.
+    // The earlier commit is there.
     let found = host
         .connections
         .list(&alice, &ConnectionFilter::default())

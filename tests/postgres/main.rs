@@ -9,9 +9,12 @@ mod failures;
 mod machines;
 mod pooler;
 mod proxy;
+mod remembered;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod support;
+mod tampering;
+mod trips;
 
 use std::sync::Arc;
 

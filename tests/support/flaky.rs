@@ -88,8 +88,11 @@ impl GrantStore for FlakyVault {
         fn connection(tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError>;
         fn connections(query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError>;
         fn find_token(query: &TokenQuery<'_>) -> Result<Found, VaultError>;
+        fn is_local() -> bool;
         fn is_unlocked(tenant: &TenantId) -> Result<bool, VaultError>;
         fn find_token_as_of(query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>), VaultError>;
+        fn find_tokens(queries: &[TokenQuery<'_>]) -> Vec<Option<(Found, AsOf)>>;
+        fn remembered_token(query: &TokenQuery<'_>) -> Result<Option<(Found, Option<AsOf>)>, VaultError>;
         fn is_unchanged_since(as_of: AsOf) -> Result<bool, VaultError>;
         fn set_default(tenant: &TenantId, id: ConnectionId, by: Option<&Actor>, now: Timestamp) -> Result<bool, VaultError>;
     }

@@ -69,10 +69,7 @@ impl Encodings {
         let whole = Spelled::new(characters);
         self.letters.push(whole.without_tail());
         self.letters.push(whole.text);
-        let end = (FRAGMENT..characters.len())
-            .map(|length| Spelled::new(&characters[characters.len() - length..]))
-            .find(|end| end.letters >= SHORTEST_LETTERS);
-        self.letters.extend(end.map(|end| end.text));
+        self.letters.extend(fragment(characters).map(|end| end.text));
         let most = characters.len().saturating_sub(FRAGMENT).min(MISSING);
         for missing in 1..=most {
             let beginning = Spelled::new(&characters[..characters.len() - missing]);
@@ -83,17 +80,65 @@ impl Encodings {
     }
 }
 
+/// The number of bytes at an edge of a token from which the edges of its encodings follow. It is a
+/// multiple of three, so that all alignments of base64 occur.
+const EDGE: usize = 48;
+
 /// Passes the letters and digits on in which the encodings of a token end: as many as an ending
 /// has, and those that may be missing. Returns whether it could: they follow from the end of a long
 /// token without escapes alone.
-pub(super) fn endings(token: &[u8], add: &mut impl FnMut(&[u8])) -> bool {
-    const END: usize = 48;
+pub(super) fn endings(token: &[u8], add: &mut dyn FnMut(&[u8])) -> bool {
     const LETTERS: usize = SHORTEST_LETTERS + MISSING;
-    if token.len() < 2 * END || token.iter().copied().any(begins_escape) {
+    let Some((_, end)) = edges(token) else {
+        return false;
+    };
+    let texts = encodings_of_end(end).map(|text| Spelled::new(&text));
+    if texts.iter().any(|text| text.letters < LETTERS) {
         return false;
     }
-    let end = &token[token.len() - END..];
-    let all = [
+    for text in &texts {
+        add(&text.text[text.letters - LETTERS..text.letters]);
+    }
+    true
+}
+
+/// Passes the letters and digits on with which the encodings of a token and of its end begin.
+/// Returns whether it could, like [`endings`].
+pub(super) fn beginnings(token: &[u8], add: &mut dyn FnMut(&[u8])) -> bool {
+    let Some((start, end)) = edges(token) else {
+        return false;
+    };
+    let whole = [
+        Zeroizing::new(start.to_vec()),
+        hexadecimal(start),
+        decimal(start),
+        hexadecimal_literals(start),
+        base64(start, 0),
+        base64(start, 1),
+        base64(start, 2),
+    ];
+    let whole = whole.map(|text| Spelled::new(&text));
+    let ends = encodings_of_end(end).map(|text| fragment(&text));
+    if whole.iter().any(|text| text.letters < SHORTEST_LETTERS) || ends.iter().any(Option::is_none) {
+        return false;
+    }
+    for text in whole.iter().chain(ends.iter().flatten()) {
+        add(&text.text[..SHORTEST_LETTERS]);
+    }
+    true
+}
+
+/// Returns the beginning and the end of a long token without escapes.
+fn edges(token: &[u8]) -> Option<(&[u8], &[u8])> {
+    if token.len() < 2 * EDGE || token.iter().copied().any(begins_escape) {
+        return None;
+    }
+    Some((&token[..EDGE], &token[token.len() - EDGE..]))
+}
+
+/// Returns all encodings of the end of a token, in each alignment of base64.
+fn encodings_of_end(end: &[u8]) -> [Text; 7] {
+    [
         Zeroizing::new(end.to_vec()),
         hexadecimal(end),
         decimal(end),
@@ -101,15 +146,14 @@ pub(super) fn endings(token: &[u8], add: &mut impl FnMut(&[u8])) -> bool {
         base64(end, 0),
         base64(&end[1..], 0),
         base64(&end[2..], 0),
-    ];
-    let mut letters = all.map(|text| Spelled::new(&text));
-    if letters.iter().any(|text| text.letters < LETTERS) {
-        return false;
-    }
-    for text in &mut letters {
-        add(&text.text[text.letters - LETTERS..text.letters]);
-    }
-    true
+    ]
+}
+
+/// Returns the shortest end of a text that is searched for if its beginning is missing.
+fn fragment(characters: &[u8]) -> Option<Spelled> {
+    (FRAGMENT..characters.len())
+        .map(|length| Spelled::new(&characters[characters.len() - length..]))
+        .find(|end| end.letters >= SHORTEST_LETTERS)
 }
 
 /// The letters and digits of a text in lower case, and the punctuation after the last of them.

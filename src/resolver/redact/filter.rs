@@ -1,6 +1,7 @@
 //! Rules out texts that cannot contain a token, in a fraction of the time of a search.
 
 use std::fmt;
+use std::ops::Range;
 
 use zeroize::Zeroizing;
 
@@ -20,12 +21,12 @@ impl Filter {
     /// Creates a filter for these tokens; `None` if there are none.
     pub(crate) fn new<'a>(tokens: impl IntoIterator<Item = &'a AccessToken>) -> Option<Self> {
         let tokens = tokens.into_iter().map(|token| token.expose_secret().as_bytes());
-        Pieces::new(tokens).map(Self)
+        Pieces::of_endings(tokens).map(Self)
     }
 
     /// Returns whether the text may contain a token. If not, a search finds none.
     pub(crate) fn suspects(&self, text: &[u8]) -> bool {
-        self.0.always || Scan::new(&self.0, text).suspects()
+        self.0.always || Scan::new(&self.0, text, &mut Buffers::new(text.len())).suspects()
     }
 }
 
@@ -45,23 +46,42 @@ const GROUP: usize = 8;
 /// ending together with those of an escape that is still open.
 const KEPT: usize = 128;
 
+/// The distance from the end of a text within which changes are remembered.
+pub(super) const NEAR_END: usize = 512;
+
 /// The letters around a place that an ending can share with it.
 const AROUND: usize = SHORTEST_LETTERS - 1;
 
 /// The letters of a text with its escapes undone are checked when there are this many of them.
 const UNDONE: usize = 2_048;
 
+/// The buffers of a pass, which the next pass over a text of the same stream reuses.
+pub(super) struct Buffers {
+    letters: Zeroizing<Vec<u8>>,
+    undone: Zeroizing<Vec<u8>>,
+}
+
+impl Buffers {
+    /// Creates buffers for texts of this length, or of any length if it exceeds that of a block.
+    pub(super) fn new(length: usize) -> Self {
+        Self {
+            letters: Zeroizing::new(vec![0; KEPT + BLOCK.min(length) + GROUP]),
+            undone: Zeroizing::new(Vec::with_capacity(2 * UNDONE)),
+        }
+    }
+}
+
 /// One pass over a text. Positions of letters count the letters of the whole text.
-struct Scan<'a> {
+pub(super) struct Scan<'a> {
     pieces: &'a Pieces,
     text: &'a [u8],
     /// The letters of the block, after those kept from the one before.
-    letters: Zeroizing<Vec<u8>>,
+    letters: &'a mut [u8],
     held: usize,
     /// The position of the first held letter.
     base: usize,
     /// The letters around the places that undoing escapes changes, in its result.
-    undone: Zeroizing<Vec<u8>>,
+    undone: &'a mut Zeroizing<Vec<u8>>,
     /// The position up to which the letters are in `undone`.
     copied: usize,
     /// The number of letters after the last place that are still to be copied.
@@ -70,32 +90,44 @@ struct Scan<'a> {
     open: Option<usize>,
     /// The place up to which escapes have been undone.
     seen: usize,
+    /// The parts near the end of the text that undoing escapes changes.
+    changes: Vec<Range<usize>>,
     view: View,
 }
 
 impl<'a> Scan<'a> {
-    fn new(pieces: &'a Pieces, text: &'a [u8]) -> Self {
+    /// Begins a pass over a text. The buffers must have room for it.
+    pub(super) fn new(pieces: &'a Pieces, text: &'a [u8], buffers: &'a mut Buffers) -> Self {
+        buffers.undone.clear();
         Self {
             pieces,
             text,
-            letters: Zeroizing::new(vec![0; KEPT + BLOCK.min(text.len()) + GROUP]),
+            letters: &mut buffers.letters,
             held: 0,
             base: 0,
-            undone: Zeroizing::new(Vec::with_capacity(2 * UNDONE)),
+            undone: &mut buffers.undone,
             copied: 0,
             trailing: 0,
             open: None,
             seen: 0,
+            changes: Vec::new(),
             view: View::new(Reading::UnescapedLetters),
         }
     }
 
-    fn suspects(mut self) -> bool {
+    /// Returns the parts near the end of the text that undoing escapes changes, in ascending order,
+    /// if none of the pieces is in the text.
+    pub(super) fn changes(mut self) -> Option<Vec<Range<usize>>> {
+        (!self.suspects()).then_some(self.changes)
+    }
+
+    /// Returns whether a piece is in the text.
+    fn suspects(&mut self) -> bool {
         let text = self.text;
         (0..text.len())
             .step_by(BLOCK)
             .any(|from| self.block(from, text.len().min(from + BLOCK)))
-            || self.pieces.are_in(&self.undone)
+            || self.pieces.are_in(self.undone)
     }
 
     /// Reads a block. Returns whether a piece is in it.
@@ -132,7 +164,7 @@ impl<'a> Scan<'a> {
     /// is unpredictable.
     #[inline]
     fn read(&mut self, from: usize, end: usize) {
-        let letters = self.letters.as_mut_slice();
+        let letters = &mut *self.letters;
         let mut held = self.held;
         let (groups, rest) = self.text[from..end].as_chunks::<GROUP>();
         for group in groups {
@@ -203,12 +235,15 @@ impl<'a> Scan<'a> {
             _ => self.read_view(from, at),
         };
         self.seen = end;
+        if end + NEAR_END > self.text.len() {
+            self.changes.push(from..end);
+        }
         self.copied = letters + count(&self.text[from..end]);
         self.trailing = AROUND;
         if self.undone.len() < UNDONE {
             return false;
         }
-        let known = self.pieces.are_in(&self.undone);
+        let known = self.pieces.are_in(self.undone);
         let kept = self.undone.len() - AROUND;
         self.undone.copy_within(kept.., 0);
         self.undone.truncate(AROUND);
@@ -238,7 +273,7 @@ impl<'a> Scan<'a> {
                 if undone.len() == undone.capacity() {
                     let mut larger = Zeroizing::new(Vec::with_capacity(2 * undone.capacity()));
                     larger.extend_from_slice(undone);
-                    *undone = larger;
+                    **undone = larger;
                 }
                 undone.push(letter);
             }
@@ -419,8 +454,9 @@ mod tests {
                 }
                 let from = at.index(letters.len() - SHORTEST_LETTERS + 1);
                 let ending = &letters[from..from + SHORTEST_LETTERS];
-                let pieces = Pieces::of_ending(ending);
-                prop_assert!(Scan::new(&pieces, text.as_bytes()).suspects(), "{:?} in {:?}", ending.escape_ascii().to_string(), text);
+                let pieces = Pieces::of_letters(ending);
+                let mut buffers = Buffers::new(text.len());
+                prop_assert!(Scan::new(&pieces, text.as_bytes(), &mut buffers).suspects(), "{:?} in {:?}", ending.escape_ascii().to_string(), text);
             }
         }
     }

@@ -39,7 +39,7 @@ impl Masks {
         let unescaped = !has_escapes(text);
         for search in &self.searches {
             // Without escapes in the text, both readings are the same.
-            for track in search.tracks().iter_mut().skip(usize::from(unescaped)) {
+            for track in search.tracks(0).iter_mut().skip(usize::from(unescaped)) {
                 track.read(search, text, 0, &mut |place| found.push(place));
                 track.finish(search, &mut |place| found.push(place));
             }
@@ -74,9 +74,16 @@ impl Masks {
         Cow::Owned(clean)
     }
 
-    /// Creates the tracks of all searches, for text that arrives in pieces.
-    pub(super) fn tracks(&self) -> Vec<[Track; 2]> {
-        self.searches.iter().map(Search::tracks).collect()
+    /// Creates the tracks of all searches, for text that arrives in pieces from this position on.
+    pub(super) fn tracks(&self, at: usize) -> Vec<[Track; 2]> {
+        let tracks = |search: &Search| search.tracks(at);
+        self.searches.iter().map(tracks).collect()
+    }
+
+    /// Returns whether every track is [calm](Track::is_calm).
+    pub(super) fn are_calm(&self, tracks: &[[Track; 2]]) -> bool {
+        let mut pairs = self.searches.iter().zip(tracks);
+        pairs.all(|(search, tracks)| tracks.iter().all(|track| track.is_calm(search)))
     }
 
     /// Returns each track with its search.

@@ -18,7 +18,9 @@ mod lines;
 mod masks;
 mod pieces;
 mod search;
+mod secrets;
 mod site;
+mod skim;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -27,4 +29,6 @@ mod view;
 
 pub(super) use filter::Filter;
 pub(super) use masks::{MASK, Masks, SharedMasks};
+pub(super) use secrets::Secrets;
+use skim::Skim;
 pub use stream::Redactor;

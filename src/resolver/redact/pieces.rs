@@ -1,18 +1,18 @@
-//! The endings of the encodings of tokens, in pieces that a text is compared with.
+//! The edges of the encodings of tokens, in pieces that a text is compared with.
 
 use zeroize::Zeroizing;
 
-use super::encodings::{Encodings, SHORTEST_LETTERS, endings};
+use super::encodings::{Encodings, SHORTEST_LETTERS, beginnings, endings};
 
 /// The number of letters and digits in a piece: as many as fit into an integer.
 pub(super) const PIECE: usize = 8;
 
-/// The pieces of the endings of all encodings.
+/// The pieces of the endings, or of the beginnings, of all encodings.
 ///
-/// Every encoding that is compared by its letters ends in 16 or more of them. Any 16 consecutive
-/// letters contain 8 that begin at a multiple of 8, wherever they are in a text. It is therefore
-/// sufficient to check every eighth piece of the text. The endings are used because tokens of one
-/// issuer often begin alike.
+/// Every encoding that is compared by its letters begins and ends with 16 or more of them. Any 16
+/// consecutive letters contain 8 that begin at a multiple of 8, wherever they are in a text. It is
+/// therefore sufficient to check every eighth piece of the text. For a whole text the endings are
+/// used, because tokens of one issuer often begin alike.
 pub(super) struct Pieces {
     /// A hash table with free places (zero) between the pieces.
     table: Zeroizing<Vec<u64>>,
@@ -24,8 +24,27 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Returns the pieces for these tokens; `None` if there are none.
-    pub(super) fn new<'a>(tokens: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+    /// Returns the pieces of the endings for these tokens; `None` if there are no tokens.
+    pub(super) fn of_endings<'a>(tokens: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        Self::new(tokens, endings, |letters| {
+            &letters[letters.len().saturating_sub(SHORTEST_LETTERS)..]
+        })
+    }
+
+    /// Returns the pieces of the beginnings for these tokens; `None` if there are no tokens.
+    pub(super) fn of_beginnings<'a>(tokens: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        Self::new(tokens, beginnings, |letters| {
+            &letters[..letters.len().min(SHORTEST_LETTERS)]
+        })
+    }
+
+    /// `edges` passes the edges of the encodings of a token on, unless they follow from the whole
+    /// token only. In that case `edge` returns the edge of the letters of each encoding.
+    fn new<'a>(
+        tokens: impl IntoIterator<Item = &'a [u8]>,
+        edges: impl Fn(&[u8], &mut dyn FnMut(&[u8])) -> bool,
+        edge: impl Fn(&[u8]) -> &[u8],
+    ) -> Option<Self> {
         let mut pieces = Zeroizing::new(Vec::with_capacity(1 << 15));
         let mut always = false;
         for token in tokens {
@@ -35,7 +54,7 @@ impl Pieces {
                 }
                 pieces.extend(letters.windows(PIECE).map(piece));
             };
-            if endings(token, &mut add) {
+            if edges(token, &mut add) {
                 continue;
             }
             let mut encodings = Encodings::default();
@@ -43,7 +62,7 @@ impl Pieces {
             always |= !encodings.characters.is_empty();
             for pattern in &encodings.letters {
                 let letters = pattern.iter().filter(|byte| byte.is_ascii_alphanumeric()).count();
-                add(&pattern[letters.saturating_sub(SHORTEST_LETTERS)..letters]);
+                add(edge(&pattern[..letters]));
             }
         }
         (always || !pieces.is_empty()).then(|| Self::of(&pieces, always))
@@ -63,7 +82,7 @@ impl Pieces {
     }
 
     #[cfg(test)]
-    pub(super) fn of_ending(letters: &[u8]) -> Self {
+    pub(super) fn of_letters(letters: &[u8]) -> Self {
         let pieces: Vec<u64> = letters.windows(PIECE).map(piece).collect();
         Self::of(&pieces, false)
     }

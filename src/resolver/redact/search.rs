@@ -101,9 +101,10 @@ impl Search {
         })
     }
 
-    /// Returns tracks for both readings: with escapes undone, and unchanged.
-    pub(super) fn tracks(&self) -> [Track; 2] {
-        self.readings.map(|reading| Track::new(self, reading))
+    /// Returns tracks for both readings: with escapes undone, and unchanged. They begin at this
+    /// position, before which nothing is part of a match.
+    pub(super) fn tracks(&self, at: usize) -> [Track; 2] {
+        self.readings.map(|reading| Track::new(self, reading, at))
     }
 }
 
@@ -129,7 +130,7 @@ struct Place {
 }
 
 impl Track {
-    fn new(search: &Search, reading: Reading) -> Self {
+    fn new(search: &Search, reading: Reading, at: usize) -> Self {
         Self {
             view: View::new(reading),
             place: Place {
@@ -137,7 +138,7 @@ impl Track {
                 begins: vec![0; search.longest.next_power_of_two()].into(),
                 count: 0,
                 gap: 0,
-                calm: 0,
+                calm: at,
             },
         }
     }
@@ -174,6 +175,11 @@ impl Track {
                 offset += 1;
             }
         }
+    }
+
+    /// Returns whether no match has begun, and nothing is held of an escape or a margin.
+    pub(super) fn is_calm(&self, search: &Search) -> bool {
+        self.place.state == search.start && self.view.is_idle()
     }
 
     pub(super) fn finish(&mut self, search: &Search, found: &mut impl FnMut(Range<usize>)) {

@@ -18,7 +18,7 @@ use crate::resolver::options::ResolveOptions;
 use crate::resolver::placeholder::Promise;
 use crate::resolver::stream::{Download, Upload};
 use crate::resolver::token::ResolvedToken;
-use crate::resolver::{refused, resolve, send};
+use crate::resolver::{find, refused, resolve, send};
 
 /// A turn of an agent on behalf of one user: returned by [`Resolver::turn`](crate::Resolver::turn).
 ///
@@ -133,6 +133,10 @@ impl Turn {
     /// of the tenant have to be unwrapped by a key service (see
     /// [`MasterKeys::wrapped_by`](crate::vault::MasterKeys::wrapped_by)).
     ///
+    /// A vault in PostgreSQL answers from memory: the result is a token only if the same token was
+    /// read less than `PostgresOptions::max_staleness` ago, and never for a provider or a client
+    /// registration that the tenant added.
+    ///
     /// # Errors
     ///
     /// Those of [`resolve`](Self::resolve) that do not come from the network.
@@ -142,6 +146,35 @@ impl Turn {
             self.ledger.note(&token.access_token);
         }
         Ok(token)
+    }
+
+    /// Reads the stored tokens of several providers ahead, in one round trip to a vault across the
+    /// network, so that the calls of this turn find them in memory. Pass the same options as to
+    /// these calls. A vault on this machine gains nothing.
+    ///
+    /// It refreshes nothing and records no use. It has no result: whatever cannot be read is
+    /// reported by the call that needs it. A token is used without asking the vault again only
+    /// for the time that [`resolve`](Self::resolve) allows, `PostgresOptions::max_staleness`. That
+    /// the user is not connected is not remembered.
+    ///
+    /// ```
+    /// use valetkey::testing::Host;
+    ///
+    /// let host = Host::new();
+    /// let ada = host.user("ada");
+    /// host.connect(&ada, "notes");
+    /// let turn = host.resolver.turn(ada);
+    /// turn.prefetch(["notes", "mail"]);
+    /// turn.resolve("notes")?;
+    /// # Ok::<(), valetkey::Error>(())
+    /// ```
+    pub fn prefetch<'a, O>(&self, calls: impl IntoIterator<Item = O>)
+    where
+        O: Into<ResolveOptions<'a>>,
+    {
+        let options: Vec<ResolveOptions<'a>> = calls.into_iter().map(Into::into).collect();
+        let accesses: Vec<_> = options.iter().map(|options| self.access(options)).collect();
+        find::prefetch(&accesses);
     }
 
     /// Sends a request as the acting user. The token is added when the request is sent, and the

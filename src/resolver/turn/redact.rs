@@ -65,7 +65,7 @@ impl Turn {
     /// even if the token is split between pieces.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
-        Redactor::new(self.ledger.masks())
+        Redactor::new(self.ledger.secrets())
     }
 
     /// Returns whether a token of this turn is in the text, in any of the encodings that

@@ -34,7 +34,11 @@ pub struct PostgresOptions {
     pub(super) sessions: usize,
     pub(super) pool_wait: Duration,
     pub(super) deadline: Duration,
+    pub(super) max_staleness: Duration,
 }
+
+/// The largest value of [`PostgresOptions::max_staleness`].
+const MOST_STALENESS: Duration = Duration::from_secs(5);
 
 /// The way in which statements are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +82,7 @@ impl PostgresOptions {
             sessions: 8,
             pool_wait: Duration::from_secs(5),
             deadline: Duration::from_secs(10),
+            max_staleness: Duration::from_secs(1),
         })
     }
 
@@ -156,6 +161,30 @@ impl PostgresOptions {
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
+    }
+
+    /// Sets the time for which a token may be used again without asking the server, at most 5 s.
+    /// Default: 1 s. With zero, each resolve asks the server.
+    ///
+    /// When a revocation on another machine has returned, no resolve that begins `max_staleness`
+    /// later returns the token. The same applies to every other change, and to the providers and
+    /// client registrations that tenants add. Changes of this vault handle count at once. Tokens
+    /// are remembered as the server stores them, sealed, in at most 2 MiB; that a user is not
+    /// connected is not remembered.
+    ///
+    /// [`Turn::peek`](crate::resolver::Turn::peek) knows only tokens that are remembered.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Unsupported`] if the time is longer than 5 s.
+    pub fn max_staleness(mut self, bound: Duration) -> Result<Self, VaultError> {
+        if bound > MOST_STALENESS {
+            return Err(VaultError::Unsupported(
+                "max_staleness is longer than 5 s; choose a shorter time",
+            ));
+        }
+        self.max_staleness = bound;
+        Ok(self)
     }
 
     /// Uses only what a pooler in transaction mode supports, such as pgbouncer or the pooled
@@ -239,6 +268,7 @@ impl std::fmt::Debug for PostgresOptions {
             .field("is_encrypted", &self.is_encrypted)
             .field("sessions", &self.sessions)
             .field("deadline", &self.deadline)
+            .field("max_staleness", &self.max_staleness)
             .finish_non_exhaustive()
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Pool {
     state: Mutex<State>,
     returned: Condvar,
     has_connected: AtomicBool,
-    #[cfg(test)]
+    #[cfg(any(test, feature = "_internals"))]
     pub(super) trips: std::sync::atomic::AtomicUsize,
 }
 
@@ -67,7 +67,7 @@ impl Pool {
             state: Mutex::default(),
             returned: Condvar::new(),
             has_connected: AtomicBool::new(false),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "_internals"))]
             trips: std::sync::atomic::AtomicUsize::new(0),
         }
     }

@@ -9,15 +9,29 @@ use crate::vault::postgres::data::{
 };
 use crate::vault::postgres::sql::Sql;
 use crate::vault::tables::{
-    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Direction, Doomed, DueRows,
-    FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow, Rows,
-    RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, VAULT_CHAIN, VaultRow, Wanted,
+    Ahead, AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Direction, Doomed,
+    DueRows, FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow,
+    Rows, RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, Topic, VAULT_CHAIN, VaultRow, Wanted,
 };
 use crate::vault::{StateHash, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
 impl Rows for Sql<'_> {
+    fn announce(&self, tenant: TenantRow, reads: &[Ahead<'_>]) {
+        for read in reads {
+            // The read itself says which statement it will be.
+            self.announcing(|| match *read {
+                Ahead::Tenant(name) => self.tenant(name).map(drop),
+                Ahead::Grant(id) => self.grant(tenant, id).map(drop),
+                Ahead::Secrets(id) => self.grant_secrets(tenant, id).map(drop),
+                Ahead::Users(grant) => self.connections(tenant, &Listing::users(grant)).map(drop),
+                Ahead::Connection(id) => self.connection(tenant, id).map(drop),
+                Ahead::End(chain) => self.last_number(chain).and(self.head(chain)).map(drop),
+            });
+        }
+    }
+
     fn vault(&self) -> Result<Option<VaultRow>> {
         self.lock(VAULT_CHAIN);
         tenant::vault(self)
@@ -254,12 +268,14 @@ impl RowsMut for Sql<'_> {
 
     fn unname_tenant(&mut self, tenant: TenantRow) -> Result<()> {
         self.lock(tenant);
+        self.writes(Topic::Tenant(tenant));
         tenant::unname_tenant(self, tenant);
         Ok(())
     }
 
     fn delete_tenant(&mut self, tenant: TenantRow) -> Result<()> {
         self.lock(tenant);
+        self.writes(Topic::Tenant(tenant));
         audit::delete_chain(self, tenant);
         tenant::delete_tenant(self, tenant)
     }
@@ -274,6 +290,13 @@ impl RowsMut for Sql<'_> {
         self.lock(tenant);
         tenant::count_seals(self, tenant, version, seals, most);
         // A count that is refused ends the transaction with `NewDataKey`.
+        Ok(true)
+    }
+
+    fn may_seal(&mut self, tenant: TenantRow, version: u32) -> Result<bool> {
+        self.lock(tenant);
+        tenant::may_seal(self, tenant, version);
+        // A key that may not seal ends the transaction with `NewDataKey`.
         Ok(true)
     }
 
@@ -296,17 +319,20 @@ impl RowsMut for Sql<'_> {
 
     fn put_connection(&mut self, tenant: TenantRow, row: &ConnectionRow) -> Result<bool> {
         self.lock(tenant);
+        self.writes(Topic::Owner(tenant, &row.owner));
         connection::put_connection(self, tenant, row)
     }
 
     fn put_grant(&mut self, tenant: TenantRow, row: &GrantRow, secrets: Secrets<'_>) -> Result<()> {
         self.lock(tenant);
+        self.writes(Topic::Grant(tenant, row.id));
         grant::put_grant(self, tenant, row, secrets);
         Ok(())
     }
 
     fn delete_grant(&mut self, tenant: TenantRow, id: GrantId) -> Result<()> {
         self.lock(tenant);
+        self.writes(Topic::Grant(tenant, id));
         grant::delete_grant(self, tenant, id);
         Ok(())
     }
@@ -337,12 +363,14 @@ impl RowsMut for Sql<'_> {
 
     fn put_definition(&mut self, tenant: TenantRow, row: &DefinitionRow, sealed: &[u8]) -> Result<()> {
         self.lock(tenant);
+        self.writes(Topic::Definition(tenant, &row.kind, &row.name));
         definition::put_definition(self, tenant, row, sealed);
         Ok(())
     }
 
     fn delete_definition(&mut self, tenant: TenantRow, kind: &str, name: &str) -> Result<()> {
         self.lock(tenant);
+        self.writes(Topic::Definition(tenant, kind, name));
         definition::delete_definition(self, tenant, kind, name);
         Ok(())
     }
@@ -408,6 +436,7 @@ impl RowsMut for Sql<'_> {
 
     fn erase(&mut self, tenant: TenantRow, doomed: Doomed<'_>, limit: usize) -> Result<bool> {
         self.lock(tenant);
+        self.writes(Topic::Tenant(tenant));
         erase::erase(self, tenant, doomed, limit)
     }
 }

@@ -44,6 +44,19 @@ pub(super) enum Step {
     },
 }
 
+impl Step {
+    /// Returns whether this is a statement that may write.
+    pub(super) fn writes(&self) -> bool {
+        matches!(
+            self,
+            Self::Statement {
+                wants: Wants::Count,
+                ..
+            }
+        )
+    }
+}
+
 /// The part of an answer that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wants {

@@ -1,8 +1,8 @@
 //! A transaction: its reads run at once, its writes together with the next read or the end.
 //!
-//! Every read is one round trip. Writes that return nothing wait until then and are sent before it,
-//! in their order, so that a read sees them. The end of a transaction that wrote is sent with the
-//! writes that still wait.
+//! Every read is one round trip, except reads that were announced together. Writes that return
+//! nothing wait until then and are sent before it, in their order, so that a read sees them. The
+//! end of a transaction that wrote is sent with the writes that still wait.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::vault::postgres::pool::{Lent, Pool};
 use crate::vault::postgres::session::{Answer, Step, Wants};
 use crate::vault::postgres::statement;
 use crate::vault::postgres::value::{Bind, Columns, Value};
-use crate::vault::tables::TenantRow;
+use crate::vault::tables::{Place, TenantRow, Topic};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -59,10 +59,30 @@ pub(super) struct Sql<'p> {
 struct State {
     begun: bool,
     locked: BTreeSet<TenantRow>,
-    waiting: Vec<Step>,
+    waiting: Vec<Waiting>,
+    /// True while reads are only announced.
+    announcing: bool,
+    /// The rows of announced reads that were not taken yet.
+    answered: Vec<(Asked, Vec<tokio_postgres::Row>)>,
     failure: Option<Failure>,
+    /// The places of what was written.
+    written: Vec<Place>,
     /// True if a request has no answer, so that nothing is known about the session.
     is_lost: bool,
+}
+
+/// A statement that waits for the next round trip.
+struct Waiting {
+    step: Step,
+    /// The read that it answers, if it was announced.
+    ahead: Option<Asked>,
+}
+
+/// A read: its statement and its parameters.
+#[derive(Debug, Clone, PartialEq)]
+struct Asked {
+    sql: &'static str,
+    parameters: Vec<Value>,
 }
 
 impl<'p> Sql<'p> {
@@ -97,6 +117,16 @@ impl<'p> Sql<'p> {
         }
     }
 
+    /// Notes that this transaction changes what remembered answers may depend on.
+    pub(super) fn writes(&self, topic: Topic<'_>) {
+        self.state.borrow_mut().written.push(topic.place());
+    }
+
+    /// Returns the places of what was written so far.
+    pub(super) fn written(&self) -> Vec<Place> {
+        self.state.borrow().written.clone()
+    }
+
     /// Reads the first row, if there is one.
     pub(super) fn one<T>(
         &self,
@@ -128,11 +158,71 @@ impl<'p> Sql<'p> {
         Ok(!self.rows(sql, named)?.is_empty())
     }
 
+    /// Announces the reads that `read` makes: they are sent with the next round trip, and answered
+    /// when they are made. What `read` returns is not known yet.
+    pub(super) fn announcing(&self, read: impl FnOnce() -> Result<()>) {
+        self.state.borrow_mut().announcing = true;
+        let _ = read();
+        self.state.borrow_mut().announcing = false;
+    }
+
+    /// Notes a read that is announced, and returns no rows; or returns those of one that was.
+    fn announced(&self, sql: &'static str, named: &Named<'_>) -> Result<Option<Vec<tokio_postgres::Row>>> {
+        let mut state = self.state.borrow_mut();
+        if !state.announcing && state.answered.is_empty() && state.waiting.iter().all(|it| it.ahead.is_none())
+        {
+            return Ok(None);
+        }
+        let values: Vec<_> = named.iter().map(|(name, value)| (*name, value.bind())).collect();
+        let asked = Asked {
+            sql,
+            parameters: in_order(sql, &values),
+        };
+        if state.announcing {
+            let step = Step::Statement {
+                sql,
+                parameters: asked.parameters.clone(),
+                wants: Wants::Rows,
+            };
+            let ahead = Some(asked);
+            state.waiting.push(Waiting { step, ahead });
+            return Ok(Some(Vec::new()));
+        }
+        let is_waiting = state.waiting.iter().any(|it| it.ahead.as_ref() == Some(&asked));
+        drop(state);
+        if is_waiting {
+            self.flush(None)?;
+        }
+        let answered = &mut self.state.borrow_mut().answered;
+        let at = answered.iter().position(|(known, _)| *known == asked);
+        Ok(at.map(|at| answered.swap_remove(at).1))
+    }
+
     fn rows(&self, sql: &'static str, named: &Named<'_>) -> Result<Vec<tokio_postgres::Row>> {
+        if let Some(rows) = self.announced(sql, named)? {
+            return Ok(rows);
+        }
         match self.now(sql, named, Wants::Rows)? {
             Answer::Rows(rows) => Ok(rows),
             Answer::Done | Answer::Count(_) => Err(VaultError::Damaged),
         }
+    }
+
+    /// Sends a statement with the next one that needs an answer. [`answers`](Self::answers) returns
+    /// its rows.
+    pub(super) fn ask(&self, sql: &'static str, named: &Named<'_>) {
+        let values = named.iter().map(|(name, value)| (*name, value.bind())).collect();
+        self.push(sql, values, Wants::Rows);
+    }
+
+    /// Returns the rows of each statement that was asked, in one round trip.
+    pub(super) fn answers(&self) -> Result<Vec<Vec<tokio_postgres::Row>>> {
+        let answers = self.flush(None)?;
+        let rows = answers.into_iter().filter_map(|answer| match answer {
+            Answer::Rows(rows) => Some(rows),
+            Answer::Done | Answer::Count(_) => None,
+        });
+        Ok(rows.collect())
     }
 
     /// Runs a write at once, and returns the number of rows that were written.
@@ -158,50 +248,54 @@ impl<'p> Sql<'p> {
 
     fn push(&self, sql: &'static str, values: Vec<(&'static str, Value)>, wants: Wants) {
         let parameters = in_order(sql, &values);
-        self.state.borrow_mut().waiting.push(Step::Statement {
+        let step = Step::Statement {
             sql,
             parameters,
             wants,
-        });
+        };
+        let ahead = None;
+        self.state.borrow_mut().waiting.push(Waiting { step, ahead });
     }
 
     /// Runs everything that waits, and then this statement.
     fn now(&self, sql: &'static str, named: &Named<'_>, wants: Wants) -> Result<Answer> {
         let values = named.iter().map(|(name, value)| (*name, value.bind())).collect();
         self.push(sql, values, wants);
-        let is_whole = self.kind == Kind::Single && !self.has_settings();
-        let mut answers = self.flush(is_whole.then_some(COMMIT))?;
-        if is_whole {
-            answers.pop();
-        }
+        let mut answers = self.flush(None)?;
         answers.pop().ok_or(VaultError::Damaged)
     }
 
-    /// Returns whether the session has the settings of the vault. Otherwise, each statement needs a
-    /// transaction that has them.
-    fn has_settings(&self) -> bool {
-        self.pool.options().statements == Statements::Prepared
+    /// Returns whether single statements need a transaction that brings the settings of the vault,
+    /// because the session lacks them.
+    fn is_wrapped(&self) -> bool {
+        self.kind == Kind::Single && self.pool.options().statements == Statements::Unnamed
     }
 
     /// Sends everything that waits, and `last` if one is given.
     fn flush(&self, last: Option<&'static str>) -> Result<Vec<Answer>> {
         let mut state = self.state.borrow_mut();
         let mut steps = Vec::with_capacity(state.waiting.len() + 2);
+        let is_wrapped = self.is_wrapped();
         if !state.begun {
             let begin = |text| Step::Control(self.pool.begin(text).into());
             match self.kind {
-                Kind::Single if self.has_settings() => {}
+                Kind::Single if !is_wrapped => {}
+                Kind::Single if state.waiting.iter().any(|it| it.step.writes()) => steps.push(begin(WRITE)),
                 Kind::Single | Kind::Read => steps.push(begin(READ)),
                 Kind::Write => steps.push(begin(WRITE)),
             }
             state.begun = self.kind != Kind::Single;
         }
-        steps.append(&mut state.waiting);
+        let last = last.or(is_wrapped.then_some(COMMIT));
+        let before = steps.len();
+        let (waiting, aheads): (Vec<_>, Vec<_>) =
+            state.waiting.drain(..).map(|it| (it.step, it.ahead)).unzip();
+        steps.extend(waiting);
         steps.extend(last.map(|last| Step::Control(last.into())));
         let Some(lent) = &self.lent else {
             return Err(VaultError::Unreachable);
         };
-        #[cfg(test)]
+        #[cfg(any(test, feature = "_internals"))]
         self.pool.trips.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let session = lent.session();
         let io = Arc::clone(self.pool.io());
@@ -210,7 +304,23 @@ impl<'p> Sql<'p> {
             Ok(session.run(&steps).await)
         });
         let failure = match ended {
-            Ok(Ok(answers)) => return Ok(answers),
+            Ok(Ok(answers)) => {
+                let mut aheads = aheads.into_iter();
+                let mut others = Vec::new();
+                for (at, answer) in answers.into_iter().enumerate() {
+                    let ahead = if at < before {
+                        None
+                    } else {
+                        aheads.next().flatten()
+                    };
+                    match (ahead, answer) {
+                        (Some(asked), Answer::Rows(rows)) => state.answered.push((asked, rows)),
+                        (_, Answer::Done) if is_wrapped => {}
+                        (_, answer) => others.push(answer),
+                    }
+                }
+                return Ok(others);
+            }
             Ok(Err(failure)) => failure,
             Err(error) => Failure::Vault(error),
         };
@@ -218,6 +328,34 @@ impl<'p> Sql<'p> {
         state.is_lost |= matches!(error, VaultError::Unreachable);
         state.failure = Some(failure);
         Err(error)
+    }
+
+    /// Returns whether this is a transaction that writes.
+    pub(super) fn is_write(&self) -> bool {
+        self.kind == Kind::Write
+    }
+
+    /// Runs one write in a separate transaction, and returns the number of rows that were written.
+    pub(super) fn execute_alone(
+        self,
+        sql: &'static str,
+        values: &[(&'static str, Value)],
+    ) -> std::result::Result<u64, Failure> {
+        if let Some(lent) = &self.lent {
+            lent.session().clear_warning();
+        }
+        self.push(sql, values.to_vec(), Wants::Count);
+        let answers = self
+            .flush(None)
+            .map_err(|error| self.take_failure().unwrap_or(Failure::Vault(error)))?;
+        if self.lent.as_ref().is_some_and(|lent| lent.session().has_warned()) {
+            // The commit is on this server, but not where the settings demand it.
+            return Err(Failure::Vault(VaultError::Unreachable));
+        }
+        match answers.as_slice() {
+            [Answer::Count(count)] => Ok(*count),
+            _ => Err(Failure::Vault(VaultError::Damaged)),
+        }
     }
 
     /// Commits. Returns the failure, which may say that the transaction can be run again.
@@ -266,6 +404,7 @@ impl Drop for Sql<'_> {
             return;
         };
         let state = self.state.get_mut();
+        // The statements that were sent may still run.
         if state.is_lost {
             lent.discard();
             return;

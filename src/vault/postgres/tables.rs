@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Monotonic, Uptime};
 use crate::random;
 use crate::vault::postgres::failure::Failure;
 use crate::vault::postgres::io::Io;
@@ -13,7 +13,8 @@ use crate::vault::postgres::server_clock::ServerClock;
 use crate::vault::postgres::sql::Sql;
 use crate::vault::postgres::{data, open, tls};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
+    FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
+    TenantRow, Topic, Wanted, Write,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -27,11 +28,20 @@ pub(in crate::vault) struct PostgresTables {
     clock: Arc<ServerClock>,
     holder: Holder,
     warnings: Vec<VaultWarning>,
+    staleness: Staleness,
 }
 
 impl PostgresTables {
     /// Connects to the server, and creates the schema if there is none.
     pub(super) fn open(options: PostgresOptions) -> Result<Self, VaultError> {
+        Self::with_clock(options, Box::new(Uptime::new()))
+    }
+
+    /// Connects as [`open`](Self::open) does. The clock judges the age of remembered answers.
+    pub(super) fn with_clock(
+        options: PostgresOptions,
+        clock: Box<dyn Monotonic>,
+    ) -> Result<Self, VaultError> {
         let tls = tls::tls(&options)?;
         let io = Arc::new(Io::start()?);
         let pool = Arc::new(Pool::new(Arc::clone(&io), options, tls));
@@ -39,6 +49,7 @@ impl PostgresTables {
         let mut id = [0; 16];
         random::fill(&mut id)?;
         Ok(Self {
+            staleness: Staleness::new(pool.options().max_staleness, clock),
             clock: ServerClock::measure(&pool)?,
             pool,
             holder: Holder::from_bytes(id),
@@ -46,7 +57,7 @@ impl PostgresTables {
         })
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "_internals"))]
     pub(super) fn pool(&self) -> &Pool {
         &self.pool
     }
@@ -68,7 +79,13 @@ impl PostgresTables {
     ) -> Result<Write<T>, Failure> {
         let mut sql = Sql::write(&self.pool)?;
         match write(&mut sql) {
-            Ok(Write::Commit(value)) => sql.commit().map(|()| Write::Commit(value)),
+            Ok(Write::Commit(value)) => {
+                let written = sql.written();
+                let committed = sql.commit();
+                // Even a commit that failed may have been stored.
+                self.staleness.wrote(written);
+                committed.map(|()| Write::Commit(value))
+            }
             Ok(other) => Ok(other),
             // A failure of a statement is more specific than the error that the caller passes on.
             Err(error) => Err(sql.take_failure().unwrap_or(Failure::Vault(error))),
@@ -102,8 +119,26 @@ impl Tables for PostgresTables {
         Ok(Some((None, found)))
     }
 
+    fn tokens(&self, wanted: &[(TenantRow, Wanted<'_>)]) -> Result<Vec<FoundRows>, VaultError> {
+        data::token::tokens(&Sql::single(&self.pool)?, wanted)
+    }
+
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        _: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>, VaultError> {
+        let found = self.read(|rows| rows.connections(tenant, listing))?;
+        Ok(Some((None, found)))
+    }
+
     fn is_unchanged_since(&self, _: Stamp) -> Result<bool, VaultError> {
         Ok(false)
+    }
+
+    fn staleness(&self) -> Option<&Staleness> {
+        Some(&self.staleness)
     }
 
     fn write<T>(
@@ -121,11 +156,12 @@ impl Tables for PostgresTables {
         Err(VaultError::Busy)
     }
 
-    fn write_claim<T>(
-        &self,
-        write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
-    ) -> Result<Write<T>, VaultError> {
-        self.write(write)
+    /// One statement compares and replaces, so no lock is held while an answer travels.
+    fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool, VaultError> {
+        let replaced = data::grant::replace_grant(Sql::single(&self.pool)?, tenant, row, revision);
+        // Even a statement that failed may have been stored.
+        self.staleness.wrote([Topic::Grant(tenant, row.id).place()]);
+        replaced.map_err(VaultError::from)
     }
 
     fn clock(&self) -> Option<Arc<dyn Clock>> {

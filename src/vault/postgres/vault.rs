@@ -19,7 +19,11 @@ use crate::vault::sealed::Core;
 ///   `synchronous_standby_names` demands.
 /// * Claims are judged by the clock of the server, so that the clocks of the hosts may differ. A
 ///   host that was killed loses its claim when the claim's lease ends, not earlier.
-/// * Writers of one tenant follow one another. A write that loses against another one is run again.
+/// * A token that was read less than [`max_staleness`](PostgresOptions::max_staleness) ago (1 s by
+///   default) is used again without asking the server: when a revocation on another machine has
+///   returned, no resolve that begins `max_staleness` later returns the token.
+/// * Writers of one tenant follow one another, except that a refresh is claimed without waiting for
+///   them. A write that loses against another one is run again.
 /// * When the connection breaks during a commit, the method returns
 ///   [`VaultError::Unreachable`]: it is unknown whether the change was stored, and the same call
 ///   can be repeated.
@@ -52,7 +56,11 @@ impl PostgresVault {
     }
 
     fn open(options: PostgresOptions, keys: MasterKeys) -> Result<Self, VaultError> {
-        let core = Core::new(PostgresTables::open(options)?, keys);
+        Self::over(PostgresTables::open(options)?, keys)
+    }
+
+    pub(super) fn over(tables: PostgresTables, keys: MasterKeys) -> Result<Self, VaultError> {
+        let core = Core::new(tables, keys);
         core.check_key()?;
         Ok(Self { core })
     }

@@ -157,9 +157,9 @@ impl<T: Tables> Core<T> {
                         .iter()
                         .map(|token_use| (tenant.row, token_use.connection, token_use.at.as_unix_millis()))
                         .collect();
-                    self.tables.write(|rows| {
+                    self.write_sealed(tenant, |rows, seals| {
                         rows.record_uses(&times)?;
-                        if !self.keyring.append(rows, &audit_key, tenant, &entries)? {
+                        if !self.keyring.append(rows, seals, &audit_key, &entries)? {
                             return Ok(Write::NewDataKey);
                         }
                         Ok(Write::Commit(()))

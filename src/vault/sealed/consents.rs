@@ -261,8 +261,8 @@ impl<T: Tables> Core<T> {
         self.repeat(&consent.tenant, consent.created_at, |tenant| {
             let row = consent_row(consent, tenant.key().version(), tenant.row_key());
             let sealed = seal_verifier(tenant, consent, &row, verifier)?;
-            self.tables.write(|rows| {
-                if !self.keyring.count_seals(rows, tenant, 1)? {
+            self.write_sealed(tenant, |rows, seals| {
+                if !seals.count(rows, 1)? {
                     return Ok(Write::NewDataKey);
                 }
                 let mut entries: Vec<AuditEntry> = Vec::new();
@@ -277,7 +277,7 @@ impl<T: Tables> Core<T> {
                     }
                 }
                 entries.push(entry.clone());
-                if !self.keyring.append(rows, &audit_key, tenant, &entries)? {
+                if !self.keyring.append(rows, seals, &audit_key, &entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 rows.insert_consent(tenant.row, &row, &sealed)?;
@@ -419,14 +419,14 @@ impl<T: Tables> Core<T> {
         let (audit_key, _) = self.keyring.audit_key(&self.tables)?;
         let (text, completed) = status_text(status);
         self.repeat(name, now, |tenant| {
-            self.tables.write(|rows| {
+            self.write_sealed(tenant, |rows, seals| {
                 let found = rows.consent(tenant.row, state)?;
                 if found.is_none_or(|(row, _)| row.status != "taken") {
                     return Ok(Write::Unchanged(()));
                 }
                 rows.end_consent(tenant.row, state, text, completed)?;
                 let entries = std::slice::from_ref(&entry);
-                if !self.keyring.append(rows, &audit_key, tenant, entries)? {
+                if !self.keyring.append(rows, seals, &audit_key, entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 Ok(Write::Commit(()))

@@ -9,7 +9,7 @@ use crate::vault::envelope::{AuditKey, Context, Fields, Kind};
 use crate::vault::sealed::core::{Core, again_if_tampered};
 use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::rows;
-use crate::vault::tables::{DefinitionRow, Listing, RowsMut, Stamp, Tables, Write};
+use crate::vault::tables::{Basis, DefinitionRow, Listing, RowsMut, Tables, Topic, Write};
 use crate::vault::{
     AuditEntry, AuditKind, Definition, DefinitionContent, DefinitionKey, DefinitionKind, DefinitionRemoval,
     DefinitionVersion, DefinitionWrite, Expected, FoundDefinition, KnownDefinition, MAX_DEFINITIONS,
@@ -146,29 +146,55 @@ impl<T: Tables> Core<T> {
         let Some(tenant) = self.remembered_tenant(name)? else {
             return Ok(nothing(known, None));
         };
-        let since = known.and_then(|known| known.stamp);
+        let since = known.and_then(|known| known.basis);
+        if let Some(known) = known.filter(|known| self.is_young(known)) {
+            return Ok(FoundDefinition::Unchanged(*known));
+        }
         let read = |tenant: &Tenant| {
-            self.tables
-                .definition(tenant.row, key.kind.as_str(), key.name, &mut |stamp| {
-                    since == Some(stamp)
-                })
+            let begun = self
+                .tables
+                .staleness()
+                .map(|staleness| (staleness, staleness.begin()));
+            let kind = key.kind.as_str();
+            let read = self.tables.definition(tenant.row, kind, key.name, &mut |stamp| {
+                since == Some(Basis::State(stamp))
+            })?;
+            Ok::<_, VaultError>(read.map(|(stamp, found)| {
+                let of = Topic::Definition(tenant.row, kind, key.name);
+                let moment = begun.map(|(staleness, begun)| {
+                    Basis::Moment(staleness.moment(begun, [Topic::Tenant(tenant.row), of, of], None))
+                });
+                (stamp.map(Basis::State).or(moment), found)
+            }))
         };
-        let (stamp, found) = match (read(&tenant)?, known) {
+        let (basis, found) = match (read(&tenant)?, known) {
             (Some(read), _) => read,
             (None, Some(known)) => return Ok(FoundDefinition::Unchanged(*known)),
             (None, None) => return Err(VaultError::Damaged),
         };
         if let Some((row, sealed)) = found {
-            return self.found(&tenant, key, known, (stamp, row, sealed));
+            return self.found(&tenant, key, known, (basis, row, sealed));
         }
         // The tenant may have been erased since its number was read. Its name may belong to a new
         // one.
         match self.tenant(name)? {
             Some(current) if current.row != tenant.row => match read(&current)? {
-                Some((stamp, Some((row, sealed)))) => self.found(&current, key, known, (stamp, row, sealed)),
+                Some((basis, Some((row, sealed)))) => self.found(&current, key, known, (basis, row, sealed)),
                 _ => Ok(nothing(known, None)),
             },
-            _ => Ok(nothing(known, stamp)),
+            // That there is none is not remembered for a time: another host may have added it.
+            _ => Ok(nothing(
+                known,
+                basis.filter(|basis| matches!(basis, Basis::State(_))),
+            )),
+        }
+    }
+
+    /// Returns whether a definition was read so recently that it counts as unchanged.
+    fn is_young(&self, known: &KnownDefinition) -> bool {
+        match (known.basis, self.tables.staleness()) {
+            (Some(Basis::Moment(moment)), Some(staleness)) => staleness.allows(&moment),
+            _ => false,
         }
     }
 
@@ -177,11 +203,11 @@ impl<T: Tables> Core<T> {
         tenant: &Tenant,
         key: DefinitionKey<'_>,
         known: Option<&KnownDefinition>,
-        (stamp, row, sealed): (Option<Stamp>, DefinitionRow, Option<Vec<u8>>),
+        (basis, row, sealed): (Option<Basis>, DefinitionRow, Option<Vec<u8>>),
     ) -> Result<FoundDefinition> {
         let now = KnownDefinition {
             version: Some(row.version),
-            stamp,
+            basis,
         };
         if known.is_some_and(|known| known.version == now.version) {
             return Ok(FoundDefinition::Unchanged(now));
@@ -255,8 +281,8 @@ impl<T: Tables> Core<T> {
                     entry(kind, &definition.row, Some(&audit_key), tenant, put.by, put.now)
                 })
                 .collect::<Result<_>>()?;
-            let seals = u32::try_from(prepared.len()).map_err(|_| VaultError::TooLarge)?;
-            self.tables.write(|rows| {
+            let needed = u32::try_from(prepared.len()).map_err(|_| VaultError::TooLarge)?;
+            self.write_sealed(tenant, |rows, seals| {
                 for definition in &prepared {
                     if current(rows, tenant, &definition.row)? != definition.before {
                         return Ok(Write::Moved);
@@ -269,13 +295,13 @@ impl<T: Tables> Core<T> {
                 if added > 0 && rows.count_definitions(tenant.row)? + added > MAX_DEFINITIONS {
                     return Err(VaultError::TooLarge);
                 }
-                if !self.keyring.count_seals(rows, tenant, seals)? {
+                if !seals.count(rows, needed)? {
                     return Ok(Write::NewDataKey);
                 }
                 for Prepared { row, sealed, .. } in &prepared {
                     rows.put_definition(tenant.row, row, sealed)?;
                 }
-                if !self.keyring.append(rows, &audit_key, tenant, &entries)? {
+                if !self.keyring.append(rows, seals, &audit_key, &entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 Ok(Write::Commit(DefinitionWrite::Stored))
@@ -329,7 +355,7 @@ impl<T: Tables> Core<T> {
         }
         let (audit_key, _) = self.keyring.audit_key(&self.tables)?;
         self.repeat(remove.tenant, remove.now, |tenant| {
-            self.tables.write(|rows| {
+            self.write_sealed(tenant, |rows, seals| {
                 if let Some(provider) = remove.unless_connected
                     && is_connected(rows, tenant, provider)?
                 {
@@ -350,7 +376,7 @@ impl<T: Tables> Core<T> {
                 if entries.is_empty() {
                     return Ok(Write::Unchanged(DefinitionRemoval::Removed(0)));
                 }
-                if !self.keyring.append(rows, &audit_key, tenant, &entries)? {
+                if !self.keyring.append(rows, seals, &audit_key, &entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 Ok(Write::Commit(DefinitionRemoval::Removed(entries.len())))
@@ -380,9 +406,9 @@ impl<T: Tables> Core<T> {
                 let sealed = Self::seal_definition(tenant, kind(&row)?, &row, &content)?;
                 resealed.push((before, row, sealed));
             }
-            let seals = u32::try_from(resealed.len()).map_err(|_| VaultError::TooLarge)?;
-            self.tables.write(|rows| {
-                if !self.keyring.count_seals(rows, tenant, seals)? {
+            let needed = u32::try_from(resealed.len()).map_err(|_| VaultError::TooLarge)?;
+            self.write_sealed(tenant, |rows, seals| {
+                if !seals.count(rows, needed)? {
                     return Ok(Write::NewDataKey);
                 }
                 let mut stored = 0;
@@ -398,8 +424,8 @@ impl<T: Tables> Core<T> {
     }
 }
 
-fn nothing(known: Option<&KnownDefinition>, stamp: Option<Stamp>) -> FoundDefinition {
-    let now = KnownDefinition { version: None, stamp };
+fn nothing(known: Option<&KnownDefinition>, basis: Option<Basis>) -> FoundDefinition {
+    let now = KnownDefinition { version: None, basis };
     match known {
         Some(known) if known.version.is_none() => FoundDefinition::Unchanged(now),
         _ => FoundDefinition::Nothing(now),

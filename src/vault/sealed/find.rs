@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::model::{Scopes, Status, TenantId, Timestamp, UserId};
 use crate::vault::codec::Decoder;
 use crate::vault::envelope::{Context, Kind};
@@ -13,21 +14,100 @@ use crate::vault::sealed::recent::{Answer, Known, SealedAccess};
 use crate::vault::sealed::rows;
 #[cfg(test)]
 use crate::vault::tables::TenantRow;
-use crate::vault::tables::{ConnectionRow, FoundRows, Stamp, Tables, TokenRow, Wanted};
+use crate::vault::tables::{
+    Basis, Begun, ConnectionRow, FoundRows, Staleness, Tables, TokenRow, Topic, Wanted,
+};
 use crate::vault::{AsOf, Found, Of, StoredToken, TokenQuery, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// An answer, and the state that it is from.
-type Stamped = (Arc<Answer>, Option<Stamp>);
+/// An answer, and the basis on which it may be given again.
+type Based = (Arc<Answer>, Option<Basis>);
+
+/// The answers that a caller accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accept {
+    /// Those that the tables contain now.
+    Current,
+    /// In addition, those that they contained a short time ago.
+    Young,
+}
 
 impl<T: Tables> Core<T> {
     pub(super) fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found> {
-        self.find_token_as_of(query).map(|(found, _)| found)
+        again_if_tampered(|| self.find_once(query, Accept::Current)).map(|(found, _)| found)
     }
 
     pub(super) fn find_token_as_of(&self, query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>)> {
-        again_if_tampered(|| self.find_once(query))
+        match self.find_once(query, Accept::Young) {
+            // The key of a remembered record may have been replaced and destroyed.
+            Err(VaultError::Tampered) => self.find_once(query, Accept::Current),
+            found => found,
+        }
+    }
+
+    pub(super) fn find_tokens(&self, queries: &[TokenQuery<'_>]) -> Vec<Option<(Found, AsOf)>> {
+        let lasting = |(found, as_of): (Found, Option<AsOf>)| Some((found, as_of?));
+        let Some(staleness) = self.tables.staleness() else {
+            let each = queries.iter();
+            return each
+                .map(|query| self.find_token_as_of(query).ok().and_then(lasting))
+                .collect();
+        };
+        let mut asked = Vec::new();
+        let mut answers: Vec<Option<(Found, AsOf)>> = Vec::with_capacity(queries.len());
+        for (at, query) in queries.iter().enumerate() {
+            let known = self.remembered_token(query).ok().flatten().and_then(lasting);
+            if known.is_none()
+                && let Ok(Some(tenant)) = self.remembered_tenant(query.tenant)
+            {
+                asked.push((at, query, tenant));
+            }
+            answers.push(known);
+        }
+        let wanted_of: Vec<_> = asked
+            .iter()
+            .map(|(_, query, tenant)| (tenant.row, wanted(&query.of)))
+            .collect();
+        let begun = staleness.begin();
+        let found = if asked.is_empty() {
+            Vec::new()
+        } else {
+            self.tables.tokens(&wanted_of).unwrap_or_default()
+        };
+        for ((at, query, tenant), found) in asked.into_iter().zip(found) {
+            // Only a token is remembered.
+            if let (Some(answer), FoundRows::One(_)) = (answers.get_mut(at), &found) {
+                let based = self.based(&tenant, wanted(&query.of), found, None, Some((staleness, begun)));
+                let given = based.map(|based| based.map(|based| self.give(&tenant, query, &based)));
+                *answer = given.ok().flatten().and_then(Result::ok).and_then(lasting);
+            }
+        }
+        answers
+    }
+
+    pub(super) fn remembered_token(&self, query: &TokenQuery<'_>) -> Result<Option<(Found, Option<AsOf>)>> {
+        if self.tables.staleness().is_none() {
+            return self.find_token_as_of(query).map(Some);
+        }
+        let Some(tenant) = self.keyring.remembered(query.tenant) else {
+            return Ok(None);
+        };
+        let Some(young) = self.young(&tenant, query) else {
+            return Ok(None);
+        };
+        if !young.0.is_open_to(&tenant) {
+            return Ok(None);
+        }
+        match self.give(&tenant, query, &young) {
+            // A read will tell whether the record was altered, or its key destroyed.
+            Err(VaultError::Tampered) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    pub(super) fn is_local(&self) -> bool {
+        self.tables.staleness().is_none()
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "a vault that asks its database can fail")]
@@ -36,13 +116,24 @@ impl<T: Tables> Core<T> {
     }
 
     pub(super) fn is_unchanged_since(&self, as_of: AsOf) -> Result<bool> {
-        self.tables.is_unchanged_since(as_of.0)
+        match as_of.0 {
+            Basis::State(stamp) => self.tables.is_unchanged_since(stamp),
+            Basis::Moment(moment) => {
+                let staleness = self.tables.staleness();
+                Ok(staleness.is_some_and(|staleness| staleness.allows(&moment)))
+            }
+        }
     }
 
-    fn find_once(&self, query: &TokenQuery<'_>) -> Result<(Found, Option<AsOf>)> {
+    fn find_once(&self, query: &TokenQuery<'_>, accept: Accept) -> Result<(Found, Option<AsOf>)> {
         let Some(tenant) = self.remembered_tenant(query.tenant)? else {
             return Ok((Found::Nothing, None));
         };
+        if accept == Accept::Young
+            && let Some(young) = self.young(&tenant, query)
+        {
+            return self.give(&tenant, query, &young);
+        }
         if let Some(answer) = self.answer(&tenant, wanted(&query.of))? {
             return self.give(&tenant, query, &answer);
         }
@@ -56,19 +147,48 @@ impl<T: Tables> Core<T> {
         }
     }
 
+    /// Returns an answer that is remembered and not too old, if it leads to a token. One that leads
+    /// to a refusal may have been corrected meanwhile, so it is read.
+    fn young(&self, tenant: &Tenant, query: &TokenQuery<'_>) -> Option<Based> {
+        let staleness = self.tables.staleness()?;
+        let (answer, basis) = self.recent.young(staleness, tenant.row, wanted(&query.of))?;
+        let is_enough = match &*answer {
+            Answer::One(known) => missing(query.scopes, &known.granted).is_empty(),
+            Answer::Nothing | Answer::Several => false,
+        };
+        is_enough.then_some((answer, Some(basis)))
+    }
+
     /// Returns the stored answer: the remembered one if nothing was committed since, and otherwise
     /// a new read. Returns `None` if the tenant has another number now.
-    fn answer(&self, tenant: &Tenant, wanted: Wanted<'_>) -> Result<Option<Stamped>> {
+    fn answer(&self, tenant: &Tenant, wanted: Wanted<'_>) -> Result<Option<Based>> {
         let mut recent = None;
+        let begun = self
+            .tables
+            .staleness()
+            .map(|staleness| (staleness, staleness.begin()));
         let read = self.tables.token(tenant.row, wanted, &mut |stamp| {
             let answer = self.recent.get(stamp, tenant.row, wanted);
-            recent = answer.map(|answer| (answer, Some(stamp)));
+            recent = answer.map(|answer| (answer, Some(Basis::State(stamp))));
             recent.is_some()
         })?;
         if recent.is_some() {
             return Ok(recent);
         }
         let (stamp, found) = read.ok_or(VaultError::Damaged)?;
+        self.based(tenant, wanted, found, stamp.map(Basis::State), begun)
+    }
+
+    /// Checks the rows that were read, and remembers them if there is a basis. Returns `None` if
+    /// the tenant has another number now.
+    fn based(
+        &self,
+        tenant: &Tenant,
+        wanted: Wanted<'_>,
+        found: FoundRows,
+        mut basis: Option<Basis>,
+        begun: Option<(&Staleness, Begun)>,
+    ) -> Result<Option<Based>> {
         let answer = match found {
             FoundRows::Nothing => match self.tenant(&tenant.name)? {
                 Some(current) if current.row == tenant.row => Answer::Nothing,
@@ -76,27 +196,45 @@ impl<T: Tables> Core<T> {
             },
             FoundRows::Several => Answer::Several,
             FoundRows::Damaged => return Err(VaultError::Damaged),
-            FoundRows::One(found) => Answer::One(Box::new(authentic(tenant, wanted, *found)?)),
+            FoundRows::One(found) => {
+                let owner = found.connection.owner.clone();
+                let known = authentic(tenant, wanted, *found)?;
+                if let Some((staleness, begun)) = begun
+                    && known.access.is_some()
+                {
+                    let topics = [
+                        Topic::Tenant(tenant.row),
+                        Topic::Owner(tenant.row, &owner),
+                        Topic::Grant(tenant.row, known.grant),
+                    ];
+                    // An expired token has probably been refreshed by another host.
+                    let clock = self.tables.clock();
+                    let now = clock.map_or_else(|| SystemClock.now(), |clock| clock.now());
+                    let valid = known.expires_at.map(|at| at.saturating_since(now));
+                    basis = Some(Basis::Moment(staleness.moment(begun, topics, valid)));
+                }
+                Answer::One(Box::new(known))
+            }
         };
         let answer = Arc::new(answer);
-        if let Some(stamp) = stamp {
-            self.recent.put(stamp, tenant.row, wanted, &answer);
+        if let Some(basis) = basis {
+            self.recent.put(basis, tenant.row, wanted, &answer);
         }
-        Ok(Some((answer, stamp)))
+        Ok(Some((answer, basis)))
     }
 
     fn give(
         &self,
         tenant: &Tenant,
         query: &TokenQuery<'_>,
-        (answer, stamp): &Stamped,
+        (answer, basis): &Based,
     ) -> Result<(Found, Option<AsOf>)> {
         let found = match &**answer {
             Answer::Nothing => Found::Nothing,
             Answer::Several => Found::Several,
             Answer::One(known) => Found::One(self.open_known(tenant, query, known)?),
         };
-        Ok((found, stamp.map(AsOf)))
+        Ok((found, basis.map(AsOf)))
     }
 
     /// Returns whether the answer is remembered and nothing was committed since.

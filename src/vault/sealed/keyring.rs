@@ -8,13 +8,12 @@ use crate::vault::envelope::{
     self, AuditKey, Binding, Context, DataKey, Fields, MasterKeys, RowKey, VaultId,
 };
 use crate::vault::sealed::chain;
+use crate::vault::sealed::seals::{Limits, Reserve, Seals};
 use crate::vault::tables::{Chain, KeyRow, RowsMut, Tables, TenantRow, VAULT_CHAIN, VaultRow, Write};
 use crate::vault::{AuditEntry, AuditKind, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// A tenant gets a new data key after this many seals. Random nonces of 96 bits are good for 2^32.
-const MAX_SEALS: u32 = 1 << 30;
 /// The number of tenants that are remembered: well under a megabyte.
 const MAX_TENANTS: usize = 1024;
 
@@ -27,7 +26,7 @@ pub(in crate::vault) const ROW_KEY: u32 = u32::MAX;
 pub(in crate::vault) struct Keyring {
     keys: MasterKeys,
     vault: OnceLock<Opened>,
-    max_seals: u32,
+    limits: Limits,
     tenants: RwLock<HashMap<TenantId, Arc<Tenant>>>,
 }
 
@@ -49,6 +48,10 @@ pub(in crate::vault) struct Tenant {
     audit: WrappedKey,
     audit_key: OnceLock<DataKey>,
     older: RwLock<Vec<Arc<DataKey>>>,
+    /// Seals of the newest data key that are counted ahead.
+    pub(super) reserve: Reserve,
+    /// Seals of the audit key that are counted ahead.
+    pub(super) audit_reserve: Reserve,
 }
 
 struct WrappedKey {
@@ -73,9 +76,20 @@ impl Tenant {
         &self.newest
     }
 
+    /// Returns the version of the key that seals the bodies of new audit entries.
+    pub(super) const fn audit_version(&self) -> u32 {
+        self.audit.version
+    }
+
     /// Returns the key that authenticates the tenant's rows.
     pub(super) const fn row_key(&self) -> &RowKey {
         &self.rows
+    }
+
+    /// Returns whether this data key is in memory.
+    pub(super) fn has_key(&self, version: u32) -> bool {
+        let older = self.older.read().unwrap_or_else(PoisonError::into_inner);
+        version == self.newest.version() || older.iter().any(|key| key.version() == version)
     }
 
     /// Returns a tenant with one data key, which also authenticates its rows, for tests that know
@@ -94,6 +108,8 @@ impl Tenant {
             },
             audit_key: OnceLock::new(),
             older: RwLock::default(),
+            reserve: Reserve::default(),
+            audit_reserve: Reserve::default(),
         }
     }
 }
@@ -103,14 +119,14 @@ impl Keyring {
         Self {
             keys,
             vault: OnceLock::new(),
-            max_seals: MAX_SEALS,
+            limits: Limits::default(),
             tenants: RwLock::default(),
         }
     }
 
     #[cfg(test)]
     pub(super) const fn set_max_seals(&mut self, max_seals: u32) {
-        self.max_seals = max_seals;
+        self.limits = Limits::new(max_seals);
     }
 
     pub(super) const fn master_keys(&self) -> &MasterKeys {
@@ -181,13 +197,18 @@ impl Keyring {
 
     /// Returns the tenant, if anything was ever stored for it.
     pub(super) fn tenant<T: Tables>(&self, tables: &T, name: &TenantId) -> Result<Option<Arc<Tenant>>> {
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        let known = tenants.get(name).map(Arc::clone);
-        drop(tenants);
-        match known.filter(|known| self.keys.allows(known.newest.lifetime())) {
+        match self.remembered(name) {
             Some(known) => Ok(Some(known)),
             None => self.read(tables, name),
         }
+    }
+
+    /// Returns the tenant if it is remembered and its keys may still be used.
+    pub(super) fn remembered(&self, name: &TenantId) -> Option<Arc<Tenant>> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let known = tenants.get(name).map(Arc::clone);
+        drop(tenants);
+        known.filter(|known| self.keys.allows(known.newest.lifetime()))
     }
 
     /// Returns whether the tenant's keys open without a key service.
@@ -195,10 +216,7 @@ impl Keyring {
         if !self.keys.has_service() {
             return true;
         }
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        tenants
-            .get(name)
-            .is_some_and(|known| self.keys.allows(known.newest.lifetime()))
+        self.remembered(name).is_some()
     }
 
     /// Returns the tenant with a data key that may still seal. Creates both if they do not exist.
@@ -239,6 +257,8 @@ impl Keyring {
             },
             audit_key: OnceLock::new(),
             older: RwLock::default(),
+            reserve: Reserve::default(),
+            audit_reserve: Reserve::default(),
         });
         if tenant.newest.lifetime().is_some() {
             // Entries are sealed inside transactions, in which no key service may be called.
@@ -345,13 +365,12 @@ impl Keyring {
         })?;
         for newest in newest.into_iter().flatten() {
             let is_ours = [stale.newest.version(), stale.audit.version].contains(&newest.version);
-            // An audit key is replaced before a batch of token uses could exhaust it.
-            let room = if newest.version >= AUDIT_KEYS {
-                self.max_seals / 2
+            let is_due = if newest.version >= AUDIT_KEYS {
+                self.limits.is_half_used(newest.seals)
             } else {
-                2
+                self.limits.is_used_up(newest.seals)
             };
-            if is_ours && newest.seals.saturating_add(room) > self.max_seals {
+            if is_ours && is_due {
                 self.add_key(tables, stale, newest.version, now)?;
             }
         }
@@ -379,7 +398,7 @@ impl Keyring {
         let key = self.new_key(tenant.vault, &tenant.name, next)?;
         let (audit_key, _) = self.audit_key(tables)?;
         let entry = AuditEntry::new(AuditKind::DataKeyRotated, now);
-        let done = tables.write(|rows| {
+        let done = self.write(tables, tenant, |rows, seals| {
             let newest = rows.newest_key(tenant.row, if is_audit { ROW_KEY } else { AUDIT_KEYS })?;
             if newest.is_none_or(|newest| newest.version != version) {
                 return Ok(Write::Unchanged(false));
@@ -389,7 +408,7 @@ impl Keyring {
                 return Ok(Write::Commit(true));
             }
             rows.retire_keys(tenant.row, 1, next)?;
-            if !self.append(rows, &audit_key, tenant, std::slice::from_ref(&entry))? {
+            if !self.append(rows, seals, &audit_key, std::slice::from_ref(&entry))? {
                 return Ok(Write::NewDataKey);
             }
             Ok(Write::Commit(true))
@@ -407,10 +426,28 @@ impl Keyring {
         })
     }
 
-    /// Counts seals under the newest data key, in the transaction that stores them. Returns `false`
-    /// if that key cannot be used any longer; the transaction must then store nothing.
-    pub(super) fn count_seals(&self, rows: &mut dyn RowsMut, tenant: &Tenant, seals: u32) -> Result<bool> {
-        rows.count_seals(tenant.row, tenant.newest.version(), seals, self.max_seals)
+    /// Writes in one transaction that seals with the keys of this tenant.
+    pub(super) fn write<T: Tables, O>(
+        &self,
+        tables: &T,
+        tenant: &Tenant,
+        mut write: impl FnMut(&mut dyn RowsMut, &mut Seals<'_>) -> Result<Write<O>>,
+    ) -> Result<Write<O>> {
+        let mut seals = Seals::new(tenant, self.limits);
+        let end = tables.write(|rows| {
+            seals.begin_again();
+            write(rows, &mut seals)
+        })?;
+        if matches!(end, Write::Commit(_)) {
+            seals.committed();
+        }
+        Ok(end)
+    }
+
+    /// Counts seals without a block, for a transaction of a migration.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn count_exactly(&self, rows: &mut dyn RowsMut, tenant: &Tenant, seals: u32) -> Result<bool> {
+        rows.count_seals(tenant.row, tenant.newest.version(), seals, self.limits.most())
     }
 
     /// Appends entries to a tenant's chain, in the transaction that they record. Returns `false` if
@@ -418,17 +455,18 @@ impl Keyring {
     pub(super) fn append(
         &self,
         rows: &mut dyn RowsMut,
+        seals: &mut Seals<'_>,
         key: &AuditKey,
-        tenant: &Tenant,
         entries: &[AuditEntry],
     ) -> Result<bool> {
         if entries.is_empty() {
             return Ok(true);
         }
         let count = u32::try_from(entries.len()).map_err(|_| VaultError::TooLarge)?;
-        if !self.count_entries(rows, tenant, count)? {
+        if !seals.count_entries(rows, count)? {
             return Ok(false);
         }
+        let tenant = seals.tenant;
         let body_key = self.entry_key(tenant)?;
         chain::append(
             rows,
@@ -439,11 +477,6 @@ impl Keyring {
             entries,
         )?;
         Ok(true)
-    }
-
-    /// Counts entries of the audit, as [`count_seals`](Self::count_seals) counts seals.
-    fn count_entries(&self, rows: &mut dyn RowsMut, tenant: &Tenant, entries: u32) -> Result<bool> {
-        rows.count_seals(tenant.row, tenant.audit.version, entries, self.max_seals)
     }
 
     /// Returns the key that seals the bodies of a tenant's audit entries.

@@ -36,7 +36,8 @@ use crate::clock::Clock;
 use crate::random;
 use crate::vault::sealed::store::{Store, Transaction};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
+    self, FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
+    TenantRow, Wanted, Write,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -103,8 +104,29 @@ impl<S: Store> Tables for Kv<S> {
         Ok(Some((None, found)))
     }
 
+    fn tokens(&self, wanted: &[(TenantRow, Wanted<'_>)]) -> Result<Vec<FoundRows>> {
+        let each = wanted.iter();
+        each.map(|(tenant, wanted)| self.read(|rows| rows.token(*tenant, *wanted)))
+            .collect()
+    }
+
+    /// A store has no stamps.
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        _: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>> {
+        let found = self.read(|rows| rows.connections(tenant, listing))?;
+        Ok(Some((None, found)))
+    }
+
     fn is_unchanged_since(&self, _: Stamp) -> Result<bool> {
         Ok(false)
+    }
+
+    fn staleness(&self) -> Option<&Staleness> {
+        None
     }
 
     /// A store has no stamps.
@@ -145,8 +167,9 @@ impl<S: Store> Tables for Kv<S> {
         None
     }
 
-    fn write_claim<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {
-        self.write(write)
+    fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool> {
+        let written = self.write(|rows| tables::replace_grant(rows, tenant, row, revision))?;
+        Ok(matches!(written, Write::Commit(true)))
     }
 
     fn holder(&self) -> Result<Holder> {

@@ -1,10 +1,14 @@
-//! The connections that were read since the last commit: authenticated, and still sealed.
+//! The connections that were read before: authenticated, and still sealed.
 //!
-//! Reading a connection takes three searches in the database and the authentication of two rows.
-//! The results cannot change without a commit, and the tables report commits with a [`Stamp`]. The
-//! stamp is taken before the rows are read, so the rows are at least as new as their stamp. If a
-//! later stamp is equal, no process has committed in between, and the rows are those that a
-//! transaction begun now would read. The first stamp that differs drops all remembered rows.
+//! Reading a connection takes three searches in the database and the authentication of two rows. An
+//! answer is remembered with its [`Basis`], which says when it may be given again:
+//!
+//! * Tables that report commits do so with a [`Stamp`], which is taken before the rows are read, so
+//!   the rows are at least as new as their stamp. If a later stamp is equal, no process has
+//!   committed in between, and the rows are those that a transaction begun now would read. The
+//!   first stamp that differs drops all remembered rows.
+//! * A database across a network has no stamps. Its answers hold for a bounded time; see
+//!   [`Staleness`].
 //!
 //! Access tokens are remembered as the database stores them. Each call opens its own copy.
 
@@ -15,11 +19,12 @@ use zeroize::Zeroizing;
 
 use crate::model::{ConnectionId, GrantId, Parameters, RefreshState, Status, Timestamp};
 use crate::prehashed::HashedMap;
-use crate::vault::envelope::Binding;
-use crate::vault::tables::{Stamp, TenantRow, Wanted};
+use crate::vault::envelope::{Binding, DataKey};
+use crate::vault::sealed::keyring::Tenant;
+use crate::vault::tables::{Basis, Staleness, Stamp, TenantRow, Wanted};
 
-/// The number of bytes that are remembered for each source of stamps: about two thousand
-/// connections.
+/// The number of bytes that are remembered for each source of stamps, and without stamps: about two
+/// thousand connections.
 const MAX_BYTES: usize = 2 << 20;
 /// The size of an entry without its texts and records.
 const ENTRY: usize = 512;
@@ -59,17 +64,26 @@ pub(super) struct SealedAccess {
     pub(super) record: Zeroizing<Vec<u8>>,
 }
 
-/// The remembered answers, for each source of stamps.
+/// The remembered answers.
 #[derive(Debug)]
 pub(super) struct Recent {
     hasher: RandomState,
+    /// For each source of stamps, those that were read since the newest stamp.
     sources: [RwLock<Since>; Stamp::SOURCES],
+    /// Those that hold for a bounded time.
+    aging: RwLock<Answers>,
 }
 
 /// The answers that were read since the state that a stamp names.
 #[derive(Debug, Default)]
 struct Since {
     stamp: Option<Stamp>,
+    answers: Answers,
+}
+
+/// Answers by the places of their queries.
+#[derive(Debug, Default)]
+struct Answers {
     entries: HashedMap<Entry>,
     bytes: usize,
 }
@@ -78,6 +92,7 @@ struct Since {
 struct Entry {
     asked: Asked,
     answer: Arc<Answer>,
+    basis: Basis,
     bytes: usize,
 }
 
@@ -100,6 +115,7 @@ impl Recent {
         Self {
             hasher: RandomState::new(),
             sources: Default::default(),
+            aging: RwLock::default(),
         }
     }
 
@@ -110,12 +126,39 @@ impl Recent {
         if since.stamp != Some(stamp) {
             return None;
         }
-        let entry = since.entries.get(&self.place(tenant, wanted))?;
-        entry.asked.is(tenant, wanted).then(|| Arc::clone(&entry.answer))
+        let entry = since.answers.get(self.place(tenant, wanted), tenant, wanted)?;
+        Some(Arc::clone(&entry.answer))
     }
 
-    /// Remembers an answer from rows that were read after the stamp was taken.
-    pub(super) fn put(&self, stamp: Stamp, tenant: TenantRow, wanted: Wanted<'_>, answer: &Arc<Answer>) {
+    /// Returns the remembered answer to a query, if it is not too old, and its basis.
+    pub(super) fn young(
+        &self,
+        staleness: &Staleness,
+        tenant: TenantRow,
+        wanted: Wanted<'_>,
+    ) -> Option<(Arc<Answer>, Basis)> {
+        let aging = self.aging.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = aging.get(self.place(tenant, wanted), tenant, wanted)?;
+        let is_young = matches!(&entry.basis, Basis::Moment(moment) if staleness.allows(moment));
+        is_young.then(|| (Arc::clone(&entry.answer), entry.basis))
+    }
+
+    /// Remembers an answer from rows that were read after the basis was taken.
+    pub(super) fn put(&self, basis: Basis, tenant: TenantRow, wanted: Wanted<'_>, answer: &Arc<Answer>) {
+        let entry = Entry {
+            asked: Asked::new(tenant, wanted),
+            answer: Arc::clone(answer),
+            basis,
+            bytes: answer.len(),
+        };
+        let place = self.place(tenant, wanted);
+        let stamp = match basis {
+            Basis::State(stamp) => stamp,
+            Basis::Moment(_) => {
+                let mut aging = self.aging.write().unwrap_or_else(PoisonError::into_inner);
+                return aging.put(place, entry);
+            }
+        };
         let Some(since) = self.sources.get(stamp.source) else {
             return;
         };
@@ -126,12 +169,7 @@ impl Recent {
                 ..Since::default()
             };
         }
-        let entry = Entry {
-            asked: Asked::new(tenant, wanted),
-            answer: Arc::clone(answer),
-            bytes: answer.len(),
-        };
-        since.put(self.place(tenant, wanted), entry);
+        since.answers.put(place, entry);
     }
 
     /// Returns the place of the answer to a query. Two queries may have the same place; the later
@@ -141,7 +179,13 @@ impl Recent {
     }
 }
 
-impl Since {
+impl Answers {
+    fn get(&self, place: u64, tenant: TenantRow, wanted: Wanted<'_>) -> Option<&Entry> {
+        self.entries
+            .get(&place)
+            .filter(|entry| entry.asked.is(tenant, wanted))
+    }
+
     fn put(&mut self, place: u64, entry: Entry) {
         self.bytes += entry.bytes;
         if let Some(before) = self.entries.insert(place, entry) {
@@ -159,6 +203,16 @@ impl Since {
 }
 
 impl Answer {
+    /// Returns whether the key that sealed the access token is in memory.
+    pub(super) fn is_open_to(&self, tenant: &Tenant) -> bool {
+        match self {
+            Self::One(known) => known.access.as_ref().is_none_or(|access| {
+                DataKey::version_of(&access.record).is_ok_and(|version| tenant.has_key(version))
+            }),
+            Self::Nothing | Self::Several => true,
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::One(known) => {

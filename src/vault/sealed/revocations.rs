@@ -318,12 +318,12 @@ impl<T: Tables> Core<T> {
                 late.tokens.refresh_token.as_ref(),
             );
             let secrets = seal(tenant, late.grant, &row, access, refresh)?.unwrap_or_default();
-            let seals = u32::from(secrets.access.is_some()) + u32::from(secrets.rest.is_some());
-            self.tables.write(|rows| {
+            let needed = u32::from(secrets.access.is_some()) + u32::from(secrets.rest.is_some());
+            self.write_sealed(tenant, |rows, seals| {
                 if rows.has_revocations(MOST)? {
                     return Ok(Write::Unchanged(false));
                 }
-                if !self.keyring.count_seals(rows, tenant, seals)? {
+                if !seals.count(rows, needed)? {
                     return Ok(Write::NewDataKey);
                 }
                 rows.insert_revocation(tenant.row, &row, &secrets)?;
@@ -382,7 +382,7 @@ impl<T: Tables> Core<T> {
         }
         let (audit_key, _) = self.keyring.audit_key(&self.tables)?;
         self.repeat(name, now, |tenant| {
-            self.tables.write(|rows| {
+            self.write_sealed(tenant, |rows, seals| {
                 let Some((mut row, _)) = rows.revocation(tenant.row, id)? else {
                     return Ok(Write::Unchanged(()));
                 };
@@ -395,7 +395,7 @@ impl<T: Tables> Core<T> {
                 let entry = settled(name, &row, settlement, now);
                 rows.delete_revocation(tenant.row, id)?;
                 let entries = std::slice::from_ref(&entry);
-                if !self.keyring.append(rows, &audit_key, tenant, entries)? {
+                if !self.keyring.append(rows, seals, &audit_key, entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 Ok(Write::Commit(()))

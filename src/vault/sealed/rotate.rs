@@ -169,9 +169,9 @@ impl<T: Tables> Core<T> {
                 .iter()
                 .filter_map(|(row, sealed)| self.resealed(tenant, row, sealed).ok())
                 .collect();
-            let seals = u32::try_from(2 * resealed.len()).map_err(|_| VaultError::TooLarge)?;
-            self.tables.write(|rows| {
-                if !self.keyring.count_seals(rows, tenant, seals)? {
+            let needed = u32::try_from(2 * resealed.len()).map_err(|_| VaultError::TooLarge)?;
+            self.write_sealed(tenant, |rows, seals| {
+                if !seals.count(rows, needed)? {
                     return Ok(Write::NewDataKey);
                 }
                 let mut stored = 0;

@@ -124,7 +124,7 @@ impl<T: Tables> Upgrader<'_, T> {
 
     /// Counts the seals of a chunk, in the transaction that stores it.
     pub(in crate::vault) fn count(&self, rows: &mut dyn RowsMut, seals: u32) -> Result<bool> {
-        Ok(seals == 0 || self.core.keyring.count_seals(rows, self.tenant, seals)?)
+        Ok(seals == 0 || self.core.keyring.count_exactly(rows, self.tenant, seals)?)
     }
 
     fn open(&self, context: &Context<'_>, record: Vec<u8>) -> Result<crate::vault::envelope::Fields> {

@@ -138,12 +138,12 @@ impl<T: Tables> Core<T> {
         let mut entry = AuditEntry::new(AuditKind::UserForgotten, forget.now).by(by);
         entry.fingerprint = Some(user_fingerprint(&key, forget.tenant, user));
         self.repeat(forget.tenant, forget.now, |tenant| {
-            self.tables.write(|rows| {
+            self.write_sealed(tenant, |rows, seals| {
                 let count = rows.count_connections(tenant.row, Some(user.as_str()))?;
                 rows.erase(tenant.row, Doomed::Owner(user.as_str()), usize::MAX)?;
                 prune::begin_again(rows, tenant.row)?;
                 let entries = std::slice::from_ref(&entry);
-                if !self.keyring.append(rows, &key, tenant, entries)? {
+                if !self.keyring.append(rows, seals, &key, entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 let of = Chain::Of(tenant.row);

@@ -27,8 +27,18 @@ pub struct SqliteOptions {
     pub(super) trusted: Option<String>,
     /// True if the host does not want the log's index to be read.
     pub(super) without_log_index: bool,
-    /// True if claims need not survive a power cut.
-    pub(super) without_claim_sync: bool,
+    /// The time when the claim of a refresh waits for the disk.
+    pub(super) claim_sync: ClaimSync,
+}
+
+/// The time when the claim of a refresh waits for the disk.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum ClaimSync {
+    /// With the tokens of the refresh.
+    #[default]
+    Later,
+    /// Before the request is sent.
+    AtOnce,
 }
 
 impl SqliteOptions {
@@ -81,30 +91,31 @@ impl SqliteOptions {
         self
     }
 
-    /// Stores the claim of a refresh without waiting for the disk. A refresh then waits once, when
-    /// its tokens are stored, instead of twice.
+    /// Makes the claim of a refresh survive a power cut. A refresh then waits for the disk twice:
+    /// before its request, and when its tokens are stored.
     ///
-    /// The claim is visible to all processes before the request is sent, and survives the end of a
-    /// process, however it ends. All other changes still survive a power cut. This option may
-    /// differ between processes.
+    /// Without this option, the claim is visible to all processes before the request is sent, and
+    /// survives the end of a process, however it ends. A power cut during the request can lose it.
+    /// All other changes survive a power cut in either case. This option may differ between
+    /// processes.
     ///
-    /// # Security
+    /// The claim has no influence on which requests are sent after a power cut: no process is left
+    /// that waits for a response, and the stored refresh token is the only one there is. If the
+    /// server had replaced it by then, it refuses the next request, with or without this option.
+    /// With the claim, the refusal is reported as [`LostInFlight`], because the vault knows that
+    /// a request was sent. Without it, the refusal is reported as [`Rejected`].
     ///
-    /// A power cut during the request can lose the claim. If the server had replaced the refresh
-    /// token by then, the new one is lost with or without this option. Without the claim, however,
-    /// the vault does not know that a request was sent: the next refresh sends the old token as if
-    /// it had never been used, and its failure is reported as a refusal by the server instead of a
-    /// lost response.
-    pub const fn without_claim_sync(mut self) -> Self {
-        self.without_claim_sync = true;
+    /// [`LostInFlight`]: crate::model::NeedsConsent::LostInFlight
+    /// [`Rejected`]: crate::model::NeedsConsent::Rejected
+    pub const fn with_claim_sync(mut self) -> Self {
+        self.claim_sync = ClaimSync::AtOnce;
         self
     }
 
     pub(super) const fn claim_sync(&self) -> CommitSync {
-        if self.without_claim_sync {
-            CommitSync::Later
-        } else {
-            CommitSync::AtOnce
+        match self.claim_sync {
+            ClaimSync::Later => CommitSync::Later,
+            ClaimSync::AtOnce => CommitSync::AtOnce,
         }
     }
 

@@ -6,15 +6,17 @@ use crate::vault::sqlite::data::{
 };
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::tables::{
-    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Direction, Doomed, DueRows,
-    FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow, Rows,
-    RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, VaultRow, Wanted,
+    Ahead, AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Direction, Doomed,
+    DueRows, FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow,
+    Rows, RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, VaultRow, Wanted,
 };
 use crate::vault::{StateHash, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
 impl Rows for Sql<'_> {
+    fn announce(&self, _: TenantRow, _: &[Ahead<'_>]) {}
+
     fn vault(&self) -> Result<Option<VaultRow>> {
         tenant::vault(*self)
     }
@@ -234,6 +236,10 @@ impl RowsMut for Sql<'_> {
 
     fn count_seals(&mut self, tenant: TenantRow, version: u32, seals: u32, most: u32) -> Result<bool> {
         tenant::count_seals(*self, tenant, version, seals, most)
+    }
+
+    fn may_seal(&mut self, tenant: TenantRow, version: u32) -> Result<bool> {
+        tenant::may_seal(*self, tenant, version)
     }
 
     fn retire_keys(&mut self, tenant: TenantRow, from: u32, below: u32) -> Result<()> {

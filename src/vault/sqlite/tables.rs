@@ -18,7 +18,8 @@ use crate::vault::sqlite::sharing::Sharing;
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::sqlite::{data, schema};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Stamp, Tables, TenantRow, Wanted, Write,
+    self, FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
+    TenantRow, Wanted, Write,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -37,7 +38,7 @@ pub(crate) enum Fresh {
 /// machine.
 ///
 /// The file is in WAL mode with full synchronisation: the changes of a method that has returned
-/// survive a power cut.
+/// survive a power cut, except for claims.
 pub(crate) struct SqliteTables {
     holders: Holders,
     warnings: Vec<VaultWarning>,
@@ -241,6 +242,23 @@ impl Tables for SqliteTables {
         })
     }
 
+    fn tokens(&self, wanted: &[(TenantRow, Wanted<'_>)]) -> Result<Vec<FoundRows>, VaultError> {
+        let each = wanted.iter();
+        each.map(|(tenant, wanted)| self.read(|rows| rows.token(*tenant, *wanted)))
+            .collect()
+    }
+
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>, VaultError> {
+        self.since(is_known, |sql| {
+            data::connection::connections(sql, tenant, listing)
+        })
+    }
+
     fn is_unchanged_since(&self, stamp: Stamp) -> Result<bool, VaultError> {
         if let Some(index) = self.store.log_index() {
             self.store.check_process()?;
@@ -248,6 +266,10 @@ impl Tables for SqliteTables {
         }
         self.store
             .read_once(|source, sql| Ok(stamp::stamp(source, sql)? == stamp))
+    }
+
+    fn staleness(&self) -> Option<&Staleness> {
+        None
     }
 
     fn write<T>(
@@ -262,11 +284,11 @@ impl Tables for SqliteTables {
         None
     }
 
-    fn write_claim<T>(
-        &self,
-        mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
-    ) -> Result<Write<T>, VaultError> {
-        self.store.write_with(self.claim_sync, |mut sql| write(&mut sql))
+    fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool, VaultError> {
+        let written = self.store.write_with(self.claim_sync, |mut sql| {
+            tables::replace_grant(&mut sql, tenant, row, revision)
+        })?;
+        Ok(matches!(written, Write::Commit(true)))
     }
 
     fn holder(&self) -> Result<Holder, VaultError> {

@@ -10,8 +10,8 @@ use crate::vault::sqlite::tables::SqliteTables;
 /// A vault in one SQLite file, shared by any number of threads and processes of one machine.
 ///
 /// The file is in WAL mode with full synchronisation: the changes of a method that has returned
-/// survive a power cut, except for claims if the host chose
-/// [`SqliteOptions::without_claim_sync`]. Secrets are opened after the statement that read them has
+/// survive a power cut, except for claims of refreshes unless the host chose
+/// [`SqliteOptions::with_claim_sync`]. Secrets are opened after the statement that read them has
 /// ended, and sealed before the transaction that writes them begins.
 ///
 /// Rows that were read are remembered, still sealed. A resolve that begins after a commit has
@@ -43,7 +43,7 @@ use crate::vault::sqlite::tables::SqliteTables;
 /// A reader of the file sees names, times, scopes and sizes, but no secret.
 ///
 /// [`SqliteOptions::share_with_group`]: crate::vault::SqliteOptions::share_with_group
-/// [`SqliteOptions::without_claim_sync`]: crate::vault::SqliteOptions::without_claim_sync
+/// [`SqliteOptions::with_claim_sync`]: crate::vault::SqliteOptions::with_claim_sync
 /// [`SqliteOptions::trust_file_system`]: crate::vault::SqliteOptions::trust_file_system
 ///
 /// # Examples

@@ -1,4 +1,15 @@
-//! The state of the tables, compared without reading them.
+//! The grounds on which a remembered answer of the tables is used again without reading them.
+
+use crate::vault::tables::staleness::Moment;
+
+/// Says when a remembered answer still holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Basis {
+    /// While the tables are in the state in which it was read.
+    State(Stamp),
+    /// For a bounded time after it was read, unless this process changes it.
+    Moment(Moment),
+}
 
 /// Identifies a state of the tables: two equal stamps mean that nothing was committed between them,
 /// by this process or another.

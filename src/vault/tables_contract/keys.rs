@@ -60,6 +60,17 @@ fn seals_are_counted_up_to_their_limit<T: Tables>(make: &dyn Fn() -> T) {
     });
     assert!(!count(1, 1, 100), "it is retired");
     assert_eq!(stored().seals, 5);
+    let may_seal = |version| match tables
+        .write(|rows| rows.may_seal(acme, version).map(Write::Commit))
+        .unwrap()
+    {
+        Write::Commit(may_seal) => may_seal,
+        Write::NewDataKey => false,
+        other => panic!("{other:?}"),
+    };
+    assert!(may_seal(2));
+    assert!(!may_seal(1), "it is retired");
+    assert!(!may_seal(3), "there is no such key");
 }
 
 fn keys_are_retired_by_range_and_deleted_one_by_one<T: Tables>(make: &dyn Fn() -> T) {

@@ -1,6 +1,7 @@
 //! Every embedding of a token, in every encoding, is masked; all other text passes unchanged.
 
 mod forms;
+mod large_pieces;
 mod oracles;
 
 use std::borrow::Cow;
@@ -26,7 +27,7 @@ fn in_pieces(masks: Masks, text: &str, sizes: &[usize]) -> String {
 }
 
 fn in_shared_pieces(masks: &Arc<Masks>, text: &str, sizes: &[usize]) -> String {
-    let mut redactor = Redactor::new(Some(Arc::clone(masks)));
+    let mut redactor = Redactor::searching(Arc::clone(masks));
     let (mut clean, mut rest) = (String::new(), text);
     for &size in sizes.iter().cycle() {
         if rest.is_empty() {
@@ -176,7 +177,7 @@ fn a_token_with_escapes_in_it_is_found_as_it_is() {
 
 #[test]
 fn clean_text_passes_a_stream_almost_at_once() {
-    let mut redactor = Redactor::new(Some(Arc::new(masks(TOKEN))));
+    let mut redactor = Redactor::searching(Arc::new(masks(TOKEN)));
     let mut passed = 0;
     let mut read = 0;
     for _ in 0..50 {
@@ -185,7 +186,7 @@ fn clean_text_passes_a_stream_almost_at_once() {
         passed += redactor.push(piece).len();
         assert!(read - passed < 8, "{} bytes are held", read - passed);
     }
-    let mut redactor = Redactor::new(Some(Arc::new(masks("aaaaaaaaaaaaaaaab"))));
+    let mut redactor = Redactor::searching(Arc::new(masks("aaaaaaaaaaaaaaaab")));
     let given: usize = (0..1_000).map(|_| redactor.push("aaaa").len()).sum();
     assert!(given > 3_900, "{given} of 4000 bytes were given");
 }
@@ -251,7 +252,7 @@ proptest! {
     ) {
         let masks = masks(&token);
         let whole = masks.redact_bytes(&text).into_owned();
-        let mut redactor = Redactor::new(Some(Arc::new(masks)));
+        let mut redactor = Redactor::searching(Arc::new(masks));
         let mut pieces = Vec::new();
         for piece in text.chunks(size) {
             pieces.extend(redactor.push_bytes(piece));
@@ -325,7 +326,7 @@ proptest! {
         let masks = masks("abcdefghijklmnopqr=");
         let text = parts.concat();
         let whole = masks.redact_bytes(text.as_bytes()).into_owned();
-        let mut redactor = Redactor::new(Some(Arc::new(masks)));
+        let mut redactor = Redactor::searching(Arc::new(masks));
         let mut pieces = Vec::new();
         for piece in text.as_bytes().chunks(size) {
             pieces.extend(redactor.push_bytes(piece));
@@ -349,7 +350,7 @@ fn a_stream_holds_a_bounded_part_of_text_that_never_ends_a_token() {
         "Pq-\u{1b}[",
         "\n00000000  |",
     ] {
-        let mut redactor = Redactor::new(Some(Arc::new(masks(long))));
+        let mut redactor = Redactor::searching(Arc::new(masks(long)));
         let (mut read, mut given) = (1, redactor.push("P").len());
         for _ in 0..2_000 {
             read += junk.len() * 4;

@@ -75,6 +75,8 @@ const INSERT_KEY: &str = "INSERT INTO tenant_keys (tenant, version, master_key, 
 const COUNT_SEALS: &str = "WITH counted AS (UPDATE tenant_keys SET seals = seals + :seals
       WHERE tenant = :tenant AND version = :version AND NOT retired AND seals + :seals <= :most RETURNING 1)
     SELECT 1 / count(*) FROM counted";
+const MAY_SEAL: &str = "SELECT 1 / count(*) FROM tenant_keys
+    WHERE tenant = :tenant AND version = :version AND NOT retired";
 const RETIRE: &str = "UPDATE tenant_keys SET retired = true
     WHERE tenant = :tenant AND version >= :from AND version < :below AND NOT retired";
 const DELETE_KEY: &str = "DELETE FROM tenant_keys WHERE tenant = :tenant AND version = :version";
@@ -195,6 +197,11 @@ pub(crate) fn count_seals(sql: &Sql<'_>, tenant: TenantRow, version: u32, seals:
             (":most", &most),
         ],
     );
+}
+
+/// Checks the key with the next statements. A key that may not seal fails the transaction.
+pub(crate) fn may_seal(sql: &Sql<'_>, tenant: TenantRow, version: u32) {
+    sql.later(MAY_SEAL, &[(":tenant", &tenant), (":version", &version)]);
 }
 
 pub(crate) fn retire_keys(sql: &Sql<'_>, tenant: TenantRow, from: u32, below: u32) {

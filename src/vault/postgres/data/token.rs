@@ -36,18 +36,36 @@ const BY_LABEL: &str = token!(
 );
 const BY_ID: &str = token!(", c.owner, c.provider", "c.uuid = :uuid");
 
+/// Finds a connection with its token.
 pub(crate) fn token(sql: &Sql<'_>, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows> {
-    let mut found = match wanted {
-        Wanted::Owner { owner, provider } => sql.all(
+    let mut found = tokens(sql, &[(tenant, wanted)])?;
+    found.pop().ok_or(VaultError::Damaged)
+}
+
+/// Finds several connections with their tokens, in one round trip.
+pub(crate) fn tokens(sql: &Sql<'_>, wanted: &[(TenantRow, Wanted<'_>)]) -> Result<Vec<FoundRows>> {
+    for (tenant, wanted) in wanted {
+        ask(sql, *tenant, *wanted);
+    }
+    let answers = sql.answers()?;
+    if answers.len() != wanted.len() {
+        return Err(VaultError::Damaged);
+    }
+    let answers = answers.iter().zip(wanted);
+    answers.map(|(rows, (_, wanted))| found(rows, *wanted)).collect()
+}
+
+fn ask(sql: &Sql<'_>, tenant: TenantRow, wanted: Wanted<'_>) {
+    match wanted {
+        Wanted::Owner { owner, provider } => sql.ask(
             BY_OWNER,
             &[(":tenant", &tenant), (":owner", &owner), (":provider", &provider)],
-            |columns| read(columns, Some((owner, provider))),
-        )?,
+        ),
         Wanted::Label {
             owner,
             provider,
             label,
-        } => sql.all(
+        } => sql.ask(
             BY_LABEL,
             &[
                 (":tenant", &tenant),
@@ -55,19 +73,23 @@ pub(crate) fn token(sql: &Sql<'_>, tenant: TenantRow, wanted: Wanted<'_>) -> Res
                 (":provider", &provider),
                 (":label", &label),
             ],
-            |columns| read(columns, Some((owner, provider))),
-        )?,
-        Wanted::Id(id) => sql.all(BY_ID, &[(":tenant", &tenant), (":uuid", &id)], |columns| {
-            read(columns, None)
-        })?,
+        ),
+        Wanted::Id(id) => sql.ask(BY_ID, &[(":tenant", &tenant), (":uuid", &id)]),
+    }
+}
+
+fn found(rows: &[tokio_postgres::Row], wanted: Wanted<'_>) -> Result<FoundRows> {
+    let named = match wanted {
+        Wanted::Owner { owner, provider } | Wanted::Label { owner, provider, .. } => Some((owner, provider)),
+        Wanted::Id(_) => None,
     };
-    let has_another = found.len() > 1;
-    found.truncate(1);
-    Ok(match found.pop() {
-        Some(Some(token)) if has_another && !token.connection.is_default => FoundRows::Several,
-        Some(Some(token)) => FoundRows::One(token),
-        Some(None) => FoundRows::Damaged,
-        None => FoundRows::Nothing,
+    let Some(row) = rows.first() else {
+        return Ok(FoundRows::Nothing);
+    };
+    Ok(match read(&mut Columns::new(row), named)? {
+        Some(token) if rows.len() > 1 && !token.connection.is_default => FoundRows::Several,
+        Some(token) => FoundRows::One(token),
+        None => FoundRows::Damaged,
     })
 }
 

@@ -173,6 +173,11 @@ pub(super) fn count_seals(
     }
 }
 
+pub(super) fn may_seal(tx: &dyn Transaction, tenant: TenantRow, version: u32) -> Result<bool> {
+    let key = row::get::<Counted>(tx, &key(tenant, version))?;
+    Ok(key.is_some_and(|key| !key.retired))
+}
+
 pub(super) fn retire(tx: &mut dyn Transaction, tenant: TenantRow, from: u32, below: u32) -> Result<()> {
     let Some(highest) = below.checked_sub(1) else {
         return Ok(());

@@ -35,6 +35,10 @@ impl RowsMut for View<'_> {
         keys::count_seals(self.tx, tenant, version, seals, most)
     }
 
+    fn may_seal(&mut self, tenant: TenantRow, version: u32) -> Result<bool> {
+        keys::may_seal(self.tx, tenant, version)
+    }
+
     fn retire_keys(&mut self, tenant: TenantRow, from: u32, below: u32) -> Result<()> {
         keys::retire(self.tx, tenant, from, below)
     }

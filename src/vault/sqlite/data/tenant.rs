@@ -75,6 +75,8 @@ const INSERT_KEY: &str = "INSERT INTO tenant_keys (tenant, version, master_key, 
     VALUES (:tenant, :version, :master_key, :slot, :seals, :retired)";
 const COUNT_SEALS: &str = "UPDATE tenant_keys SET seals = seals + :seals
     WHERE tenant = :tenant AND version = :version AND retired = 0 AND seals + :seals <= :most";
+const MAY_SEAL: &str =
+    "SELECT 1 FROM tenant_keys WHERE tenant = :tenant AND version = :version AND retired = 0";
 const RETIRE: &str = "UPDATE tenant_keys SET retired = 1
     WHERE tenant = :tenant AND version >= :from AND version < :below AND retired = 0";
 const KEY_SLOT: &str =
@@ -215,6 +217,10 @@ pub(crate) fn count_seals(
         ],
     )?;
     Ok(counted == 1)
+}
+
+pub(crate) fn may_seal(sql: Sql<'_>, tenant: TenantRow, version: u32) -> Result<bool> {
+    sql.exists(MAY_SEAL, &[(":tenant", &tenant), (":version", &version)])
 }
 
 pub(crate) fn retire_keys(sql: Sql<'_>, tenant: TenantRow, from: u32, below: u32) -> Result<()> {

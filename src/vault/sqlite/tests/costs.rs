@@ -149,7 +149,7 @@ fn a_consent_given_again_writes_one_index_of_its_connection() {
 }
 
 #[test]
-fn only_a_claim_waits_for_no_disk_and_only_if_the_host_allows_it() {
+fn only_a_claim_waits_for_no_disk_unless_the_host_wants_it_to() {
     let level = |sql: crate::vault::sqlite::sql::Sql<'_>| {
         let level = sql
             .0
@@ -157,8 +157,8 @@ fn only_a_claim_waits_for_no_disk_and_only_if_the_host_allows_it() {
         level.map_err(crate::vault::sqlite::failure::failed)
     };
     for (options, of_claim) in [
-        (SqliteOptions::default(), 2),
-        (SqliteOptions::default().without_claim_sync(), 1),
+        (SqliteOptions::default(), 1),
+        (SqliteOptions::default().with_claim_sync(), 2),
     ] {
         let (_directory, path) = file();
         let (tables, _) = SqliteTables::open_plain(&path, &options).unwrap();
