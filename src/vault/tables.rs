@@ -315,9 +315,8 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// `write` may be called again if the database requires it.
     fn write<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;
 
-    /// Returns the clock that decides claims and times: the database's own if several machines
-    /// share it.
-    fn clock(&self) -> Arc<dyn Clock>;
+    /// Returns the clock of the database, if several machines share it.
+    fn clock(&self) -> Option<Arc<dyn Clock>>;
 
     /// Replaces a grant in a separate transaction, if it still has this revision, and keeps its
     /// tokens. Returns whether it did. A power cut can lose the change, unless the host chose
