@@ -32,7 +32,7 @@ pub mod model {
 
     /// Returns the issuer of a connection's tokens.
     #[must_use]
-    pub const fn issued_by(connection: &Connection) -> &IssuedBy {
+    pub fn issued_by(connection: &Connection) -> &IssuedBy {
         &connection.issued_by
     }
 
@@ -73,6 +73,12 @@ pub mod vault {
     pub use crate::vault::{Erasure, SealedVault, Store, Transaction, Vault, VaultError, VaultWarning};
     #[cfg(feature = "sqlite")]
     pub use crate::vault::{SqliteOptions, SqliteVault};
+
+    /// Makes a vault read its rows again for each query.
+    #[cfg(feature = "sqlite")]
+    pub const fn remembering_nothing(options: SqliteOptions) -> SqliteOptions {
+        options.remembering_nothing()
+    }
 
     /// Returns the chain that a head belongs to.
     #[must_use]

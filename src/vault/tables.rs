@@ -245,7 +245,7 @@ pub(crate) trait RowsMut: Rows {
     /// Overwrites the tokens of a pending revocation and deletes it.
     fn delete_revocation(&mut self, tenant: TenantRow, id: RevocationId) -> Result<()>;
 
-    /// Appends entries in one statement, whatever their number.
+    /// Appends entries, in one statement if each statement takes a round trip.
     fn append_entries(&mut self, chain: Chain, entries: &[AuditRow]) -> Result<()>;
     fn put_head(&mut self, chain: Chain, head: &HeadRow) -> Result<()>;
     fn put_checkpoint(&mut self, chain: Chain, row: &CheckpointRow) -> Result<()>;
@@ -255,8 +255,8 @@ pub(crate) trait RowsMut: Rows {
     fn put_gap(&mut self, chain: Chain, gap: &GapRow) -> Result<()>;
     fn set_pruned_to(&mut self, chain: Chain, of: TenantRow, what: Pruned, number: u64) -> Result<()>;
 
-    /// Raises the times of last use, in one statement, whatever their number. Unknown connections
-    /// are skipped.
+    /// Raises the times of last use, in one statement if each takes a round trip. Unknown
+    /// connections are skipped.
     fn record_uses(&mut self, uses: &[(TenantRow, ConnectionId, i64)]) -> Result<()>;
 
     /// Overwrites and deletes at most `limit` rows. Returns `true` if nothing is left.
@@ -301,13 +301,22 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
         is_known: &mut dyn FnMut(Stamp) -> bool,
     ) -> Result<Option<(Option<Stamp>, Option<SealedDefinition>)>>;
 
+    /// Runs [`Rows::connections`] in its own view, and returns the stamp of the state that was read
+    /// or of an earlier one. Returns `None` if `is_known` has the answer for the present stamp.
+    /// Without stamps `is_known` is not called.
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>>;
+
     /// Writes in one transaction, durably: the committed changes survive a crash once this returns.
     /// `write` may be called again if the database requires it.
     fn write<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;
 
-    /// Returns the clock that decides claims and times: the database's own if several machines
-    /// share it.
-    fn clock(&self) -> Arc<dyn Clock>;
+    /// Returns the clock of the database, if several machines share it.
+    fn clock(&self) -> Option<Arc<dyn Clock>>;
 
     /// Replaces a grant in a separate transaction, if it still has this revision, and keeps its
     /// tokens. Returns whether it did. A power cut can lose the change, unless the host chose

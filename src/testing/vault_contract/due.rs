@@ -62,6 +62,7 @@ impl Wanted {
             server: &self.server,
             holder: self.holder,
             now: at(self.now),
+            claim_time: at(self.now),
             lease: LEASE,
             horizon: self.horizon,
             idle_since: self.idle_since.map(at),
@@ -221,7 +222,7 @@ fn other_server(make: Make<'_>) {
     let vault = make();
     expiring(&*vault, "acme", 1, Some(50));
     let mut other = connection("acme", 2, personal("bob"));
-    other.issued_by.server = must(ServerId::new("slack"));
+    Arc::make_mut(&mut other.issued_by).server = must(ServerId::new("slack"));
     other.expires_at = Some(at(5));
     let outcome = store(
         &*vault,

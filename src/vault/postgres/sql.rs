@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::vault::VaultError;
 use crate::vault::postgres::failure::Failure;
+use crate::vault::postgres::options::Statements;
 use crate::vault::postgres::pool::{Lent, Pool};
 use crate::vault::postgres::session::{Answer, Step, Wants};
 use crate::vault::postgres::statement;
@@ -66,6 +67,8 @@ struct State {
     failure: Option<Failure>,
     /// The places of what was written.
     written: Vec<Place>,
+    /// True if a request has no answer, so that nothing is known about the session.
+    is_lost: bool,
 }
 
 /// A statement that waits for the next round trip.
@@ -262,23 +265,33 @@ impl<'p> Sql<'p> {
         answers.pop().ok_or(VaultError::Damaged)
     }
 
+    /// Returns whether single statements need a transaction that brings the settings of the vault,
+    /// because the session lacks them.
+    fn is_wrapped(&self) -> bool {
+        self.kind == Kind::Single && self.pool.options().statements == Statements::Unnamed
+    }
+
     /// Sends everything that waits, and `last` if one is given.
     fn flush(&self, last: Option<&'static str>) -> Result<Vec<Answer>> {
         let mut state = self.state.borrow_mut();
         let mut steps = Vec::with_capacity(state.waiting.len() + 2);
+        let is_wrapped = self.is_wrapped();
         if !state.begun {
+            let begin = |text| Step::Control(self.pool.begin(text).into());
             match self.kind {
-                Kind::Single => {}
-                Kind::Read => steps.push(Step::Control(READ)),
-                Kind::Write => steps.push(Step::Control(WRITE)),
+                Kind::Single if !is_wrapped => {}
+                Kind::Single if state.waiting.iter().any(|it| it.step.writes()) => steps.push(begin(WRITE)),
+                Kind::Single | Kind::Read => steps.push(begin(READ)),
+                Kind::Write => steps.push(begin(WRITE)),
             }
             state.begun = self.kind != Kind::Single;
         }
+        let last = last.or(is_wrapped.then_some(COMMIT));
         let before = steps.len();
         let (waiting, aheads): (Vec<_>, Vec<_>) =
             state.waiting.drain(..).map(|it| (it.step, it.ahead)).unzip();
         steps.extend(waiting);
-        steps.extend(last.map(Step::Control));
+        steps.extend(last.map(|last| Step::Control(last.into())));
         let Some(lent) = &self.lent else {
             return Err(VaultError::Unreachable);
         };
@@ -290,7 +303,7 @@ impl<'p> Sql<'p> {
         let ended = io.run(self.pool.options().deadline, async move {
             Ok(session.run(&steps).await)
         });
-        match ended {
+        let failure = match ended {
             Ok(Ok(answers)) => {
                 let mut aheads = aheads.into_iter();
                 let mut others = Vec::new();
@@ -302,21 +315,19 @@ impl<'p> Sql<'p> {
                     };
                     match (ahead, answer) {
                         (Some(asked), Answer::Rows(rows)) => state.answered.push((asked, rows)),
+                        (_, Answer::Done) if is_wrapped => {}
                         (_, answer) => others.push(answer),
                     }
                 }
-                Ok(others)
+                return Ok(others);
             }
-            Ok(Err(failure)) => {
-                let error = error_of(&failure);
-                state.failure = Some(failure);
-                Err(error)
-            }
-            Err(error) => {
-                state.failure = Some(Failure::Vault(error.clone()));
-                Err(error)
-            }
-        }
+            Ok(Err(failure)) => failure,
+            Err(error) => Failure::Vault(error),
+        };
+        let error = error_of(&failure);
+        state.is_lost |= matches!(error, VaultError::Unreachable);
+        state.failure = Some(failure);
+        Err(error)
     }
 
     /// Returns whether this is a transaction that writes.
@@ -392,15 +403,13 @@ impl Drop for Sql<'_> {
         let Some(lent) = self.lent.take() else {
             return;
         };
+        let state = self.state.get_mut();
         // The statements that were sent may still run.
-        if matches!(
-            self.state.get_mut().failure,
-            Some(Failure::Vault(VaultError::Unreachable))
-        ) {
+        if state.is_lost {
             lent.discard();
             return;
         }
-        if !self.state.get_mut().begun {
+        if !state.begun {
             return;
         }
         // The thread runs tasks in the order in which they were handed over, and the server runs

@@ -13,8 +13,8 @@ use crate::vault::postgres::server_clock::ServerClock;
 use crate::vault::postgres::sql::Sql;
 use crate::vault::postgres::{data, open, tls};
 use crate::vault::tables::{
-    FoundRows, GrantRow, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Topic, Wanted,
-    Write,
+    FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
+    TenantRow, Topic, Wanted, Write,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -27,6 +27,7 @@ pub(in crate::vault) struct PostgresTables {
     pool: Arc<Pool>,
     clock: Arc<ServerClock>,
     holder: Holder,
+    warnings: Vec<VaultWarning>,
     staleness: Staleness,
 }
 
@@ -42,10 +43,9 @@ impl PostgresTables {
         clock: Box<dyn Monotonic>,
     ) -> Result<Self, VaultError> {
         let tls = tls::tls(&options)?;
-        let config = options.session_config();
         let io = Arc::new(Io::start()?);
-        let pool = Arc::new(Pool::new(Arc::clone(&io), options, config, tls));
-        open::open(&io, &pool, pool.options())?;
+        let pool = Arc::new(Pool::new(Arc::clone(&io), options, tls));
+        let warnings = open::open(&io, &pool, pool.options())?;
         let mut id = [0; 16];
         random::fill(&mut id)?;
         Ok(Self {
@@ -53,6 +53,7 @@ impl PostgresTables {
             clock: ServerClock::measure(&pool)?,
             pool,
             holder: Holder::from_bytes(id),
+            warnings,
         })
     }
 
@@ -122,6 +123,16 @@ impl Tables for PostgresTables {
         data::token::tokens(&Sql::single(&self.pool)?, wanted)
     }
 
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        _: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>, VaultError> {
+        let found = self.read(|rows| rows.connections(tenant, listing))?;
+        Ok(Some((None, found)))
+    }
+
     fn is_unchanged_since(&self, _: Stamp) -> Result<bool, VaultError> {
         Ok(false)
     }
@@ -153,8 +164,8 @@ impl Tables for PostgresTables {
         replaced.map_err(VaultError::from)
     }
 
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock) as Arc<dyn Clock>
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        Some(Arc::clone(&self.clock) as Arc<dyn Clock>)
     }
 
     fn holder(&self) -> Result<Holder, VaultError> {
@@ -168,7 +179,7 @@ impl Tables for PostgresTables {
     }
 
     fn warnings(&self) -> Vec<VaultWarning> {
-        Vec::new()
+        self.warnings.clone()
     }
 
     fn backup(&self, _: &Path) -> Result<(), VaultError> {

@@ -8,6 +8,7 @@ use crate::model::{TenantId, Timestamp};
 use crate::vault::VaultError;
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sealed::keyring::{Keyring, Tenant};
+use crate::vault::sealed::lists::Lists;
 use crate::vault::sealed::recent::Recent;
 use crate::vault::sealed::seals::Seals;
 use crate::vault::tables::{RowsMut, Tables, Write};
@@ -23,6 +24,7 @@ pub(in crate::vault) struct Core<T> {
     pub(in crate::vault) tables: T,
     pub(super) keyring: Keyring,
     pub(super) recent: Recent,
+    pub(super) lists: Lists,
 }
 
 impl<T: Tables> Core<T> {
@@ -31,6 +33,7 @@ impl<T: Tables> Core<T> {
             tables,
             keyring: Keyring::new(keys),
             recent: Recent::new(),
+            lists: Lists::default(),
         }
     }
 

@@ -32,12 +32,12 @@ mod tests;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::random;
 use crate::vault::sealed::store::{Store, Transaction};
 use crate::vault::tables::{
-    self, FoundRows, GrantRow, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted,
-    Write,
+    self, FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
+    TenantRow, Wanted, Write,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -110,6 +110,17 @@ impl<S: Store> Tables for Kv<S> {
             .collect()
     }
 
+    /// A store has no stamps.
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        _: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>> {
+        let found = self.read(|rows| rows.connections(tenant, listing))?;
+        Ok(Some((None, found)))
+    }
+
     fn is_unchanged_since(&self, _: Stamp) -> Result<bool> {
         Ok(false)
     }
@@ -152,9 +163,8 @@ impl<S: Store> Tables for Kv<S> {
         }
     }
 
-    /// The processes of one machine share the system's clock.
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(SystemClock)
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        None
     }
 
     fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool> {
