@@ -7,6 +7,7 @@ mod machines;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod support;
+mod transfer;
 
 use std::sync::Arc;
 

@@ -20,5 +20,6 @@ mod rights;
 mod rotation;
 #[path = "../support/mod.rs"]
 mod support;
+mod transfer;
 mod transplant;
 mod users;

@@ -14,7 +14,7 @@ use crate::vault::postgres::pool::{Lent, Pool};
 use crate::vault::postgres::session::{Answer, Step, Wants};
 use crate::vault::postgres::statement;
 use crate::vault::postgres::value::{Bind, Columns, Value};
-use crate::vault::tables::{Place, TenantRow, Topic};
+use crate::vault::tables::{Place, TenantRow, Topic, Writer};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -28,6 +28,10 @@ const ROLLBACK: &str = "ROLLBACK";
 
 /// Writers of one tenant follow one another: what a writer reads stays true until it commits.
 const LOCK: &str = "SELECT id FROM tenants WHERE id = :tenant FOR NO KEY UPDATE";
+
+/// Fails if the mark of a transfer forbids the transaction. It is sent with the writes, whose locks
+/// a transfer waits for before it changes its mark.
+const CHECK_MARK: &str = "SELECT sqrt(-number) FROM audit_heads WHERE chain = -2 AND number >= :from";
 
 /// A row whose columns are listed by [`columns`](super::data::columns).
 pub(super) trait Stored: Sized {
@@ -43,7 +47,7 @@ enum Kind {
     /// One statement outside a transaction.
     Single,
     Read,
-    Write,
+    Write(Writer),
 }
 
 /// A transaction on a session.
@@ -76,8 +80,8 @@ impl<'p> Sql<'p> {
     }
 
     /// Returns a transaction that writes.
-    pub(super) fn write(pool: &'p Pool) -> Result<Self> {
-        Self::new(pool, Kind::Write)
+    pub(super) fn write(pool: &'p Pool, writer: Writer) -> Result<Self> {
+        Self::new(pool, Kind::Write(writer))
     }
 
     fn new(pool: &'p Pool, kind: Kind) -> Result<Self> {
@@ -91,7 +95,7 @@ impl<'p> Sql<'p> {
 
     /// Lets no other writer of this tenant proceed until this transaction ends.
     pub(super) fn lock(&self, tenant: TenantRow) {
-        if self.kind == Kind::Write && self.state.borrow_mut().locked.insert(tenant) {
+        if matches!(self.kind, Kind::Write(_)) && self.state.borrow_mut().locked.insert(tenant) {
             self.later(LOCK, &[(":tenant", &tenant)]);
         }
     }
@@ -169,6 +173,11 @@ impl<'p> Sql<'p> {
         }
     }
 
+    /// Runs a command that takes no parameters with the next read or at the end.
+    pub(super) fn control(&self, sql: &'static str) {
+        self.state.borrow_mut().waiting.push(Step::Control(sql));
+    }
+
     /// Runs a write with the next read or at the end.
     pub(super) fn later(&self, sql: &'static str, named: &Named<'_>) {
         let values = named.iter().map(|(name, value)| (*name, value.bind())).collect();
@@ -207,7 +216,7 @@ impl<'p> Sql<'p> {
             match self.kind {
                 Kind::Single => {}
                 Kind::Read => steps.push(Step::Control(READ)),
-                Kind::Write => steps.push(Step::Control(WRITE)),
+                Kind::Write(_) => steps.push(Step::Control(WRITE)),
             }
             state.begun = self.kind != Kind::Single;
         }
@@ -247,6 +256,11 @@ impl<'p> Sql<'p> {
         if is_empty {
             return Ok(());
         }
+        if let Kind::Write(writer) = self.kind
+            && let Some(stage) = writer.refused_from()
+        {
+            self.later(CHECK_MARK, &[(":from", &stage.number())]);
+        }
         if let Some(lent) = &self.lent {
             lent.session().clear_warning();
         }
@@ -273,7 +287,7 @@ impl<'p> Sql<'p> {
 /// An error that is shown to a caller which may handle it inside the transaction.
 fn error_of(failure: &Failure) -> VaultError {
     match failure {
-        Failure::Again | Failure::UsedUp => VaultError::Busy,
+        Failure::Again | Failure::UsedUp | Failure::Refused => VaultError::Busy,
         Failure::Vault(error) => error.clone(),
     }
 }

@@ -13,7 +13,7 @@ use crate::vault::postgres::server_clock::ServerClock;
 use crate::vault::postgres::sql::Sql;
 use crate::vault::postgres::{data, open, tls};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted, Write,
+    FoundRows, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted, Write, Writer,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -79,11 +79,33 @@ impl PostgresTables {
         self.pool.trips.store(0, std::sync::atomic::Ordering::SeqCst);
     }
 
+    /// Runs a transaction until it does not lose against another one.
+    fn write_as<T>(
+        &self,
+        writer: Writer,
+        mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
+        for _ in 0..ATTEMPTS {
+            match self.write_once(writer, &mut write) {
+                Ok(written) => return Ok(written),
+                Err(Failure::Again) => {}
+                Err(Failure::UsedUp) => return Ok(Write::NewDataKey),
+                Err(Failure::Refused) => {
+                    self.read(|rows| writer.check(rows))?;
+                    // The transfer was cancelled meanwhile.
+                }
+                Err(Failure::Vault(error)) => return Err(error),
+            }
+        }
+        Err(VaultError::Busy)
+    }
+
     fn write_once<T>(
         &self,
+        writer: Writer,
         write: &mut impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, Failure> {
-        let mut sql = Sql::write(&self.pool)?;
+        let mut sql = Sql::write(&self.pool, writer)?;
         match write(&mut sql) {
             Ok(Write::Commit(value)) => {
                 let written = sql.written();
@@ -139,24 +161,23 @@ impl Tables for PostgresTables {
 
     fn write<T>(
         &self,
-        mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+        write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
-        for _ in 0..ATTEMPTS {
-            match self.write_once(&mut write) {
-                Ok(written) => return Ok(written),
-                Err(Failure::Again) => {}
-                Err(Failure::UsedUp) => return Ok(Write::NewDataKey),
-                Err(Failure::Vault(error)) => return Err(error),
-            }
-        }
-        Err(VaultError::Busy)
+        self.write_as(Writer::Host, write)
+    }
+
+    fn write_for_transfer<T>(
+        &self,
+        write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
+        self.write_as(Writer::Transfer, write)
     }
 
     fn write_claim<T>(
         &self,
         write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
-        self.write(write)
+        self.write_as(Writer::Claim, write)
     }
 
     fn clock(&self) -> Arc<dyn Clock> {

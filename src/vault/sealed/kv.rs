@@ -36,7 +36,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::random;
 use crate::vault::sealed::store::{Store, Transaction};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted, Write,
+    FoundRows, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted, Write, Writer,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -55,6 +55,36 @@ impl<S: Store> Kv<S> {
         Self {
             store,
             holder: OnceLock::new(),
+        }
+    }
+
+    fn write_as<T>(
+        &self,
+        writer: Writer,
+        mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>,
+    ) -> Result<Write<T>> {
+        let mut end = None;
+        let result = self.store.write(&mut |tx| {
+            end = None;
+            let mut view = View { tx };
+            let written = write(&mut view)?;
+            let is_kept = matches!(written, Write::Commit(_));
+            if is_kept {
+                writer.check(&view)?;
+            }
+            end = Some(written);
+            if is_kept {
+                Ok(())
+            } else {
+                Err(VaultError::storage(Abandoned))
+            }
+        });
+        match (result, end) {
+            (Ok(()), Some(end @ Write::Commit(_))) => Ok(end),
+            (Ok(()), Some(_)) => Err(VaultError::storage(Breach::Kept)),
+            (Ok(()), None) => Err(VaultError::storage(Breach::NotRun)),
+            (Err(error), Some(end)) if Abandoned::is(&error) => Ok(end),
+            (Err(error), _) => Err(error),
         }
     }
 }
@@ -129,26 +159,15 @@ impl<S: Store> Tables for Kv<S> {
         Ok(Some((None, found)))
     }
 
-    fn write<T>(&self, mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {
-        let mut end = None;
-        let result = self.store.write(&mut |tx| {
-            end = None;
-            let written = write(&mut View { tx })?;
-            let is_kept = matches!(written, Write::Commit(_));
-            end = Some(written);
-            if is_kept {
-                Ok(())
-            } else {
-                Err(VaultError::storage(Abandoned))
-            }
-        });
-        match (result, end) {
-            (Ok(()), Some(end @ Write::Commit(_))) => Ok(end),
-            (Ok(()), Some(_)) => Err(VaultError::storage(Breach::Kept)),
-            (Ok(()), None) => Err(VaultError::storage(Breach::NotRun)),
-            (Err(error), Some(end)) if Abandoned::is(&error) => Ok(end),
-            (Err(error), _) => Err(error),
-        }
+    fn write<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {
+        self.write_as(Writer::Host, write)
+    }
+
+    fn write_for_transfer<T>(
+        &self,
+        write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>,
+    ) -> Result<Write<T>> {
+        self.write_as(Writer::Transfer, write)
     }
 
     /// The processes of one machine share the system's clock.
@@ -157,7 +176,7 @@ impl<S: Store> Tables for Kv<S> {
     }
 
     fn write_claim<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {
-        self.write(write)
+        self.write_as(Writer::Claim, write)
     }
 
     fn holder(&self) -> Result<Holder> {

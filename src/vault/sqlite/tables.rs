@@ -18,7 +18,7 @@ use crate::vault::sqlite::sharing::Sharing;
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::sqlite::{data, schema};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted, Write,
+    FoundRows, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted, Write, Writer,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -264,6 +264,14 @@ impl Tables for SqliteTables {
         &self,
         mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
+        self.store
+            .write(|sql| allowed(sql, Writer::Host, |rows| write(rows)))
+    }
+
+    fn write_for_transfer<T>(
+        &self,
+        mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
         self.store.write(|mut sql| write(&mut sql))
     }
 
@@ -276,7 +284,9 @@ impl Tables for SqliteTables {
         &self,
         mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
-        self.store.write_with(self.claim_sync, |mut sql| write(&mut sql))
+        self.store.write_with(self.claim_sync, |sql| {
+            allowed(sql, Writer::Claim, |rows| write(rows))
+        })
     }
 
     fn holder(&self) -> Result<Holder, VaultError> {
@@ -299,4 +309,17 @@ impl Tables for SqliteTables {
     fn clear_residue(&self) -> Result<bool, VaultError> {
         self.store.cut_log()
     }
+}
+
+/// Writes, and refuses what the mark of a transfer forbids.
+fn allowed<T>(
+    mut sql: Sql<'_>,
+    writer: Writer,
+    write: impl FnOnce(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+) -> Result<Write<T>, VaultError> {
+    let end = write(&mut sql)?;
+    if matches!(end, Write::Commit(_)) {
+        writer.check(&sql)?;
+    }
+    Ok(end)
 }
