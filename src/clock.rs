@@ -9,14 +9,12 @@
 //! assert!(SystemClock.now() >= before);
 //! ```
 
-mod monotonic;
+pub(crate) mod monotonic;
 
 use std::time::SystemTime;
 
 use crate::model::Timestamp;
 
-#[cfg(test)]
-pub(crate) use monotonic::ManualMonotonic;
 pub(crate) use monotonic::Monotonic;
 #[cfg(feature = "postgres")]
 pub(crate) use monotonic::Uptime;

@@ -32,7 +32,7 @@ pub mod model {
 
     /// Returns the issuer of a connection's tokens.
     #[must_use]
-    pub const fn issued_by(connection: &Connection) -> &IssuedBy {
+    pub fn issued_by(connection: &Connection) -> &IssuedBy {
         &connection.issued_by
     }
 
@@ -87,18 +87,11 @@ pub mod vault {
         AuditHead::new(chain, number, mac)
     }
 
-    /// Runs one statement with the parameter `:number` in a separate transaction, as a vault would.
-    ///
-    /// # Errors
-    ///
-    /// Those of the vault.
+    /// The time, the round trips and the sessions of a vault in PostgreSQL.
     #[cfg(feature = "postgres")]
-    pub fn probe_postgres(
-        vault: &crate::vault::PostgresVault,
-        sql: &'static str,
-        number: i64,
-    ) -> Result<(), VaultError> {
-        vault.probe(sql, number)
+    pub mod postgres {
+        pub use crate::clock::monotonic::ManualMonotonic;
+        pub use crate::vault::postgres::probe::{execute, open_with, take_trips};
     }
 
     /// The decisions of a vault.

@@ -57,18 +57,19 @@ impl Monotonic for Uptime {
 }
 
 /// A monotonic clock that only the test advances. Clones share the time.
-#[cfg(test)]
+#[cfg(any(test, all(feature = "_internals", feature = "postgres")))]
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ManualMonotonic(std::sync::Arc<AtomicU64>);
+pub struct ManualMonotonic(std::sync::Arc<AtomicU64>);
 
-#[cfg(test)]
+#[cfg(any(test, all(feature = "_internals", feature = "postgres")))]
 impl ManualMonotonic {
-    pub(crate) fn advance(&self, by: Duration) {
+    /// Moves the time forward.
+    pub fn advance(&self, by: Duration) {
         self.0.fetch_add(nanos(by), Ordering::SeqCst);
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, all(feature = "_internals", feature = "postgres")))]
 impl Monotonic for ManualMonotonic {
     fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.0.load(Ordering::SeqCst))

@@ -33,6 +33,7 @@ use crate::engine::lists;
 use crate::engine::refresh;
 use crate::engine::refresh::retry;
 use crate::engine::revoke;
+use crate::engine::services::Services;
 use crate::engine::upkeep::maintain;
 use crate::engine::{Context, Engine};
 use crate::error::{Error, Result};
@@ -102,32 +103,13 @@ impl Connections {
     /// [`InvalidValue`](crate::Error::InvalidValue) if the filter names a malformed provider;
     /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
-        let limit = filter.limit.unwrap_or(1_000);
-        if filter.status.is_none() && filter.kind.is_none() {
-            return lists::page(&self.engine, by, filter, filter.after, limit);
-        }
-        // The vault leaves out most connections with another status, but not all of them, and does
-        // not filter by kind, so pages are read until enough connections match.
-        let mut found = Vec::new();
-        let mut after = filter.after;
-        let size = limit.clamp(100, 1_000);
-        while found.len() < limit {
-            let page = lists::page(&self.engine, by, filter, after, size)?;
-            let last = page.len() < size;
-            after = page.last().map(|connection| connection.id);
-            found.extend(page.into_iter().filter(|it| filter.admits(it)));
-            if last {
-                break;
-            }
-        }
-        found.truncate(limit);
-        Ok(found)
+        lists::list(&self.engine, by, filter)
     }
 
     /// Counts the connections of the operator's tenant by provider and status, including revoked
     /// ones, for metrics. Providers without connections are absent.
     ///
-    /// This reads every connection of the tenant, in pages of 100. Call it at the interval of a
+    /// This reads every connection of the tenant, in pages of 500. Call it at the interval of a
     /// metric, not for each request.
     ///
     /// ```
@@ -164,8 +146,9 @@ impl Connections {
     /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
     /// caller; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn health(&self, by: &dyn Principal, id: ConnectionId) -> Result<Health> {
-        let connection = lists::visible(&self.engine, by, id)?;
-        Ok(health::health(&self.engine, &connection))
+        let services = Services::of(&self.engine, by.tenant());
+        let connection = lists::visible_among(&services, by, id)?;
+        Ok(health::health(&services, &connection))
     }
 
     /// Refreshes the tokens of a connection now, whether or not they are about to expire.

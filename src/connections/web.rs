@@ -1,20 +1,15 @@
 //! Operations that the gateway needs in addition to the public ones. They expose the caller's
 //! stored consents and the registry, but never a token.
 
-use std::sync::Arc;
-
-use crate::connections::{
-    Connections, Consent, ConsentOptions, ConsentState, Health, OpenConsent, PreparedConsent,
-};
+use crate::connections::{Connections, Consent, ConsentOptions, ConsentState, OpenConsent, PreparedConsent};
 use crate::engine::consent::scopes::{can_join, one_grant};
 use crate::engine::consent::{link, poll, start};
-use crate::engine::health;
+use crate::engine::services::Services;
 use crate::error::Result;
 use crate::model::{
     ActingUser, Connection, ConnectionId, ConsentId, Event, Owner, ProviderId, Status, TenantId, Timestamp,
     UserId,
 };
-use crate::provider::compiled::CompiledServer;
 use crate::provider::{Provider, Registry};
 use crate::secret::{State, Ticket};
 use crate::vault::{ConnectionQuery, PendingConsent, StateHash, VaultError};
@@ -39,11 +34,6 @@ impl Connections {
         #[cfg(not(feature = "mcp"))]
         let document = None;
         document
-    }
-
-    /// Returns an authorization server: of the host, or of the tenant.
-    pub(crate) fn server_for(&self, tenant: &TenantId, id: &str) -> Option<Arc<CompiledServer>> {
-        self.engine.server(tenant, id).ok().flatten()
     }
 
     /// Reads from the vault to check that it responds.
@@ -126,9 +116,10 @@ impl Connections {
         poll::withdraw(&self.engine, tenant, user, id)
     }
 
-    /// Returns the health of a connection that is already loaded.
-    pub(crate) fn health_of(&self, connection: &Connection) -> Health {
-        health::health(&self.engine, connection)
+    /// Returns the services of a tenant, to judge many connections by. Each service is looked up
+    /// once.
+    pub(crate) fn services<'a>(&'a self, tenant: &'a TenantId) -> Services<'a> {
+        Services::of(&self.engine, tenant)
     }
 
     /// Returns the other services that the grant of this connection could serve.

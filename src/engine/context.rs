@@ -20,8 +20,8 @@ use crate::engine::usage::Usage;
 use crate::error::{Error, Misconfigured, Result};
 use crate::http::{HttpClient, HttpRequest};
 use crate::model::{
-    ActingUser, ConnectionId, Event, EventKind, EventSink, FailureCode, IssuedBy, Parameters, ProviderId,
-    ServerId, TenantId, Timestamp, UserId,
+    ActingUser, ConnectionId, Event, EventKind, EventSink, FailureCode, Parameters, ProviderId, ServerId,
+    TenantId, Timestamp, UserId,
 };
 use crate::provider::compiled::{
     Client, CompiledProvider, CompiledServer, Endpoints, InstanceProblem, UnfitParameter,
@@ -76,21 +76,37 @@ impl Context {
     /// Returns the provider with this id, and its server: from the registry, otherwise from those
     /// that the tenant added.
     pub(crate) fn entry(&self, tenant: &TenantId, provider: &str) -> Result<Option<Entry>> {
-        if let Some(entry) = self.registry.provider(provider) {
-            return Ok(Some(Entry {
-                provider: Arc::clone(entry.provider),
-                server: Arc::clone(entry.server),
-            }));
+        if let Some(entry) = self.entry_of_host(provider) {
+            return Ok(Some(entry));
         }
-        let stored = self
-            .directory
-            .provider(&*self.vault, &self.registry, tenant, provider)?;
-        let Some(stored) = stored else { return Ok(None) };
-        let provider = Arc::clone(&stored.provider);
+        let Some(provider) = self.provider_of_tenant(tenant, provider)? else {
+            return Ok(None);
+        };
         let server = self
             .server(tenant, provider.server.as_str())?
             .ok_or_else(|| Misconfigured::UnknownServer(provider.server.clone()))?;
         Ok(Some(Entry { provider, server }))
+    }
+
+    /// Returns the provider with this id, and its server, if the host has it.
+    pub(crate) fn entry_of_host(&self, provider: &str) -> Option<Entry> {
+        let entry = self.registry.provider(provider)?;
+        Some(Entry {
+            provider: Arc::clone(entry.provider),
+            server: Arc::clone(entry.server),
+        })
+    }
+
+    /// Returns the provider with this id, if the tenant added it.
+    pub(crate) fn provider_of_tenant(
+        &self,
+        tenant: &TenantId,
+        provider: &str,
+    ) -> Result<Option<Arc<CompiledProvider>>> {
+        let stored = self
+            .directory
+            .provider(&*self.vault, &self.registry, tenant, provider)?;
+        Ok(stored.map(|stored| Arc::clone(&stored.provider)))
     }
 
     /// Returns the provider with this id, if a turn of this tenant may use it: its server has a
@@ -118,13 +134,8 @@ impl Context {
 
     /// Returns whether a server was discovered by the URL of an MCP server.
     fn is_discovered(&self, tenant: &TenantId, server: &CompiledServer) -> Result<bool> {
-        if self.registry.server(server.id.as_str()).is_some() {
-            return Ok(false);
-        }
-        let stored = self
-            .directory
-            .server(&*self.vault, &self.registry, tenant, server.id.as_str())?;
-        Ok(stored.is_some_and(|stored| stored.discovered.is_some()))
+        let known = self.known_server(tenant, server.id.as_str())?;
+        Ok(known.is_some_and(|known| known.is_discovered))
     }
 
     /// Returns the provider with this id, and its server.
@@ -136,42 +147,30 @@ impl Context {
     /// Returns the server with this id: from the registry, otherwise from those that the tenant
     /// added.
     pub(crate) fn server(&self, tenant: &TenantId, id: &str) -> Result<Option<Arc<CompiledServer>>> {
+        Ok(self.known_server(tenant, id)?.map(|known| known.server))
+    }
+
+    /// Returns the server with this id, and how the tenant's client there is found.
+    pub(crate) fn known_server(&self, tenant: &TenantId, id: &str) -> Result<Option<KnownServer>> {
         if let Some(server) = self.registry.server(id) {
-            return Ok(Some(Arc::clone(server)));
+            return Ok(Some(KnownServer {
+                server: Arc::clone(server),
+                client_name: server.id.clone(),
+                is_discovered: false,
+            }));
         }
         let stored = self.directory.server(&*self.vault, &self.registry, tenant, id)?;
-        Ok(stored.map(|stored| Arc::clone(&stored.server)))
+        Ok(stored.map(|stored| KnownServer {
+            server: Arc::clone(&stored.server),
+            client_name: stored.client().clone(),
+            is_discovered: stored.discovered.is_some(),
+        }))
     }
 
     /// Returns the name under which a tenant's client at a server is stored.
     pub(crate) fn client_name(&self, tenant: &TenantId, server: &CompiledServer) -> Result<ServerId> {
-        if self.registry.server(server.id.as_str()).is_some() {
-            return Ok(server.id.clone());
-        }
-        let stored = self
-            .directory
-            .server(&*self.vault, &self.registry, tenant, server.id.as_str())?;
-        Ok(stored.map_or_else(|| server.id.clone(), |stored| stored.client().clone()))
-    }
-
-    /// Returns whether tokens were issued by a server, or to a client, that discovery has replaced
-    /// since: the server then knows neither.
-    pub(crate) fn is_replaced(
-        &self,
-        tenant: &TenantId,
-        server: &CompiledServer,
-        issued_by: &IssuedBy,
-    ) -> Result<bool> {
-        if !self.is_discovered(tenant, server)? {
-            return Ok(false);
-        }
-        let is_moved = server.token_endpoint != issued_by.token_endpoint;
-        let client = self.stored_client(tenant, server)?;
-        let now = self.now();
-        let is_known = client.is_some_and(|client| {
-            client.registration.client_id() == issued_by.client_id && client.is_valid_at(now)
-        });
-        Ok(is_moved || !is_known)
+        let known = self.known_server(tenant, server.id.as_str())?;
+        Ok(known.map_or_else(|| server.id.clone(), |known| known.client_name))
     }
 
     /// Returns the client of a tenant at a server that is stored in the vault.
@@ -181,6 +180,15 @@ impl Context {
         server: &CompiledServer,
     ) -> Result<Option<Arc<StoredClient>>> {
         let name = self.client_name(tenant, server)?;
+        self.client_of_tenant(tenant, &name)
+    }
+
+    /// Returns the client with this name that is stored in the vault.
+    pub(crate) fn client_of_tenant(
+        &self,
+        tenant: &TenantId,
+        name: &ServerId,
+    ) -> Result<Option<Arc<StoredClient>>> {
         self.directory
             .client(&*self.vault, &self.registry, tenant, name.as_str())
     }
@@ -188,6 +196,17 @@ impl Context {
     /// Returns the client of a tenant at a server: of the host's source, otherwise the one that was
     /// added, otherwise the one for all tenants.
     pub(crate) fn client(&self, tenant: &TenantId, server: &CompiledServer) -> Result<Client> {
+        self.client_or(tenant, server, || self.stored_client(tenant, server))
+    }
+
+    /// Returns the client of a tenant at a server, as [`client`](Self::client) does. `stored`
+    /// returns the one that was added.
+    pub(crate) fn client_or<E: From<Error>>(
+        &self,
+        tenant: &TenantId,
+        server: &CompiledServer,
+        stored: impl FnOnce() -> Result<Option<Arc<StoredClient>>, E>,
+    ) -> Result<Client, E> {
         let clients = self.registry.clients();
         let failed = |problem| match problem {
             NoClient::NotRegistered => Misconfigured::NoClient(server.id.clone()).into(),
@@ -197,14 +216,12 @@ impl Context {
         let mut own = clients.own(tenant, &server.id).map_err(failed)?;
         if own.is_none() {
             let now = self.now();
-            let stored = self.stored_client(tenant, server)?;
-            own = stored
+            own = stored()?
                 .filter(|stored| stored.is_valid_at(now))
                 .map(|stored| Arc::clone(&stored.registration));
         }
-        clients
-            .find(tenant, server, own, self.registry.transport())
-            .map_err(failed)
+        let client = clients.find(tenant, server, own, self.registry.transport());
+        client.map_err(|problem| failed(problem).into())
     }
 
     /// Returns the providers of the registry that a tenant can connect. Each server's client is
@@ -261,6 +278,15 @@ pub(crate) struct Entry {
     pub(crate) provider: Arc<CompiledProvider>,
     /// The server that grants access to it.
     pub(crate) server: Arc<CompiledServer>,
+}
+
+/// An authorization server, and how the tenant's client there is found.
+pub(crate) struct KnownServer {
+    pub(crate) server: Arc<CompiledServer>,
+    /// The name under which the client is stored: servers of one issuer share it.
+    pub(crate) client_name: ServerId,
+    /// True if it was discovered by the URL of an MCP server.
+    pub(crate) is_discovered: bool,
 }
 
 /// A provider with everything needed to contact its authorization server on behalf of one tenant.

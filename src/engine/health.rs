@@ -6,6 +6,7 @@ use crate::engine::Context;
 use crate::engine::freshness::Times;
 use crate::engine::outlook;
 use crate::engine::outlook::{Obstacle, Outlook};
+use crate::engine::services::{Problem, Services};
 use crate::error::{Error, Misconfigured};
 use crate::model::{Connection, FailureCode, NeedsConsent, Status, Timestamp};
 use crate::provider::RotationClass;
@@ -99,13 +100,12 @@ impl Health {
     }
 }
 
-pub(crate) fn health(cx: &Context, connection: &Connection) -> Health {
-    let server = cx
-        .server(&connection.tenant, connection.issued_by.server.as_str())
-        .ok()
-        .flatten();
-    let (state, usable) = fares(cx, connection);
-    let server = server.as_deref().filter(|_| connection.refreshable);
+/// Returns the health of a connection, one of many of the tenant.
+pub(crate) fn health(services: &Services<'_>, connection: &Connection) -> Health {
+    let server = services.server(connection.server()).ok().flatten();
+    let (state, usable) = assess(services, connection);
+    let server = server.as_ref().map(|server| server.compiled());
+    let server = server.filter(|_| connection.refreshable);
     let by_age = server
         .and_then(|server| server.refresh_token_lifetime)
         .map(|lifetime| connection.consented_at + lifetime);
@@ -130,22 +130,23 @@ pub(crate) fn health(cx: &Context, connection: &Connection) -> Health {
     }
 }
 
-fn fares(cx: &Context, connection: &Connection) -> (HealthState, Usable) {
+fn assess(services: &Services<'_>, connection: &Connection) -> (HealthState, Usable) {
+    let cx = services.cx;
     let outlook = outlook(cx, connection);
     if outlook == Outlook::Revoked {
         return (HealthState::Revoked, Usable::No);
     }
     // Without these, a turn gets no token and a consent cannot start.
-    match cx.usable(&connection.tenant, connection.provider.as_str()) {
-        Ok(_) => {}
-        Err(Error::Misconfigured(error)) => {
+    match services.is_usable(&connection.provider) {
+        Ok(()) => {}
+        Err(Problem::Misconfigured(error)) => {
             return (HealthState::Misconfigured(error), Usable::No);
         }
-        Err(Error::Unavailable { failure, .. }) => {
+        Err(Problem::Unavailable(failure)) => {
             let until = cx.now();
             return (HealthState::BackingOff { until, failure }, Usable::No);
         }
-        Err(_) => {
+        Err(Problem::Vault(_) | Problem::Unknown) => {
             let error = Misconfigured::UnknownProvider(connection.provider.clone());
             return (HealthState::Misconfigured(error), Usable::No);
         }
@@ -156,7 +157,7 @@ fn fares(cx: &Context, connection: &Connection) -> (HealthState, Usable) {
         Outlook::Token(_) | Outlook::Expiring => Usable::Now,
         Outlook::Refresh => Usable::AfterRefresh,
     };
-    let obstacle = outlook::obstacle(cx, connection.into()).filter(|_| connection.refreshable);
+    let obstacle = outlook::obstacle_among(services, connection.into()).filter(|_| connection.refreshable);
     if let Some(obstacle) = obstacle {
         let usable = if usable == Usable::AfterRefresh {
             Usable::No
@@ -190,12 +191,12 @@ fn outlook(cx: &Context, connection: &Connection) -> Outlook {
 
 /// Shows a connection as a turn would find it. If a connection is stored as active but needs a new
 /// consent, the result says so before a turn has noticed.
-pub(crate) fn shown(cx: &Context, mut connection: Connection) -> Connection {
-    match outlook(cx, &connection) {
+pub(crate) fn shown(services: &Services<'_>, mut connection: Connection) -> Connection {
+    match outlook(services.cx, &connection) {
         Outlook::Spent(reason) => connection.status = Status::NeedsConsent(reason),
         Outlook::Refresh
             if matches!(
-                outlook::issuer(cx, (&connection).into()),
+                outlook::issuer_among(services, (&connection).into()),
                 Err(Obstacle::ClientReplaced)
             ) =>
         {
@@ -216,7 +217,7 @@ fn hindered(obstacle: Obstacle) -> HealthState {
         Obstacle::Misconfigured(error) => HealthState::Misconfigured(error),
         Obstacle::UnknownProvider(id) => HealthState::Misconfigured(Misconfigured::UnknownProvider(id)),
         Obstacle::ClientReplaced => HealthState::NeedsConsent(NeedsConsent::ClientChanged),
-        Obstacle::ClientSourceFailed { at } => HealthState::BackingOff {
+        Obstacle::ClientSourceFailed { at, .. } => HealthState::BackingOff {
             until: at,
             failure: FailureCode::ClientSourceFailed,
         },

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::Context;
 use crate::engine::health;
+use crate::engine::services::{Problem, Services};
 use crate::error::{Error, Result};
 use crate::model::{Actor, Connection, ConnectionId, Operator, Owner, Principal, ProviderId, Status, UserId};
 use crate::vault::{AuditOrder, ConnectionQuery, Sought, VaultError};
@@ -218,81 +219,140 @@ impl ConnectionFilter {
     }
 }
 
-/// Returns up to `limit` visible connections that match the filter's owner and provider, after the
-/// given one.
-pub(crate) fn page(
-    cx: &Context,
-    by: &dyn Principal,
-    filter: &ConnectionFilter,
-    after: Option<ConnectionId>,
-    limit: usize,
-) -> Result<Vec<Connection>> {
-    let provider = filter.provider.as_deref().map(ProviderId::new).transpose()?;
-    let read = |owner: Option<Owner>| {
-        let mut query = ConnectionQuery::of(by.tenant());
+/// Returns the connections that the principal can see and that match the filter, oldest first.
+pub(crate) fn list(cx: &Context, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
+    let lister = Lister::new(cx, by, filter)?;
+    let limit = filter.limit.unwrap_or(1_000);
+    if filter.status.is_none() && filter.kind.is_none() {
+        return lister.page(filter.after, limit);
+    }
+    // The vault leaves out most connections with another status, but not all of them, and does
+    // not filter by kind, so pages are read until enough connections match.
+    let mut found = Vec::new();
+    let mut after = filter.after;
+    let size = limit.clamp(100, 1_000);
+    while found.len() < limit {
+        let page = lister.page(after, size)?;
+        let last = page.len() < size;
+        after = page.last().map(|connection| connection.id);
+        found.extend(page.into_iter().filter(|it| filter.admits(it)));
+        if last {
+            break;
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// Reads the pages of one list.
+struct Lister<'a> {
+    services: Services<'a>,
+    by: &'a dyn Principal,
+    filter: &'a ConnectionFilter,
+    provider: Option<ProviderId>,
+    sought: Option<Sought>,
+}
+
+impl<'a> Lister<'a> {
+    fn new(cx: &'a Context, by: &'a dyn Principal, filter: &'a ConnectionFilter) -> Result<Self> {
+        let services = Services::of(cx, by.tenant());
+        Ok(Self {
+            provider: filter.provider.as_deref().map(ProviderId::new).transpose()?,
+            sought: sought(&services, filter.status),
+            services,
+            by,
+            filter,
+        })
+    }
+
+    fn read(
+        &self,
+        owner: Option<Owner>,
+        after: Option<ConnectionId>,
+        limit: usize,
+    ) -> Result<Vec<Connection>, VaultError> {
+        let mut query = ConnectionQuery::of(self.by.tenant());
         query.owner = owner.as_ref();
-        query.provider = provider.as_ref();
-        query.with_revoked = filter.include_revoked || filter.status == Some(StatusFilter::Revoked);
-        query.sought = sought(cx, by, filter.status);
+        query.provider = self.provider.as_ref();
+        query.with_revoked = self.filter.include_revoked || self.filter.status == Some(StatusFilter::Revoked);
+        query.sought = self.sought;
         query.after = after;
         query.limit = limit;
-        let connections = cx.vault.connections(&query)?;
-        Ok::<_, VaultError>(
-            connections
-                .into_iter()
-                .map(|connection| health::shown(cx, connection))
-                .collect::<Vec<_>>(),
-        )
-    };
-    if filter.kind == Some(KindFilter::Workspace) {
-        // A workspace connection belongs to no user.
-        return match filter.user {
-            Some(_) => Ok(Vec::new()),
-            None => Ok(read(Some(Owner::Workspace))?),
-        };
+        let connections = self.services.cx.vault.connections(&query)?;
+        let shown = |connection| health::shown(&self.services, connection);
+        Ok(connections.into_iter().map(shown).collect())
     }
-    match (by.actor(), &filter.user) {
-        (Actor::User(user), None) if filter.kind == Some(KindFilter::Personal) => {
-            Ok(read(Some(Owner::Personal(user)))?)
+
+    /// Returns up to `limit` visible connections that match the filter's owner and provider, after
+    /// the given one.
+    fn page(&self, after: Option<ConnectionId>, limit: usize) -> Result<Vec<Connection>> {
+        let (by, filter) = (self.by, self.filter);
+        let read = |owner| self.read(owner, after, limit);
+        if filter.kind == Some(KindFilter::Workspace) {
+            // A workspace connection belongs to no user.
+            return match filter.user {
+                Some(_) => Ok(Vec::new()),
+                None => Ok(read(Some(Owner::Workspace))?),
+            };
         }
-        (Actor::Operator(_), wanted) => Ok(read(wanted.clone().map(Owner::Personal))?),
-        (Actor::User(user), Some(wanted)) if user != *wanted => Ok(Vec::new()),
-        (Actor::User(user), Some(_)) => Ok(read(Some(Owner::Personal(user)))?),
-        (Actor::User(user), None) => {
-            let mut connections = read(Some(Owner::Personal(user)))?;
-            connections.extend(read(Some(Owner::Workspace))?);
-            connections.sort_by_key(|connection| connection.id);
-            connections.truncate(limit);
-            Ok(connections)
+        match (by.actor(), &filter.user) {
+            (Actor::User(user), None) if filter.kind == Some(KindFilter::Personal) => {
+                Ok(read(Some(Owner::Personal(user)))?)
+            }
+            (Actor::Operator(_), wanted) => Ok(read(wanted.clone().map(Owner::Personal))?),
+            (Actor::User(user), Some(wanted)) if user != *wanted => Ok(Vec::new()),
+            (Actor::User(user), Some(_)) => Ok(read(Some(Owner::Personal(user)))?),
+            (Actor::User(user), None) => {
+                let mut connections = read(Some(Owner::Personal(user)))?;
+                connections.extend(read(Some(Owner::Workspace))?);
+                connections.sort_by_key(|connection| connection.id);
+                connections.truncate(limit);
+                Ok(connections)
+            }
         }
     }
 }
 
 /// Returns the state that the vault should look for, if the stored state decides about it.
-fn sought(cx: &Context, by: &dyn Principal, status: Option<StatusFilter>) -> Option<Sought> {
+fn sought(services: &Services<'_>, status: Option<StatusFilter>) -> Option<Sought> {
     match status? {
         StatusFilter::Active => None,
         StatusFilter::Revoked => Some(Sought::Revoked),
         // A client that was replaced ends the grants of its server. The vault does not know that.
-        StatusFilter::NeedsConsent if replaces_clients(cx, by) => None,
-        StatusFilter::NeedsConsent => Some(Sought::NeedsConsent { now: cx.now() }),
+        StatusFilter::NeedsConsent if replaces_clients(services) => None,
+        StatusFilter::NeedsConsent => Some(Sought::NeedsConsent {
+            now: services.cx.now(),
+        }),
     }
 }
 
-fn replaces_clients(cx: &Context, by: &dyn Principal) -> bool {
-    cx.registry.servers().any(|server| {
+fn replaces_clients(services: &Services<'_>) -> bool {
+    services.cx.registry.servers().any(|server| {
         // If a client cannot be looked up now, it may be one that replaces another.
-        match cx.client(by.tenant(), server) {
-            Ok(client) => client.replaces_any(),
-            Err(Error::Misconfigured(_)) => false,
-            Err(_) => true,
+        let client = services.server(&server.id).map(|server| {
+            let server = server.as_deref();
+            server.map(|server| services.client(server))
+        });
+        match client {
+            Ok(Some(Ok(client))) => client.replaces_any(),
+            Ok(None | Some(Err(Problem::Misconfigured(_)))) => false,
+            Ok(Some(Err(_))) | Err(_) => true,
         }
     })
 }
 
 /// Returns a connection that the principal can see, as a turn would find it.
 pub(crate) fn visible(cx: &Context, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
-    Ok(health::shown(cx, stored(cx, by, id)?))
+    visible_among(&Services::of(cx, by.tenant()), by, id)
+}
+
+/// Returns a connection that the principal can see, judged by services that were looked up before.
+pub(crate) fn visible_among(
+    services: &Services<'_>,
+    by: &dyn Principal,
+    id: ConnectionId,
+) -> Result<Connection> {
+    Ok(health::shown(services, stored(services.cx, by, id)?))
 }
 
 /// Returns a connection that the principal can see, as it is stored.
@@ -315,12 +375,13 @@ pub(crate) fn managed(cx: &Context, by: &dyn Principal, id: ConnectionId) -> Res
 
 /// Counts the connections of a tenant by provider and status.
 pub(crate) fn counts(cx: &Context, operator: &Operator) -> Result<BTreeMap<ProviderId, StatusCounts>> {
-    const PAGE: usize = 100;
+    const PAGE: usize = 500;
     let filter = ConnectionFilter::default().include_revoked();
+    let lister = Lister::new(cx, operator, &filter)?;
     let mut counts = BTreeMap::<ProviderId, StatusCounts>::new();
     let mut after = None;
     loop {
-        let page = page(cx, operator, &filter, after, PAGE)?;
+        let page = lister.page(after, PAGE)?;
         after = page.last().map(|connection| connection.id);
         let is_last = page.len() < PAGE;
         for connection in page {

@@ -14,6 +14,7 @@ pub(crate) mod outlook;
 pub(crate) mod persist;
 pub(crate) mod refresh;
 pub(crate) mod revoke;
+pub(crate) mod services;
 pub(crate) mod settings;
 mod shutdown;
 pub(crate) mod upkeep;

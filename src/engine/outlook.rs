@@ -7,9 +7,9 @@ use std::time::Duration;
 use ring::digest;
 
 use crate::engine::Context;
-use crate::engine::context::stored_parameter;
 use crate::engine::freshness::{Freshness, Times};
 use crate::engine::refresh::NotRefreshed;
+use crate::engine::services::{Problem, Services};
 use crate::error::{ConsentReason, Error, Misconfigured};
 use crate::model::{
     Connection, FailureCode, Grant, IssuedBy, NeedsConsent, Parameters, ProviderId, RefreshState, ServerId,
@@ -17,6 +17,7 @@ use crate::model::{
 };
 use crate::provider::UnknownProvider;
 use crate::provider::compiled::{Client, CompiledServer, Endpoints};
+use crate::vault::VaultError;
 use crate::vault::change::lifecycle::lasts;
 
 /// The result for a turn, judged by the stored state.
@@ -92,7 +93,7 @@ impl<'a> From<&'a Connection> for Refreshable<'a> {
 pub(crate) struct Issuer {
     pub(crate) server: Arc<CompiledServer>,
     pub(crate) client: Client,
-    pub(crate) endpoints: Endpoints,
+    pub(crate) endpoints: Arc<Endpoints>,
 }
 
 impl Issuer {
@@ -133,6 +134,8 @@ pub(crate) enum Obstacle {
     ClientSourceFailed {
         /// The time when the source failed.
         at: Timestamp,
+        /// The failure, if the source is the vault.
+        vault: Option<VaultError>,
     },
     /// An earlier attempt failed.
     BackingOff {
@@ -154,9 +157,10 @@ impl Obstacle {
                 NotRefreshed::Untried(UnknownProvider::new(id.as_str(), std::iter::empty()).into())
             }
             Self::ClientReplaced => NotRefreshed::NeedsConsent(ConsentReason::ClientChanged),
-            Self::ClientSourceFailed { .. } => {
-                NotRefreshed::Untried(Error::unavailable(FailureCode::ClientSourceFailed))
-            }
+            Self::ClientSourceFailed { vault, .. } => NotRefreshed::Untried(match vault {
+                Some(error) => error.clone().into(),
+                None => Error::unavailable(FailureCode::ClientSourceFailed),
+            }),
             Self::BackingOff {
                 until,
                 failure,
@@ -187,33 +191,37 @@ pub(crate) fn failed(server: &ServerId, failure: FailureCode, wait: Duration) ->
 
 /// Returns the server and the client to refresh the tokens with: those that issued them.
 pub(crate) fn issuer(cx: &Context, of: Refreshable<'_>) -> Result<Issuer, Obstacle> {
+    issuer_among(&Services::of(cx, of.tenant), of)
+}
+
+/// Returns the server and the client to refresh the tokens with, one set of many of one tenant.
+pub(crate) fn issuer_among(services: &Services<'_>, of: Refreshable<'_>) -> Result<Issuer, Obstacle> {
     let from = of.issued_by;
-    let unknown = |error| match error {
-        Error::Misconfigured(error) => Obstacle::Misconfigured(error),
-        _ => Obstacle::ClientSourceFailed { at: cx.now() },
+    let unknown = |problem| match problem {
+        Problem::Misconfigured(error) => Obstacle::Misconfigured(error),
+        problem => Obstacle::ClientSourceFailed {
+            at: services.cx.now(),
+            vault: match problem {
+                Problem::Vault(error) => Some(error),
+                _ => None,
+            },
+        },
     };
-    let offered = cx.entry(of.tenant, of.provider.as_str()).map_err(unknown)?;
+    let offered = services.offered(of.provider).map_err(unknown)?;
     if let Some(moved) = offered.as_ref().filter(|entry| entry.server.id != from.server) {
         return Err(Misconfigured::IssuerChanged(moved.server.id.clone()).into());
     }
-    let server = &cx
-        .server(of.tenant, from.server.as_str())
+    let known = services
+        .server(&from.server)
         .map_err(unknown)?
         .ok_or_else(|| Misconfigured::UnknownServer(from.server.clone()))?;
-    if cx.is_replaced(of.tenant, server, from).map_err(unknown)? {
+    let server = known.compiled();
+    if services.is_replaced(&known, from).map_err(unknown)? {
         return Err(Obstacle::ClientReplaced);
     }
-    let client = cx.client(of.tenant, server).map_err(unknown)?;
-    let checked = server
-        .check(of.parameters)
-        .map_err(|unfit| stored_parameter(server, unfit))?;
+    let client = services.client(&known).map_err(unknown)?;
     let provider = offered.as_ref().map(|entry| &*entry.provider);
-    let given = Parameters::new();
-    let instance = client.check_instance(&checked, provider, &given, cx.registry.transport());
-    if instance.is_err() {
-        return Err(Misconfigured::InstanceNotRegistered(server.id.clone()).into());
-    }
-    let endpoints = checked.endpoints();
+    let endpoints = services.endpoints(&known, &client, (of.provider, provider), of.parameters)?;
     if endpoints.refresh.as_str() != from.refresh_endpoint {
         return Err(Misconfigured::IssuerChanged(server.id.clone()).into());
     }
@@ -233,11 +241,16 @@ pub(crate) fn issuer(cx: &Context, of: Refreshable<'_>) -> Result<Issuer, Obstac
 
 /// Returns why tokens cannot be refreshed now, if this is known without a request.
 pub(crate) fn obstacle(cx: &Context, of: Refreshable<'_>) -> Option<Obstacle> {
-    let issuer = match issuer(cx, of) {
+    obstacle_among(&Services::of(cx, of.tenant), of)
+}
+
+/// Returns why tokens cannot be refreshed now, one set of many of one tenant.
+pub(crate) fn obstacle_among(services: &Services<'_>, of: Refreshable<'_>) -> Option<Obstacle> {
+    let issuer = match issuer_among(services, of) {
         Ok(issuer) => issuer,
         Err(obstacle) => return Some(obstacle),
     };
-    let until = backs_off(of.refresh, cx.now())?;
+    let until = backs_off(of.refresh, services.cx.now())?;
     if has_changed(of.refresh, &issuer) {
         return None;
     }

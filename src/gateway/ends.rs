@@ -1,7 +1,7 @@
 //! The end of access at a provider, according to its descriptor.
 
-use super::Inner;
-use crate::model::TenantId;
+use crate::engine::services::Services;
+use crate::model::ServerId;
 use crate::provider::Revocation;
 
 /// The way in which access ends at a provider.
@@ -27,17 +27,15 @@ impl Ends {
             Self::Unknown => "unknown",
         }
     }
-}
 
-impl Inner {
     /// Returns how access ends at an authorization server.
-    pub(super) fn ends(&self, tenant: &TenantId, server: &str) -> Ends {
-        let server = self.connections.server_for(tenant, server);
-        match server.as_ref().map(|server| &server.revocation) {
-            Some(Revocation::Endpoint { .. } | Revocation::DeleteWithBearer { .. }) => Ends::Request,
-            Some(Revocation::ByUser { .. }) => Ends::User,
-            Some(Revocation::Unsupported) => Ends::Itself,
-            None => Ends::Unknown,
+    pub(super) fn of(services: &Services<'_>, server: &ServerId) -> Self {
+        let server = services.server(server).ok().flatten();
+        match server.as_ref().map(|server| &server.compiled().revocation) {
+            Some(Revocation::Endpoint { .. } | Revocation::DeleteWithBearer { .. }) => Self::Request,
+            Some(Revocation::ByUser { .. }) => Self::User,
+            Some(Revocation::Unsupported) => Self::Itself,
+            None => Self::Unknown,
         }
     }
 }

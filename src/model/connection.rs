@@ -1,5 +1,7 @@
 //! A connection: everything about it that is not secret.
 
+use std::sync::Arc;
+
 use crate::model::{
     Account, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, Label, Owner, Parameters, ProviderId,
     RefreshState, Scopes, ServerId, Status, TenantId, Timestamp,
@@ -43,7 +45,8 @@ pub struct Connection {
     pub parameters: Parameters,
     /// The server and client that issued the tokens, and the endpoints that the tokens may be sent
     /// to.
-    pub(crate) issued_by: IssuedBy,
+    #[cfg_attr(feature = "serde", serde(with = "shared"))]
+    pub(crate) issued_by: Arc<IssuedBy>,
     /// The number of token pairs so far. A consent and a refresh increase it; it never decreases.
     pub generation: u64,
     /// True if there is a usable refresh token.
@@ -92,7 +95,7 @@ impl Connection {
             requested,
             granted,
             parameters: grant.parameters,
-            issued_by: grant.issued_by,
+            issued_by: Arc::new(grant.issued_by),
             generation: grant.generation,
             refreshable: grant.refreshable,
             created_at: grant.consented_at,
@@ -108,7 +111,7 @@ impl Connection {
     pub(crate) fn use_grant(&mut self, grant: &Grant) {
         self.grant = grant.id;
         self.status = grant.status;
-        self.issued_by.clone_from(&grant.issued_by);
+        self.issued_by = Arc::new(grant.issued_by.clone());
         self.generation = grant.generation;
         self.refreshable = grant.refreshable;
         self.consented_at = grant.consented_at;
@@ -120,7 +123,7 @@ impl Connection {
 
     /// Returns the authorization server that issued the tokens.
     #[must_use]
-    pub const fn server(&self) -> &ServerId {
+    pub fn server(&self) -> &ServerId {
         &self.issued_by.server
     }
 
@@ -154,6 +157,24 @@ impl Connection {
     #[must_use]
     pub const fn is_account_verified(&self) -> bool {
         self.account.is_some()
+    }
+}
+
+/// Writes and reads a value that connections of one list share.
+#[cfg(feature = "serde")]
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::model::IssuedBy;
+
+    pub(super) fn serialize<S: Serializer>(value: &Arc<IssuedBy>, to: S) -> Result<S::Ok, S::Error> {
+        IssuedBy::serialize(value, to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<IssuedBy>, D::Error> {
+        IssuedBy::deserialize(from).map(Arc::new)
     }
 }
 

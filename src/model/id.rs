@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -49,7 +50,7 @@ const fn is_invisible(c: char) -> bool {
 /// characters existed remain readable.
 pub(crate) trait StoredName: Sized {
     /// Returns a name that was read from the vault.
-    fn stored(value: impl Into<String>) -> Result<Self, InvalidValue>;
+    fn stored(value: impl Into<Arc<str>>) -> Result<Self, InvalidValue>;
 }
 
 /// Checks a name that was read from the vault.
@@ -78,7 +79,7 @@ macro_rules! id {
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[derive(serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks and returns the name.
@@ -90,7 +91,7 @@ macro_rules! id {
             pub fn new(value: impl Into<String>) -> Result<Self, InvalidValue> {
                 let value = value.into();
                 check(&value).map_err(|rule| InvalidValue::new($what, rule))?;
-                Ok(Self(value.into_boxed_str()))
+                Ok(Self(value.into()))
             }
 
             /// Returns the name as text.
@@ -101,10 +102,10 @@ macro_rules! id {
         }
 
         impl StoredName for $name {
-            fn stored(value: impl Into<String>) -> Result<Self, InvalidValue> {
+            fn stored(value: impl Into<Arc<str>>) -> Result<Self, InvalidValue> {
                 let value = value.into();
                 check_stored(&value).map_err(|rule| InvalidValue::new($what, rule))?;
-                Ok(Self(value.into_boxed_str()))
+                Ok(Self(value))
             }
         }
 
@@ -131,7 +132,7 @@ macro_rules! id {
 
         impl From<$name> for String {
             fn from(value: $name) -> Self {
-                value.0.into_string()
+                value.as_str().to_owned()
             }
         }
 

@@ -4,13 +4,14 @@ use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::model::{InvalidValue, Rule};
 
 /// One scope: printable ASCII without space, `"` and `\`; case-sensitive; at most 1024 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Scope(Box<str>);
+pub struct Scope(Arc<str>);
 
 impl Scope {
     /// Checks and returns a scope.
@@ -32,7 +33,7 @@ impl Scope {
         {
             return Err(Rule::ScopeCharacter.into());
         }
-        Ok(Self(value.into_boxed_str()))
+        Ok(Self(value.into()))
     }
 
     /// Returns the scope as text.
@@ -51,7 +52,7 @@ impl TryFrom<String> for Scope {
 
 impl From<Scope> for String {
     fn from(scope: Scope) -> Self {
-        scope.0.into_string()
+        scope.as_str().to_owned()
     }
 }
 

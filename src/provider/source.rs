@@ -10,9 +10,10 @@ use crate::provider::ClientRegistration;
 ///
 /// With a source, one [`Connections`](crate::Connections) serves tenants that bring their own OAuth
 /// apps, and registrations can change while the process runs. The source is called at each use:
-/// when a consent starts and completes, for each refresh and revocation, and when connections are
-/// listed or resolved. It must therefore be fast and must not block on the network: keep the
-/// registrations in memory and load them in the background.
+/// when a consent starts and completes, for each refresh and revocation, when a connection is
+/// resolved, and once for each authorization server when connections are listed. It must therefore
+/// be fast and must not block on the network: keep the registrations in memory and load them in the
+/// background.
 ///
 /// A closure is also a source:
 ///

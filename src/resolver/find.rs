@@ -77,6 +77,10 @@ pub(super) enum Source {
 }
 
 /// The result of a search for a connection of one owner.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once: an allocation on the hot path costs more"
+)]
 enum Lookup {
     Nothing,
     /// Only the network can tell.

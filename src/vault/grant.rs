@@ -159,8 +159,9 @@ pub enum StoreOutcome {
         /// The replaced grants that still hold tokens.
         former: Vec<GrantId>,
     },
-    /// Nothing was stored: a generation to be replaced has changed, or the owner has another
-    /// connection to that provider with the same label or account that is not revoked. The caller
+    /// Nothing was stored: a generation to be replaced has changed, the owner has another
+    /// connection to that provider with the same label or account that is not revoked, or a grant
+    /// with this id is stored already, such as by an earlier call whose answer was lost. The caller
     /// reads and decides again.
     Conflict,
 }

@@ -39,7 +39,7 @@ mod key_service_error;
 pub mod kms;
 mod mountinfo;
 #[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod postgres;
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub(crate) mod refresh;
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]

@@ -20,7 +20,7 @@ pub(crate) use row::{
     RevocationRow, Sealed, Secrets, TenantRow, VaultRow,
 };
 pub(crate) use search::{
-    Chain, Direction, Doomed, DueRows, FoundRows, ListedRow, Listing, Of, Pruned, TokenRow, Wanted,
+    Ahead, Chain, Direction, Doomed, DueRows, FoundRows, ListedRow, Listing, Of, Pruned, TokenRow, Wanted,
 };
 
 #[cfg(feature = "postgres")]
@@ -73,6 +73,11 @@ impl<T> Write<T> {
 
 /// A consistent view of the rows.
 pub(crate) trait Rows {
+    /// Announces reads that follow in this transaction: each once, and before anything is written
+    /// that it depends on. A database across a network answers all of them in one round trip; a
+    /// local one ignores this.
+    fn announce(&self, tenant: TenantRow, reads: &[Ahead<'_>]);
+
     fn vault(&self) -> Result<Option<VaultRow>>;
 
     fn tenant(&self, name: &TenantId) -> Result<Option<TenantRow>>;
@@ -304,7 +309,8 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     fn is_unchanged_since(&self, stamp: Stamp) -> Result<bool>;
 
     /// Returns the bound on the age of remembered answers, if a read takes the network and there
-    /// are no stamps. The implementation tells it of every write. Returns `None` if reads are local.
+    /// are no stamps. The implementation tells it of every write. Returns `None` if reads are
+    /// local.
     fn staleness(&self) -> Option<&Staleness>;
 
     /// Runs [`Rows::definition`] in its own view, and returns the stamp of the state that was read
@@ -317,6 +323,16 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
         name: &str,
         is_known: &mut dyn FnMut(Stamp) -> bool,
     ) -> Result<Option<(Option<Stamp>, Option<SealedDefinition>)>>;
+
+    /// Runs [`Rows::connections`] in its own view, and returns the stamp of the state that was read
+    /// or of an earlier one. Returns `None` if `is_known` has the answer for the present stamp.
+    /// Without stamps `is_known` is not called.
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>>;
 
     /// Writes in one transaction, durably: the committed changes survive a crash once this returns.
     /// `write` may be called again if the database requires it. Nothing is committed if the mark of
@@ -333,10 +349,11 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// share it.
     fn clock(&self) -> Arc<dyn Clock>;
 
-    /// Writes as [`write`](Self::write) does. A power cut can lose the changes, unless the host
-    /// chose otherwise; they are visible to all handles, and survive the end of the process. A
-    /// transfer forbids claims before it forbids other writes.
-    fn write_claim<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;
+    /// Replaces a grant in a separate transaction, if it still has this revision, and keeps its
+    /// tokens. Returns whether it did. A power cut can lose the change, unless the host chose
+    /// otherwise; it is visible to all handles, and survives the end of the process. A transfer
+    /// forbids it before it forbids other writes.
+    fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool>;
 
     /// Identifies this handle in claims. The id is stable for the lifetime of the handle and unique
     /// to it.
@@ -354,4 +371,19 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// Removes the remains of erased secrets from files. Returns `false` if something is left for
     /// now.
     fn clear_residue(&self) -> Result<bool>;
+}
+
+/// Replaces a grant as [`Tables::replace_grant`] does, in the caller's transaction.
+pub(crate) fn replace_grant(
+    rows: &mut dyn RowsMut,
+    tenant: TenantRow,
+    row: &GrantRow,
+    revision: u64,
+) -> Result<Write<bool>> {
+    let now = rows.grant(tenant, row.id)?.map(|now| now.revision);
+    if now != Some(revision) {
+        return Ok(Write::Unchanged(false));
+    }
+    rows.put_grant(tenant, row, Secrets::Keep)?;
+    Ok(Write::Commit(true))
 }

@@ -8,6 +8,7 @@ mod consent;
 mod embed;
 mod host;
 mod language;
+mod lists;
 #[cfg(feature = "mcp")]
 mod mcp_page;
 mod openapi;

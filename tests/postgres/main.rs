@@ -2,12 +2,17 @@
 
 mod asynchronous;
 mod contract;
+mod cuts;
 mod failures;
 mod machines;
+mod proxy;
+mod remembered;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod support;
+mod tampering;
 mod transfer;
+mod trips;
 
 use std::sync::Arc;
 

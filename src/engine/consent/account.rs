@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::engine::Context;
 use crate::engine::context::Service;
+use crate::engine::persist;
 use crate::error::{ConsentError, Result};
 use crate::http::HttpResponse;
 use crate::model::{Account, Parameters, ProviderId};
@@ -29,7 +30,7 @@ pub(crate) fn accounts(
     answer: &TokenResponse,
 ) -> Result<BTreeMap<ProviderId, Account>> {
     let target = match consent.purpose {
-        Purpose::Extend(id) => cx.vault.connection(&consent.tenant, id)?,
+        Purpose::Extend(id) => persist::persist(cx, || cx.vault.connection(&consent.tenant, id))?,
         _ => None,
     };
     let target = target.map(|target| target.provider);
@@ -38,7 +39,7 @@ pub(crate) fn accounts(
     // Services with the same source are queried once.
     let mut asked: Vec<(Arc<CompiledProvider>, Option<Account>)> = Vec::new();
     for id in [&consent.provider].into_iter().chain(others) {
-        let Some(entry) = cx.entry(&consent.tenant, id.as_str())? else {
+        let Some(entry) = persist::prepare(cx, || cx.entry(&consent.tenant, id.as_str()))? else {
             continue;
         };
         let provider = &entry.provider;

@@ -60,6 +60,8 @@ struct Records {
     grant: Grant,
     connections: Vec<Connection>,
     former_dead_at: Option<Timestamp>,
+    /// The grants that the connections use until now.
+    replaced: BTreeSet<GrantId>,
 }
 
 impl Issued {
@@ -180,9 +182,9 @@ pub(crate) fn store(
     service: &Service,
     issued: &mut Issued,
 ) -> Result<Vec<Connection>> {
-    keep_refresh_token(cx, consent, service, issued)?;
+    persist::prepare(cx, || keep_refresh_token(cx, consent, service, issued))?;
     for _ in 0..STORE_ATTEMPTS {
-        let records = records(cx, consent, service, issued)?;
+        let records = persist::prepare(cx, || records(cx, consent, service, issued))?;
         let new = NewGrant {
             consent: &consent.state,
             grant: &records.grant,
@@ -195,12 +197,35 @@ pub(crate) fn store(
                 revoke::end_former(cx, &consent.tenant, &service.server, former);
                 return Ok(records.connections);
             }
-            // Since the read, a refresh increased the generation, or another consent connected the
-            // account.
-            StoreOutcome::Conflict => {}
+            StoreOutcome::Conflict => {
+                if let Some(former) = stored_before(cx, &records)? {
+                    revoke::end_former(cx, &consent.tenant, &service.server, former);
+                    return Ok(records.connections);
+                }
+                // Since the read, a refresh increased the generation, or another consent connected
+                // the account.
+            }
         }
     }
     Err(ConsentError::Conflict.into())
+}
+
+/// Returns the grants that this one replaced, if an attempt has stored it whose answer was lost.
+/// Storing the same tokens as another grant would end them as those of a former one.
+fn stored_before(cx: &Context, records: &Records) -> Result<Option<Vec<GrantId>>> {
+    let Records { grant, replaced, .. } = records;
+    let read = |id| persist::persist(cx, || cx.vault.grant(&grant.tenant, id));
+    // The id is random, so no other call can have stored it.
+    if read(grant.id)?.is_none() {
+        return Ok(None);
+    }
+    let mut former = Vec::new();
+    for id in replaced {
+        if read(*id)?.is_some_and(|replaced| replaced.former_of == Some(grant.id)) {
+            former.push(*id);
+        }
+    }
+    Ok(Some(former))
 }
 
 /// Builds the records to store from the current state of the vault.
@@ -236,7 +261,7 @@ fn records(cx: &Context, consent: &PendingConsent, service: &Service, issued: &I
     if grant.lifetime.is_none() {
         carry_lifetime(cx, &mut grant, &replaced)?;
     }
-    let former_dead_at = dead_at(cx, consent, replaced)?;
+    let former_dead_at = dead_at(cx, consent, &replaced)?;
     let connections = members
         .into_iter()
         .map(|member| member.using(&grant, consent, issued))
@@ -245,6 +270,7 @@ fn records(cx: &Context, consent: &PendingConsent, service: &Service, issued: &I
         grant,
         connections,
         former_dead_at,
+        replaced,
     })
 }
 
@@ -393,10 +419,14 @@ fn same_account(
 
 /// Returns the latest time at which the tokens of these grants expire at the server, if known for
 /// all of them.
-fn dead_at(cx: &Context, consent: &PendingConsent, replaced: BTreeSet<GrantId>) -> Result<Option<Timestamp>> {
+fn dead_at(
+    cx: &Context,
+    consent: &PendingConsent,
+    replaced: &BTreeSet<GrantId>,
+) -> Result<Option<Timestamp>> {
     let mut latest = None;
     for id in replaced {
-        let Some(grant) = cx.vault.grant(&consent.tenant, id)? else {
+        let Some(grant) = cx.vault.grant(&consent.tenant, *id)? else {
             continue;
         };
         if grant.status == Status::Revoked {

@@ -15,7 +15,9 @@ use super::csrf::Csrf;
 use super::refusal::Refusal;
 use super::request::Incoming;
 use super::{Caller, Inner};
+use crate::engine::health;
 use crate::engine::lists::ConnectionFilter;
+use crate::engine::services::Services;
 use crate::error::Error;
 use crate::model::{Connection, ConnectionId, TenantId, UserId};
 use shape::{ConnectionJson, Page, ProviderJson, Providers, RevocationJson, Session};
@@ -66,7 +68,7 @@ impl Inner {
         connections.truncate(limit);
         let next_after = more.then(|| connections.last().map(|it| it.id.to_string()));
         let body = Page {
-            connections: connections.iter().map(|it| self.shape(caller, it)).collect(),
+            connections: self.shapes(caller, &connections),
             next_after: next_after.flatten(),
         };
         answer::json(StatusCode::OK, &body)
@@ -108,9 +110,24 @@ impl Inner {
     }
 
     fn shape(&self, caller: &Caller, connection: &Connection) -> ConnectionJson {
-        let managed = connection.owner.is_managed_by(&caller.principal().actor());
-        ConnectionJson::new(connection, &self.connections.health_of(connection), managed)
+        shaped(&self.services(caller), caller, connection)
     }
+
+    /// Returns the shapes of many connections, for which each service is looked up once.
+    fn shapes(&self, caller: &Caller, connections: &[Connection]) -> Vec<ConnectionJson> {
+        let services = self.services(caller);
+        let shape = |connection| shaped(&services, caller, connection);
+        connections.iter().map(shape).collect()
+    }
+
+    fn services<'a>(&'a self, caller: &'a Caller) -> Services<'a> {
+        self.connections.services(caller.acting_user().tenant())
+    }
+}
+
+fn shaped(services: &Services<'_>, caller: &Caller, connection: &Connection) -> ConnectionJson {
+    let managed = connection.owner.is_managed_by(&caller.principal().actor());
+    ConnectionJson::new(connection, &health::health(services, connection), managed)
 }
 
 /// Parses an id in a path. A malformed id is not found, like one of another user.

@@ -6,7 +6,9 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::shape::RevocationJson;
+use super::shaped;
 use crate::gateway::answer::{self, Answer};
+use crate::gateway::ends::Ends;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::request::Incoming;
 use crate::gateway::revocation::{MOST, MOST_PREVIEWED, Selection};
@@ -43,15 +45,14 @@ impl Inner {
         let mut connections = self.selected(caller, &selection, MOST_PREVIEWED + 1)?;
         let more = connections.len() > MOST_PREVIEWED;
         connections.truncate(MOST_PREVIEWED);
+        let offered = self.connections.services(caller.acting_user().tenant());
         let mut services: BTreeMap<&str, ServiceJson> = BTreeMap::new();
         for connection in &connections {
             let service = connection.provider.as_str();
             let row = services.entry(service).or_insert_with(|| ServiceJson {
                 provider: service.to_owned(),
                 connections: 0,
-                ends: self
-                    .ends(&connection.tenant, connection.issued_by.server.as_str())
-                    .word(),
+                ends: Ends::of(&offered, connection.server()).word(),
             });
             row.connections += 1;
         }
@@ -70,8 +71,9 @@ impl Inner {
         let filter = selection.filter().limit(MOST);
         let reports = self.connections.revoke_all(operator, &filter)?;
         let more = !self.selected(caller, &selection, 1)?.is_empty();
+        let services = self.services(caller);
         let revocations = reports.iter().map(|report| {
-            let connection = self.shape(caller, &report.connection);
+            let connection = shaped(&services, caller, &report.connection);
             RevocationJson::new(connection, report)
         });
         let body = Revoked {

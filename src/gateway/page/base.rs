@@ -12,6 +12,7 @@ use super::people::{People, PersonView};
 use super::shell::{Moment, Shell, Tab};
 use super::text::Texts;
 use crate::engine::health::HealthState;
+use crate::engine::services::Services;
 use crate::error::Result;
 use crate::gateway::answer::{self, Answer};
 use crate::gateway::csrf::Csrf;
@@ -32,6 +33,8 @@ pub(super) struct Page<'a> {
     frame: Frame,
     tab: Option<Tab>,
     people: People,
+    /// The services of the tenant, to judge connections by.
+    pub(super) services: Services<'a>,
     /// The services that can be connected, read once if a page needs them.
     offered: OnceCell<BTreeSet<ProviderId>>,
     /// The services that the tenant added, among them MCP servers, read once if a page needs them.
@@ -55,6 +58,7 @@ impl Inner {
             frame: Frame::Page,
             tab: None,
             people: People::of(self, caller, users),
+            services: self.connections.services(caller.acting_user().tenant()),
             offered: OnceCell::new(),
             added: OnceCell::new(),
         }

@@ -7,6 +7,7 @@ use super::notice;
 use super::shell::{Moment, Shell};
 use super::trail::{Latest, Trail};
 use super::view::{Card, ConnectionView};
+use crate::engine::health;
 use crate::engine::lists::ConnectionFilter;
 use crate::gateway::answer::{self, Answer};
 use crate::gateway::api::connection_id;
@@ -51,7 +52,7 @@ impl Inner {
         let users = latest.iter().flat_map(Latest::users);
         let page = self.page(caller, incoming, users.chain(connection.owner.user()));
         let others = self.addable(&page, &connection)?;
-        let health = self.connections.health_of(&connection);
+        let health = health::health(&page.services, &connection);
         let row = ConnectionView::new(&page, &connection);
         let waits = row.revoked && latest.as_ref().is_some_and(Latest::waits_for_provider);
         page.show(StatusCode::OK, |shell| DetailPage {
@@ -70,9 +71,7 @@ impl Inner {
                 .collect(),
             others,
             can_be_default: row.active && !row.is_default && self.has_twin(caller, &connection),
-            waits: waits
-                && row.managed
-                && self.ends(&connection.tenant, connection.issued_by.server.as_str()) == Ends::Request,
+            waits: waits && row.managed && Ends::of(&page.services, connection.server()) == Ends::Request,
             change: self.change_path(&row, &connection),
             trail: latest.map(|latest| latest.trail(&page)),
             row,

@@ -157,7 +157,7 @@ impl Inner {
     fn ends_of(&self, page: &Page<'_>, connections: &[Connection]) -> Vec<EndsView> {
         let mut groups: BTreeMap<Ends, BTreeMap<&str, (usize, Option<String>)>> = BTreeMap::new();
         for connection in connections {
-            let ends = self.ends(&connection.tenant, connection.issued_by.server.as_str());
+            let ends = Ends::of(&page.services, connection.server());
             let services = groups.entry(ends).or_default();
             let (count, _) = services.entry(connection.provider.as_str()).or_insert_with(|| {
                 let link = self.revocation_link(connection).filter(|_| ends == Ends::User);

@@ -72,7 +72,7 @@ impl Inner {
                 counts,
                 offered,
                 client,
-                ends: ends(page.texts, self.ends(tenant, provider.server.as_str())),
+                ends: ends(page.texts, Ends::of(&page.services, &provider.server)),
             });
         }
         for provider in page.added() {
@@ -84,7 +84,7 @@ impl Inner {
                 counts: counts.remove(provider.id()).unwrap_or_default(),
                 offered: true,
                 client: page.texts.client_added,
-                ends: ends(page.texts, self.ends(tenant, provider.server().as_str())),
+                ends: ends(page.texts, Ends::of(&page.services, provider.server())),
             });
         }
         // Connections of services that were removed from the configuration.

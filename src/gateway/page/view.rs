@@ -12,6 +12,7 @@ use super::shell::Moment;
 use super::text::Texts;
 use super::words::{self, Words};
 use crate::engine::consent::scopes::can_join;
+use crate::engine::health;
 use crate::error::Result;
 use crate::gateway::Inner;
 use crate::model::{Connection, Owner, Scopes, Status};
@@ -115,12 +116,12 @@ pub(super) struct ConnectionView {
 
 impl ConnectionView {
     pub(super) fn new(page: &Page<'_>, connection: &Connection) -> Self {
-        let (gateway, texts) = (page.gateway, page.texts);
+        let texts = page.texts;
         let provider = page.provider_name(connection.provider.as_str());
         let (account, account_more) = account(texts, connection);
         let who = page.caller.acting_user().user();
         let descriptor = page.provider(connection.provider.as_str());
-        let state = gateway.connections.health_of(connection).state;
+        let state = health::health(&page.services, connection).state;
         let owner = connection.owner.user();
         let granted = scopes(texts, descriptor, &connection.granted);
         let missing = scopes(texts, descriptor, &connection.missing_scopes());

@@ -221,7 +221,7 @@ fn other_server(make: Make<'_>) {
     let vault = make();
     expiring(&*vault, "acme", 1, Some(50));
     let mut other = connection("acme", 2, personal("bob"));
-    other.issued_by.server = must(ServerId::new("slack"));
+    Arc::make_mut(&mut other.issued_by).server = must(ServerId::new("slack"));
     other.expires_at = Some(at(5));
     let outcome = store(
         &*vault,

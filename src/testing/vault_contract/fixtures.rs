@@ -161,7 +161,7 @@ pub(super) fn grant_of(connection: &Connection, number: u8, generation: u64) -> 
         connection.tenant.clone(),
         connection.owner.clone(),
         connection.provider.clone(),
-        connection.issued_by.clone(),
+        (*connection.issued_by).clone(),
         connection.consented_at,
     );
     grant.generation = generation;

@@ -64,7 +64,7 @@ fn replaced(make: Make<'_>) {
     assert_eq!(ids, [(gid(1), Some(gid(2)), 1), (gid(2), None, 2)]);
     let ended = &revoked.ended[0];
     assert_eq!((ended.pending, ended.attempts), (None, 0));
-    assert_eq!(ended.grant.issued_by, first.issued_by);
+    assert_eq!(ended.grant.issued_by, *first.issued_by);
     assert_eq!(must(vault.grant(&first.tenant, gid(1))), None);
     assert!(revoke(&*vault, &second, 6).is_none());
 }

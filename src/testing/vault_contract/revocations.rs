@@ -79,7 +79,7 @@ fn revoked(make: Make<'_>) {
         panic!("{:?}", gone.ended);
     };
     assert_eq!((grant.grant.id, grant.grant.generation), (gid(1), 1));
-    assert_eq!(grant.grant.issued_by, first.issued_by);
+    assert_eq!(grant.grant.issued_by, *first.issued_by);
     assert_eq!((grant.pending, grant.attempts), (None, 0));
     assert!(gone.still_used_by.is_empty());
     assert_eq!(stored(&*vault, &first), *shown, "the record stays as history");
@@ -151,7 +151,7 @@ fn kept(make: Make<'_>) {
     assert_eq!((taken.grant.id, taken.grant.generation), (gid(1), 1));
     assert_eq!(
         (&taken.grant.provider, &taken.grant.issued_by),
-        (&one.provider, &one.issued_by)
+        (&one.provider, &*one.issued_by)
     );
     assert_eq!(taken.grant.parameters, one.parameters);
     assert_eq!(taken.give_up_at, at(9_000));

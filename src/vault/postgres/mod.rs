@@ -5,6 +5,7 @@
 //! options      where the database is, and limits
 //! io           one private thread with an asynchronous runtime, which drives all sessions
 //! pool         sessions that are not in use
+//! probe        what the crate's own tests and benches see
 //! session      one connection to the server, its prepared statements, its deadlines
 //! sql          a transaction: reads at once, writes in one batch before the next read
 //! data/        the statements, one file for each kind of row
@@ -18,6 +19,8 @@ mod io;
 mod open;
 mod options;
 mod pool;
+#[cfg(feature = "_internals")]
+pub(crate) mod probe;
 mod rows;
 mod server_clock;
 mod session;

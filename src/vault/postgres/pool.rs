@@ -22,7 +22,7 @@ pub(super) struct Pool {
     tls: Tls,
     state: Mutex<State>,
     returned: Condvar,
-    #[cfg(test)]
+    #[cfg(any(test, feature = "_internals"))]
     pub(super) trips: std::sync::atomic::AtomicUsize,
 }
 
@@ -66,7 +66,7 @@ impl Pool {
             tls,
             state: Mutex::default(),
             returned: Condvar::new(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "_internals"))]
             trips: std::sync::atomic::AtomicUsize::new(0),
         }
     }

@@ -9,15 +9,29 @@ use crate::vault::postgres::data::{
 };
 use crate::vault::postgres::sql::Sql;
 use crate::vault::tables::{
-    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Direction, Doomed, DueRows,
-    FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow, Rows,
-    RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, Topic, VAULT_CHAIN, VaultRow, Wanted,
+    Ahead, AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Direction, Doomed,
+    DueRows, FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow,
+    Rows, RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, Topic, VAULT_CHAIN, VaultRow, Wanted,
 };
 use crate::vault::{StateHash, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
 impl Rows for Sql<'_> {
+    fn announce(&self, tenant: TenantRow, reads: &[Ahead<'_>]) {
+        for read in reads {
+            // The read itself says which statement it will be.
+            self.announcing(|| match *read {
+                Ahead::Tenant(name) => self.tenant(name).map(drop),
+                Ahead::Grant(id) => self.grant(tenant, id).map(drop),
+                Ahead::Secrets(id) => self.grant_secrets(tenant, id).map(drop),
+                Ahead::Users(grant) => self.connections(tenant, &Listing::users(grant)).map(drop),
+                Ahead::Connection(id) => self.connection(tenant, id).map(drop),
+                Ahead::End(chain) => self.last_number(chain).and(self.head(chain)).map(drop),
+            });
+        }
+    }
+
     fn vault(&self) -> Result<Option<VaultRow>> {
         self.lock(VAULT_CHAIN);
         tenant::vault(self)

@@ -1,8 +1,8 @@
 //! A transaction: its reads run at once, its writes together with the next read or the end.
 //!
-//! Every read is one round trip. Writes that return nothing wait until then and are sent before it,
-//! in their order, so that a read sees them. The end of a transaction that wrote is sent with the
-//! writes that still wait.
+//! Every read is one round trip, except reads that were announced together. Writes that return
+//! nothing wait until then and are sent before it, in their order, so that a read sees them. The
+//! end of a transaction that wrote is sent with the writes that still wait.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -62,10 +62,30 @@ pub(super) struct Sql<'p> {
 struct State {
     begun: bool,
     locked: BTreeSet<TenantRow>,
-    waiting: Vec<Step>,
+    waiting: Vec<Waiting>,
+    /// True while reads are only announced.
+    announcing: bool,
+    /// The rows of announced reads that were not taken yet.
+    answered: Vec<(Asked, Vec<tokio_postgres::Row>)>,
     failure: Option<Failure>,
     /// The places of what was written.
     written: Vec<Place>,
+    /// True if a request has no answer, so that nothing is known about the session.
+    is_lost: bool,
+}
+
+/// A statement that waits for the next round trip.
+struct Waiting {
+    step: Step,
+    /// The read that it answers, if it was announced.
+    ahead: Option<Asked>,
+}
+
+/// A read: its statement and its parameters.
+#[derive(Debug, Clone, PartialEq)]
+struct Asked {
+    sql: &'static str,
+    parameters: Vec<Value>,
 }
 
 impl<'p> Sql<'p> {
@@ -141,7 +161,50 @@ impl<'p> Sql<'p> {
         Ok(!self.rows(sql, named)?.is_empty())
     }
 
+    /// Announces the reads that `read` makes: they are sent with the next round trip, and answered
+    /// when they are made. What `read` returns is not known yet.
+    pub(super) fn announcing(&self, read: impl FnOnce() -> Result<()>) {
+        self.state.borrow_mut().announcing = true;
+        let _ = read();
+        self.state.borrow_mut().announcing = false;
+    }
+
+    /// Notes a read that is announced, and returns no rows; or returns those of one that was.
+    fn announced(&self, sql: &'static str, named: &Named<'_>) -> Result<Option<Vec<tokio_postgres::Row>>> {
+        let mut state = self.state.borrow_mut();
+        if !state.announcing && state.answered.is_empty() && state.waiting.iter().all(|it| it.ahead.is_none())
+        {
+            return Ok(None);
+        }
+        let values: Vec<_> = named.iter().map(|(name, value)| (*name, value.bind())).collect();
+        let asked = Asked {
+            sql,
+            parameters: in_order(sql, &values),
+        };
+        if state.announcing {
+            let step = Step::Statement {
+                sql,
+                parameters: asked.parameters.clone(),
+                wants: Wants::Rows,
+            };
+            let ahead = Some(asked);
+            state.waiting.push(Waiting { step, ahead });
+            return Ok(Some(Vec::new()));
+        }
+        let is_waiting = state.waiting.iter().any(|it| it.ahead.as_ref() == Some(&asked));
+        drop(state);
+        if is_waiting {
+            self.flush(None)?;
+        }
+        let answered = &mut self.state.borrow_mut().answered;
+        let at = answered.iter().position(|(known, _)| *known == asked);
+        Ok(at.map(|at| answered.swap_remove(at).1))
+    }
+
     fn rows(&self, sql: &'static str, named: &Named<'_>) -> Result<Vec<tokio_postgres::Row>> {
+        if let Some(rows) = self.announced(sql, named)? {
+            return Ok(rows);
+        }
         match self.now(sql, named, Wants::Rows)? {
             Answer::Rows(rows) => Ok(rows),
             Answer::Done | Answer::Count(_) => Err(VaultError::Damaged),
@@ -175,7 +238,10 @@ impl<'p> Sql<'p> {
 
     /// Runs a command that takes no parameters with the next read or at the end.
     pub(super) fn control(&self, sql: &'static str) {
-        self.state.borrow_mut().waiting.push(Step::Control(sql));
+        self.state.borrow_mut().waiting.push(Waiting {
+            step: Step::Control(sql),
+            ahead: None,
+        });
     }
 
     /// Runs a write with the next read or at the end.
@@ -193,11 +259,13 @@ impl<'p> Sql<'p> {
 
     fn push(&self, sql: &'static str, values: Vec<(&'static str, Value)>, wants: Wants) {
         let parameters = in_order(sql, &values);
-        self.state.borrow_mut().waiting.push(Step::Statement {
+        let step = Step::Statement {
             sql,
             parameters,
             wants,
-        });
+        };
+        let ahead = None;
+        self.state.borrow_mut().waiting.push(Waiting { step, ahead });
     }
 
     /// Runs everything that waits, and then this statement.
@@ -220,12 +288,15 @@ impl<'p> Sql<'p> {
             }
             state.begun = self.kind != Kind::Single;
         }
-        steps.append(&mut state.waiting);
+        let before = steps.len();
+        let (waiting, aheads): (Vec<_>, Vec<_>) =
+            state.waiting.drain(..).map(|it| (it.step, it.ahead)).unzip();
+        steps.extend(waiting);
         steps.extend(last.map(Step::Control));
         let Some(lent) = &self.lent else {
             return Err(VaultError::Unreachable);
         };
-        #[cfg(test)]
+        #[cfg(any(test, feature = "_internals"))]
         self.pool.trips.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let session = lent.session();
         let io = Arc::clone(self.pool.io());
@@ -233,17 +304,57 @@ impl<'p> Sql<'p> {
         let ended = io.run(self.pool.options().deadline, async move {
             Ok(session.run(&steps).await)
         });
-        match ended {
-            Ok(Ok(answers)) => Ok(answers),
-            Ok(Err(failure)) => {
-                let error = error_of(&failure);
-                state.failure = Some(failure);
-                Err(error)
+        let failure = match ended {
+            Ok(Ok(answers)) => {
+                let mut aheads = aheads.into_iter();
+                let mut others = Vec::new();
+                for (at, answer) in answers.into_iter().enumerate() {
+                    let ahead = if at < before {
+                        None
+                    } else {
+                        aheads.next().flatten()
+                    };
+                    match (ahead, answer) {
+                        (Some(asked), Answer::Rows(rows)) => state.answered.push((asked, rows)),
+                        (_, answer) => others.push(answer),
+                    }
+                }
+                return Ok(others);
             }
-            Err(error) => {
-                state.failure = Some(Failure::Vault(error.clone()));
-                Err(error)
-            }
+            Ok(Err(failure)) => failure,
+            Err(error) => Failure::Vault(error),
+        };
+        let error = error_of(&failure);
+        state.is_lost |= matches!(error, VaultError::Unreachable);
+        state.failure = Some(failure);
+        Err(error)
+    }
+
+    /// Returns whether this is a transaction that writes.
+    pub(super) fn is_write(&self) -> bool {
+        matches!(self.kind, Kind::Write(_))
+    }
+
+    /// Runs one write in a separate transaction, and returns the number of rows that were written.
+    pub(super) fn execute_alone(
+        self,
+        sql: &'static str,
+        values: &[(&'static str, Value)],
+    ) -> std::result::Result<u64, Failure> {
+        if let Some(lent) = &self.lent {
+            lent.session().clear_warning();
+        }
+        self.push(sql, values.to_vec(), Wants::Count);
+        let answers = self
+            .flush(None)
+            .map_err(|error| self.take_failure().unwrap_or(Failure::Vault(error)))?;
+        if self.lent.as_ref().is_some_and(|lent| lent.session().has_warned()) {
+            // The commit is on this server, but not where the settings demand it.
+            return Err(Failure::Vault(VaultError::Unreachable));
+        }
+        match answers.as_slice() {
+            [Answer::Count(count)] => Ok(*count),
+            _ => Err(Failure::Vault(VaultError::Damaged)),
         }
     }
 
@@ -297,14 +408,13 @@ impl Drop for Sql<'_> {
         let Some(lent) = self.lent.take() else {
             return;
         };
-        if !self.state.get_mut().begun {
+        let state = self.state.get_mut();
+        // The statements that were sent may still run.
+        if state.is_lost {
+            lent.discard();
             return;
         }
-        if matches!(
-            self.state.get_mut().failure,
-            Some(Failure::Vault(VaultError::Unreachable))
-        ) {
-            lent.discard();
+        if !state.begun {
             return;
         }
         // The thread runs tasks in the order in which they were handed over, and the server runs

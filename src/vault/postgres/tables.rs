@@ -13,7 +13,8 @@ use crate::vault::postgres::server_clock::ServerClock;
 use crate::vault::postgres::sql::Sql;
 use crate::vault::postgres::{data, open, tls};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted, Write, Writer,
+    FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
+    TenantRow, Topic, Wanted, Write, Writer,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -55,15 +56,7 @@ impl PostgresTables {
         })
     }
 
-    /// Runs one statement in a transaction of its own.
-    #[cfg(feature = "_internals")]
-    pub(super) fn probe(&self, sql: &'static str, number: i64) -> Result<(), VaultError> {
-        let single = Sql::single(&self.pool)?;
-        single.ask(sql, &[(":number", &number)]);
-        single.answers().map(drop)
-    }
-
-    #[cfg(test)]
+    #[cfg(any(test, feature = "_internals"))]
     pub(super) fn pool(&self) -> &Pool {
         &self.pool
     }
@@ -151,6 +144,16 @@ impl Tables for PostgresTables {
         data::token::tokens(&Sql::single(&self.pool)?, wanted)
     }
 
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        _: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>, VaultError> {
+        let found = self.read(|rows| rows.connections(tenant, listing))?;
+        Ok(Some((None, found)))
+    }
+
     fn is_unchanged_since(&self, _: Stamp) -> Result<bool, VaultError> {
         Ok(false)
     }
@@ -173,11 +176,17 @@ impl Tables for PostgresTables {
         self.write_as(Writer::Transfer, write)
     }
 
-    fn write_claim<T>(
-        &self,
-        write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
-    ) -> Result<Write<T>, VaultError> {
-        self.write_as(Writer::Claim, write)
+    /// One statement compares and replaces, so no lock is held while an answer travels. It also
+    /// reads the mark of a transfer.
+    fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool, VaultError> {
+        let replaced = data::grant::replace_grant(Sql::single(&self.pool)?, tenant, row, revision);
+        // Even a statement that failed may have been stored.
+        self.staleness.wrote([Topic::Grant(tenant, row.id).place()]);
+        let replaced = replaced.map_err(VaultError::from)?;
+        if !replaced {
+            self.read(|rows| Writer::Claim.check(rows))?;
+        }
+        Ok(replaced)
     }
 
     fn clock(&self) -> Arc<dyn Clock> {

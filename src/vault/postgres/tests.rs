@@ -3,7 +3,6 @@
 #[path = "../../../tests/support/postgres.rs"]
 #[allow(dead_code, reason = "shared with the integration tests")]
 mod cluster;
-mod remembered;
 
 use std::time::Duration;
 

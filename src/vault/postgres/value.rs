@@ -10,7 +10,7 @@ use crate::model::{ConnectionId, ConsentId, GrantId, RevocationId, StoredName as
 use crate::vault::{DefinitionVersion, StateHash, VaultError};
 
 /// A value of a parameter, which a statement owns while it runs on another thread.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     Null,
     Flag(bool),

@@ -22,7 +22,8 @@ use crate::vault::sealed::Core;
 /// * A token that was read less than [`max_staleness`](PostgresOptions::max_staleness) ago (1 s by
 ///   default) is used again without asking the server: when a revocation on another machine has
 ///   returned, no resolve that begins `max_staleness` later returns the token.
-/// * Writers of one tenant follow one another. A write that loses against another one is run again.
+/// * Writers of one tenant follow one another, except that a refresh is claimed without waiting for
+///   them. A write that loses against another one is run again.
 /// * When the connection breaks during a commit, the method returns
 ///   [`VaultError::Unreachable`]: it is unknown whether the change was stored, and the same call
 ///   can be repeated.
@@ -62,12 +63,6 @@ impl PostgresVault {
         let core = Core::new(tables, keys);
         core.check_key()?;
         Ok(Self { core })
-    }
-
-    /// Runs one statement with the parameter `:number` in a transaction of its own.
-    #[cfg(feature = "_internals")]
-    pub(crate) fn probe(&self, sql: &'static str, number: i64) -> Result<(), VaultError> {
-        self.core.tables.probe(sql, number)
     }
 
     pub(in crate::vault) const fn core(&self) -> &Core<PostgresTables> {

@@ -12,7 +12,7 @@ use crate::vault::sealed::rows;
 use crate::vault::sealed::seals::Seals;
 use crate::vault::sealed::snapshot::{Read, Reader};
 use crate::vault::sealed::tokens::{self, Opened, SealedTokens};
-use crate::vault::tables::{RevocationRow, RowsMut, Sealed, Secrets, Tables, Write};
+use crate::vault::tables::{Ahead, RevocationRow, RowsMut, Sealed, Secrets, Tables, Write};
 use crate::vault::{AuditEntry, AuditKind, StateHash, Tokens, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -68,7 +68,8 @@ pub(super) enum Ends {
 }
 
 impl<T: Tables> Core<T> {
-    /// Reads, decides, seals and stores. Repeats this if another writer was faster.
+    /// Reads, decides, seals and stores. Repeats this if another writer was faster. Creates the
+    /// tenant if it does not exist.
     pub(super) fn change<O>(
         &self,
         name: &TenantId,
@@ -78,36 +79,63 @@ impl<T: Tables> Core<T> {
         decide: impl Fn(&Read) -> Decided<O>,
     ) -> Result<(O, Applied)> {
         let (audit_key, _) = self.keyring.audit_key(&self.tables)?;
-        self.repeat(name, now, |tenant| {
-            let read = self.tables.read(|rows| {
-                let mut reader = Reader::new(rows, tenant);
-                load(&mut reader)?;
-                if needs.ends == Ends::Tokens {
-                    reader.secrets()?;
-                }
-                Ok(reader.finish())
-            })?;
-            let (change, outcome) = match decide(&read) {
-                Decided::Nothing(outcome) => {
-                    return Ok(Write::Unchanged((Some(outcome), Applied::default())));
-                }
-                Decided::Write(change, outcome) => (change, outcome),
-            };
-            let mut opened = self.open_all(tenant, &read, needs.ends);
-            let prepared = self.prepare(&audit_key, tenant, needs.tokens, change, &opened)?;
-            let mut outcome = Some(outcome);
-            let stored = self.write_sealed(tenant, |rows, seals| {
-                self.store(rows, seals, &audit_key, &read, needs, &prepared)
-            })?;
-            Ok(stored.map(|pending| {
-                let applied = Applied {
-                    pending,
-                    opened: std::mem::take(&mut opened),
-                };
-                (outcome.take(), applied)
-            }))
-        })
-        .and_then(|(outcome, applied)| Ok((outcome.ok_or(VaultError::Damaged)?, applied)))
+        let find = || self.remembered_or_new_tenant(name).map(Some);
+        let changed = self.repeat_for(find, now, |tenant| {
+            self.try_change(&audit_key, tenant, needs, &load, &decide)
+        })?;
+        changed.ok_or(VaultError::Damaged)
+    }
+
+    /// Changes as [`change`](Self::change) does, or returns `None` if the tenant does not exist.
+    pub(super) fn change_known<O>(
+        &self,
+        name: &TenantId,
+        now: Timestamp,
+        needs: Needs<'_>,
+        load: impl Fn(&mut Reader<'_>) -> Result<()>,
+        decide: impl Fn(&Read) -> Decided<O>,
+    ) -> Result<Option<(O, Applied)>> {
+        let (audit_key, _) = self.keyring.audit_key(&self.tables)?;
+        self.repeat_for(
+            || self.remembered_tenant(name),
+            now,
+            |tenant| self.try_change(&audit_key, tenant, needs, &load, &decide),
+        )
+    }
+
+    fn try_change<O>(
+        &self,
+        audit_key: &AuditKey,
+        tenant: &Tenant,
+        needs: Needs<'_>,
+        load: &impl Fn(&mut Reader<'_>) -> Result<()>,
+        decide: &impl Fn(&Read) -> Decided<O>,
+    ) -> Result<Write<(O, Applied)>> {
+        let read = self.tables.read(|rows| {
+            rows.announce(tenant.row, &[Ahead::Tenant(&tenant.name)]);
+            let mut reader = Reader::new(rows, tenant);
+            load(&mut reader)?;
+            if needs.ends == Ends::Tokens {
+                reader.secrets()?;
+            }
+            let is_same = rows.tenant(&tenant.name)? == Some(tenant.row);
+            Ok(is_same.then(|| reader.finish()))
+        })?;
+        let Some(read) = read else {
+            // The tenant was erased, and its name may belong to a new one.
+            self.keyring.forget(&tenant.name);
+            return Ok(Write::Moved);
+        };
+        let (change, outcome) = match decide(&read) {
+            Decided::Nothing(outcome) => return Ok(Write::Unchanged((outcome, Applied::default()))),
+            Decided::Write(change, outcome) => (change, outcome),
+        };
+        let opened = self.open_all(tenant, &read, needs.ends);
+        let prepared = self.prepare(audit_key, tenant, needs.tokens, change, &opened)?;
+        let stored = self.write_sealed(tenant, |rows, seals| {
+            self.store(rows, seals, audit_key, &read, needs, &prepared)
+        })?;
+        Ok(stored.map(|pending| (outcome, Applied { pending, opened })))
     }
 
     fn open_all(&self, tenant: &Tenant, read: &Read, ends: Ends) -> BTreeMap<GrantId, (Grant, Opened)> {
@@ -166,6 +194,7 @@ impl<T: Tables> Core<T> {
         prepared: &Prepared,
     ) -> Result<Write<Vec<(GrantId, RevocationId)>>> {
         let tenant = seals.tenant;
+        read.announce(rows, tenant.row, &prepared.entries);
         if !read.is_current(rows, tenant.row)? {
             return Ok(Write::Moved);
         }

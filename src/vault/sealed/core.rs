@@ -8,6 +8,7 @@ use crate::model::{TenantId, Timestamp};
 use crate::vault::VaultError;
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sealed::keyring::{Keyring, Tenant};
+use crate::vault::sealed::lists::Lists;
 use crate::vault::sealed::recent::Recent;
 use crate::vault::sealed::seals::Seals;
 use crate::vault::tables::{RowsMut, Tables, Write};
@@ -23,6 +24,7 @@ pub(in crate::vault) struct Core<T> {
     pub(in crate::vault) tables: T,
     pub(super) keyring: Keyring,
     pub(super) recent: Recent,
+    pub(super) lists: Lists,
 }
 
 impl<T: Tables> Core<T> {
@@ -31,6 +33,7 @@ impl<T: Tables> Core<T> {
             tables,
             keyring: Keyring::new(keys),
             recent: Recent::new(),
+            lists: Lists::default(),
         }
     }
 
@@ -60,21 +63,41 @@ impl<T: Tables> Core<T> {
         self.keyring.tenant(&self.tables, name)
     }
 
+    /// Returns the tenant as this process remembers it. Creates it if it does not exist.
+    pub(super) fn remembered_or_new_tenant(&self, name: &TenantId) -> Result<Arc<Tenant>> {
+        match self.remembered_tenant(name)? {
+            Some(tenant) => Ok(tenant),
+            None => self.keyring.sealing_tenant(&self.tables, name),
+        }
+    }
+
     /// Repeats `attempt` until its transaction has a result. Creates the tenant if it does not
     /// exist.
     pub(super) fn repeat<O>(
         &self,
         name: &TenantId,
         now: Timestamp,
-        mut attempt: impl FnMut(&Tenant) -> Result<Write<O>>,
+        attempt: impl FnMut(&Tenant) -> Result<Write<O>>,
     ) -> Result<O> {
+        let find = || match self.tenant(name)? {
+            Some(tenant) => Ok(Some(tenant)),
+            None => self.keyring.sealing_tenant(&self.tables, name).map(Some),
+        };
+        self.repeat_for(find, now, attempt)?.ok_or(VaultError::Damaged)
+    }
+
+    /// Repeats `attempt` until its transaction has a result, each time for the tenant that `find`
+    /// returns. Returns `None` if it returns none.
+    pub(super) fn repeat_for<O>(
+        &self,
+        find: impl Fn() -> Result<Option<Arc<Tenant>>>,
+        now: Timestamp,
+        mut attempt: impl FnMut(&Tenant) -> Result<Write<O>>,
+    ) -> Result<Option<O>> {
         for _ in 0..ATTEMPTS {
-            let tenant = match self.tenant(name)? {
-                Some(tenant) => tenant,
-                None => self.keyring.sealing_tenant(&self.tables, name)?,
-            };
+            let Some(tenant) = find()? else { return Ok(None) };
             match attempt(&tenant)? {
-                Write::Commit(value) | Write::Unchanged(value) => return Ok(value),
+                Write::Commit(value) | Write::Unchanged(value) => return Ok(Some(value)),
                 Write::NewDataKey => self.keyring.renew(&self.tables, &tenant, now)?,
                 Write::Moved => {}
             }

@@ -5,6 +5,7 @@ use crate::vault::change;
 use crate::vault::sealed::apply::Needs;
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::lists::Asked;
 use crate::vault::sealed::{consents, rows};
 use crate::vault::tables::{ListedRow, Listing, Tables};
 use crate::vault::{ConnectionQuery, NewGrant, StoreOutcome, VaultError};
@@ -76,7 +77,7 @@ impl<T: Tables> Core<T> {
     }
 
     pub(super) fn connections(&self, query: &ConnectionQuery<'_>) -> Result<Vec<Connection>> {
-        let Some(tenant) = self.tenant(query.tenant)? else {
+        let Some(tenant) = self.remembered_tenant(query.tenant)? else {
             return Ok(Vec::new());
         };
         let listing = Listing {
@@ -88,13 +89,48 @@ impl<T: Tables> Core<T> {
             after: query.after,
             limit: query.limit,
         };
-        let rows = self.tables.read(|rows| rows.connections(tenant.row, &listing))?;
-        rows.iter()
+        if let Some(list) = self.listed(&tenant, &listing)? {
+            return Ok(list);
+        }
+        // The tenant was erased since its number was read. Its name may belong to a new one.
+        let Some(tenant) = self.tenant(query.tenant)? else {
+            return Ok(Vec::new());
+        };
+        Ok(self.listed(&tenant, &listing)?.unwrap_or_default())
+    }
+
+    /// Returns a list: the remembered one if nothing was committed since, and otherwise a new read.
+    /// Returns `None` if the tenant has another number now.
+    fn listed(&self, tenant: &Tenant, listing: &Listing<'_>) -> Result<Option<Vec<Connection>>> {
+        let asked = Asked::new(tenant.row, listing);
+        let mut known = None;
+        let read = self.tables.connections(tenant.row, listing, &mut |stamp| {
+            known = asked.as_ref().and_then(|asked| self.lists.get(stamp, asked));
+            known.is_some()
+        })?;
+        if let Some(list) = known {
+            return Ok(Some(list.to_vec()));
+        }
+        let (stamp, rows) = read.ok_or(VaultError::Damaged)?;
+        // Rows that were read under the number of the tenant prove that it is still the same.
+        if rows.is_empty()
+            && self
+                .tenant(&tenant.name)?
+                .is_none_or(|current| current.row != tenant.row)
+        {
+            return Ok(None);
+        }
+        let list = rows
+            .iter()
             .map(|row| {
-                rows::matches(&row.connection, &listing)?;
-                shown(row, &tenant)
+                rows::matches(&row.connection, listing)?;
+                shown(row, tenant)
             })
-            .collect()
+            .collect::<Result<Vec<_>>>()?;
+        if let (Some(stamp), Some(asked)) = (stamp, asked) {
+            self.lists.put(stamp, asked, &list);
+        }
+        Ok(Some(list))
     }
 
     pub(super) fn set_default(

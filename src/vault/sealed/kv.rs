@@ -36,7 +36,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::random;
 use crate::vault::sealed::store::{Store, Transaction};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted, Write, Writer,
+    self, FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
+    TenantRow, Wanted, Write, Writer,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -139,6 +140,17 @@ impl<S: Store> Tables for Kv<S> {
             .collect()
     }
 
+    /// A store has no stamps.
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        _: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>> {
+        let found = self.read(|rows| rows.connections(tenant, listing))?;
+        Ok(Some((None, found)))
+    }
+
     fn is_unchanged_since(&self, _: Stamp) -> Result<bool> {
         Ok(false)
     }
@@ -175,8 +187,11 @@ impl<S: Store> Tables for Kv<S> {
         Arc::new(SystemClock)
     }
 
-    fn write_claim<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {
-        self.write_as(Writer::Claim, write)
+    fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool> {
+        let written = self.write_as(Writer::Claim, |rows| {
+            tables::replace_grant(rows, tenant, row, revision)
+        })?;
+        Ok(matches!(written, Write::Commit(true)))
     }
 
     fn holder(&self) -> Result<Holder> {

@@ -5,7 +5,8 @@
 //! keyring      the vault's keys and those of its tenants
 //! rows         encodings of rows, and their authentication
 //! snapshot     the rows that a decision is based on
-//! recent       the rows that were read since the last commit
+//! recent, lists
+//!              the rows and lists that were read since the last commit
 //! apply        sealing and storing what a decision writes
 //! consents, definitions, grants, find, refresh, revocations, audit, verify, prune, upkeep, rotate
 //!              the operations of the seven traits
@@ -26,6 +27,7 @@ mod grants;
 mod host;
 pub(in crate::vault) mod keyring;
 mod kv;
+mod lists;
 mod memory;
 mod prune;
 mod recent;

@@ -11,7 +11,7 @@ use crate::vault::sealed::core::{Core, again_if_tampered};
 use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::snapshot::{Read, Reader};
 use crate::vault::sealed::{rows, tokens};
-use crate::vault::tables::{DueRows, GrantRow, Of, Secrets, Tables, Write};
+use crate::vault::tables::{Ahead, DueRows, GrantRow, Of, Tables};
 use crate::vault::{
     Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, DueQuery, Holder, RefreshFailure,
     Refreshed, VaultError,
@@ -38,10 +38,10 @@ impl<T: Tables> Core<T> {
     }
 
     pub(super) fn claim_refresh(&self, request: &ClaimRequest<'_>) -> Result<ClaimOutcome> {
-        let Some(tenant) = self.tenant(request.tenant)? else {
-            return Ok(ClaimOutcome::Gone);
-        };
         for _ in 0..ATTEMPTS {
+            let Some(tenant) = self.remembered_tenant(request.tenant)? else {
+                return Ok(ClaimOutcome::Gone);
+            };
             match again_if_tampered(|| self.try_claim(&tenant, request))? {
                 Tried::Claimed(claimed) => return Ok(ClaimOutcome::Granted(claimed)),
                 Tried::Refused(outcome) => return Ok(outcome),
@@ -55,12 +55,25 @@ impl<T: Tables> Core<T> {
     /// caller that only waits for another's claim never takes the write lock, and a claim that
     /// could not be used is never stored.
     fn try_claim(&self, tenant: &Tenant, request: &ClaimRequest<'_>) -> Result<Tried> {
-        let read = self.tables.read(|rows| {
+        let (current, read) = self.tables.read(|rows| {
+            let ahead = [
+                Ahead::Tenant(&tenant.name),
+                Ahead::Grant(request.grant),
+                Ahead::Secrets(request.grant),
+            ];
+            rows.announce(tenant.row, &ahead);
+            let current = rows.tenant(&tenant.name)?;
             let Some(row) = rows.grant(tenant.row, request.grant)? else {
-                return Ok(None);
+                return Ok((current, None));
             };
-            Ok(Some((row, rows.grant_secrets(tenant.row, request.grant)?.rest)))
+            let rest = rows.grant_secrets(tenant.row, request.grant)?.rest;
+            Ok((current, Some((row, rest))))
         })?;
+        if current != Some(tenant.row) {
+            // The tenant was erased, and its name may belong to a new one.
+            self.keyring.forget(&tenant.name);
+            return Ok(Tried::Moved);
+        }
         let Some((row, rest)) = read else {
             return Ok(Tried::Refused(ClaimOutcome::Gone));
         };
@@ -101,15 +114,7 @@ impl<T: Tables> Core<T> {
     /// Stores a claim if the grant has not changed since it was read.
     fn store_claim(&self, tenant: &Tenant, before: &GrantRow, stored: &StoredGrant) -> Result<bool> {
         let row = rows::grant_row(stored, before.key_version, before.revision, tenant.row_key());
-        let written = self.tables.write_claim(|rows| {
-            let now = rows.grant(tenant.row, row.id)?.map(|now| now.revision);
-            if now != Some(before.revision) {
-                return Ok(Write::Unchanged(false));
-            }
-            rows.put_grant(tenant.row, &row, Secrets::Keep)?;
-            Ok(Write::Commit(true))
-        })?;
-        Ok(matches!(written, Write::Commit(true)))
+        self.tables.replace_grant(tenant.row, &row, before.revision)
     }
 
     /// Claims grants from the head of the list. A grant that another host claimed first, or that
@@ -179,16 +184,13 @@ impl<T: Tables> Core<T> {
         claim: &Claim,
         refreshed: &Refreshed<'_>,
     ) -> Result<CommitOutcome> {
-        if self.tenant(name)?.is_none() {
-            return Ok(CommitOutcome::Gone);
-        }
         let needs = Needs {
             tokens: Some(refreshed.tokens),
             ..Needs::default()
         };
         let decide = |read: &Read| change::refresh::commit(&read.snapshot, claim, refreshed);
-        let (outcome, _) = self.change(name, refreshed.at, needs, |reader| load(reader, grant), decide)?;
-        Ok(outcome)
+        let changed = self.change_known(name, refreshed.at, needs, |reader| load(reader, grant), decide)?;
+        Ok(changed.map_or(CommitOutcome::Gone, |(outcome, _)| outcome))
     }
 
     pub(super) fn fail_refresh(
@@ -198,21 +200,19 @@ impl<T: Tables> Core<T> {
         claim: &Claim,
         failure: &RefreshFailure,
     ) -> Result<CommitOutcome> {
-        if self.tenant(name)?.is_none() {
-            return Ok(CommitOutcome::Gone);
-        }
         let (RefreshFailure::Transient { at, .. }
         | RefreshFailure::Rejected { at, .. }
         | RefreshFailure::ConsentNeeded { at, .. }
         | RefreshFailure::TokenRefused { at }) = *failure;
         let decide = |read: &Read| change::refresh::fail(&read.snapshot, claim, failure);
-        let (outcome, _) = self.change(name, at, Needs::default(), |reader| load(reader, grant), decide)?;
-        Ok(outcome)
+        let changed = self.change_known(name, at, Needs::default(), |reader| load(reader, grant), decide)?;
+        Ok(changed.map_or(CommitOutcome::Gone, |(outcome, _)| outcome))
     }
 }
 
 /// Reads a grant and the connections that use it.
 pub(super) fn load(reader: &mut Reader<'_>, grant: GrantId) -> Result<()> {
+    reader.announce(&[Ahead::Grant(grant), Ahead::Users(grant)]);
     reader.grant(grant)?;
     reader.users(grant)
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::model::{ConnectionId, GrantId, Owner, ProviderId, Timestamp};
-use crate::vault::VaultError;
 use crate::vault::change::{Snapshot, StoredConnection};
 use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::rows;
-use crate::vault::tables::{ConnectionRow, GrantRow, ListedRow, Listing, Rows, Sealed, TenantRow};
+use crate::vault::tables::{
+    Ahead, Chain, ConnectionRow, GrantRow, ListedRow, Listing, Rows, Sealed, TenantRow,
+};
+use crate::vault::{AuditEntry, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -37,6 +39,16 @@ impl Read {
     /// Returns the time of the last use of a connection.
     pub(super) fn used_at(&self, id: ConnectionId) -> Option<Timestamp> {
         self.used.get(&id).copied()
+    }
+
+    /// Announces the reads of [`is_current`](Self::is_current), and of the end of the tenant's
+    /// chain if entries will be appended to it.
+    pub(super) fn announce(&self, rows: &dyn Rows, tenant: TenantRow, entries: &[AuditEntry]) {
+        let grants = self.grants.keys().map(|id| Ahead::Grant(*id));
+        let connections = self.connections.keys().map(|id| Ahead::Connection(*id));
+        let end = (!entries.is_empty()).then_some(Ahead::End(Chain::Of(tenant)));
+        let reads: Vec<_> = grants.chain(connections).chain(end).collect();
+        rows.announce(tenant, &reads);
     }
 
     /// Returns whether no row has changed since it was read.
@@ -71,6 +83,11 @@ impl<'a> Reader<'a> {
             tenant,
             read: Read::default(),
         }
+    }
+
+    /// Announces reads that follow.
+    pub(super) fn announce(&self, reads: &[Ahead<'_>]) {
+        self.rows.announce(self.tenant.row, reads);
     }
 
     pub(super) fn finish(mut self) -> Read {
@@ -113,15 +130,7 @@ impl<'a> Reader<'a> {
 
     /// Reads the connections that use a grant.
     pub(super) fn users(&mut self, grant: GrantId) -> Result<()> {
-        self.list(&Listing {
-            owner: None,
-            provider: None,
-            grant: Some(grant),
-            with_revoked: true,
-            sought: None,
-            after: None,
-            limit: usize::MAX,
-        })
+        self.list(&Listing::users(grant))
     }
 
     fn list(&mut self, listing: &Listing<'_>) -> Result<()> {

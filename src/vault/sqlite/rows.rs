@@ -6,15 +6,17 @@ use crate::vault::sqlite::data::{
 };
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::tables::{
-    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Direction, Doomed, DueRows,
-    FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow, Rows,
-    RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, VaultRow, Wanted,
+    Ahead, AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Direction, Doomed,
+    DueRows, FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow,
+    Rows, RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, VaultRow, Wanted,
 };
 use crate::vault::{StateHash, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
 impl Rows for Sql<'_> {
+    fn announce(&self, _: TenantRow, _: &[Ahead<'_>]) {}
+
     fn vault(&self) -> Result<Option<VaultRow>> {
         tenant::vault(*self)
     }

@@ -123,15 +123,22 @@ pub(super) fn bind(statement: &mut Statement<'_>, name: &str, value: &dyn Bind) 
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::collections::BTreeSet;
 
     thread_local! {
         static RECORDED: RefCell<BTreeSet<&'static str>> = const { RefCell::new(BTreeSet::new()) };
+        static COUNT: Cell<usize> = const { Cell::new(0) };
     }
 
     pub(super) fn record(sql: &'static str) {
         RECORDED.with_borrow_mut(|all| all.insert(sql));
+        COUNT.set(COUNT.get() + 1);
+    }
+
+    /// Returns how many statements this thread has run so far.
+    pub(in crate::vault::sqlite) fn count() -> usize {
+        COUNT.get()
     }
 
     /// Returns every statement that this thread has run so far.

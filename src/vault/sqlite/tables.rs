@@ -18,7 +18,8 @@ use crate::vault::sqlite::sharing::Sharing;
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::sqlite::{data, schema};
 use crate::vault::tables::{
-    FoundRows, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables, TenantRow, Wanted, Write, Writer,
+    self, FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
+    TenantRow, Wanted, Write, Writer,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -247,6 +248,17 @@ impl Tables for SqliteTables {
             .collect()
     }
 
+    fn connections(
+        &self,
+        tenant: TenantRow,
+        listing: &Listing<'_>,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>, VaultError> {
+        self.since(is_known, |sql| {
+            data::connection::connections(sql, tenant, listing)
+        })
+    }
+
     fn is_unchanged_since(&self, stamp: Stamp) -> Result<bool, VaultError> {
         if let Some(index) = self.store.log_index() {
             self.store.check_process()?;
@@ -280,13 +292,13 @@ impl Tables for SqliteTables {
         Arc::new(SystemClock)
     }
 
-    fn write_claim<T>(
-        &self,
-        mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
-    ) -> Result<Write<T>, VaultError> {
-        self.store.write_with(self.claim_sync, |sql| {
-            allowed(sql, Writer::Claim, |rows| write(rows))
-        })
+    fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool, VaultError> {
+        let written = self.store.write_with(self.claim_sync, |sql| {
+            allowed(sql, Writer::Claim, |rows| {
+                tables::replace_grant(rows, tenant, row, revision)
+            })
+        })?;
+        Ok(matches!(written, Write::Commit(true)))
     }
 
     fn holder(&self) -> Result<Holder, VaultError> {

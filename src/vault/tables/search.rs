@@ -97,12 +97,44 @@ pub(crate) struct Listing<'a> {
     pub(crate) limit: usize,
 }
 
+impl Listing<'_> {
+    /// Returns a search for all connections that use a grant.
+    pub(crate) const fn users(grant: GrantId) -> Self {
+        Self {
+            owner: None,
+            provider: None,
+            grant: Some(grant),
+            with_revoked: true,
+            sought: None,
+            after: None,
+            limit: usize::MAX,
+        }
+    }
+}
+
 /// A listed connection with its grant and the time of its last use, read in one view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedRow {
     pub(crate) connection: ConnectionRow,
     pub(crate) grant: GrantRow,
     pub(crate) used_at: Option<i64>,
+}
+
+/// A read that follows in the same transaction.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ahead<'a> {
+    /// The number of a tenant.
+    Tenant(&'a TenantId),
+    /// A grant.
+    Grant(GrantId),
+    /// The sealed tokens of a grant.
+    Secrets(GrantId),
+    /// The connections that use a grant, revoked ones included.
+    Users(GrantId),
+    /// A connection.
+    Connection(ConnectionId),
+    /// The head of a chain and the number of its last entry.
+    End(Chain),
 }
 
 /// A row together with the tenant it belongs to.

@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use crate::clock::Monotonic;
 use crate::model::GrantId;
-use crate::vault::tables::row::TenantRow;
 
 /// The number of places. Each takes eight bytes.
 const PLACES: u64 = 4_096;
@@ -25,14 +24,14 @@ const PLACES: u64 = 4_096;
 /// A thing that an answer depends on, or that a write concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Topic<'a> {
-    /// Everything of a tenant.
-    Tenant(TenantRow),
+    /// Everything of the tenant with this number.
+    Tenant(i64),
     /// The connections of an owner; empty for workspace connections.
-    Owner(TenantRow, &'a str),
+    Owner(i64, &'a str),
     /// A grant.
-    Grant(TenantRow, GrantId),
+    Grant(i64, GrantId),
     /// A definition: its kind and its name.
-    Definition(TenantRow, &'a str, &'a str),
+    Definition(i64, &'a str, &'a str),
 }
 
 impl Topic<'_> {

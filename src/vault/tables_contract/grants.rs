@@ -11,6 +11,8 @@ checks![
     a_grant_is_read_back_and_can_be_replaced,
     a_write_does_to_the_tokens_what_it_says,
     a_deleted_grant_leaves_nothing,
+    a_grant_is_replaced_only_if_it_has_the_revision,
+    a_claim_between_the_read_and_the_write_of_another_is_never_lost,
     tokens_of_every_size_are_read_back,
     former_grants_are_found_by_the_grant_that_replaced_them,
     grants_are_found_by_the_key_that_seals_them,
@@ -115,6 +117,62 @@ fn a_deleted_grant_leaves_nothing<T: Tables>(make: &dyn Fn() -> T) {
     );
     commit(&tables, |rows| rows.put_grant(acme, &grant(1), Secrets::Keep));
     assert_eq!(secrets(&tables, acme, 1), sealed(None, None));
+}
+
+fn a_grant_is_replaced_only_if_it_has_the_revision<T: Tables>(make: &dyn Fn() -> T) {
+    let tables = make();
+    let (acme, zeta) = (tenant(&tables, "acme"), tenant(&tables, "zeta"));
+    put_grants(&tables, acme, &[grant(1), grant(2)]);
+    let stored = grant(1).revision;
+    let claimed = GrantRow {
+        held_until: Some(5),
+        revision: stored + 1,
+        ..grant(1)
+    };
+    for (tenant, revision) in [(acme, stored + 1), (acme, stored.wrapping_sub(1)), (zeta, stored)] {
+        assert!(!tables.replace_grant(tenant, &claimed, revision).unwrap());
+    }
+    let current = || read(&tables, |rows| rows.grant(acme, grant_id(1)));
+    assert_eq!(current(), Some(grant(1)));
+    assert!(tables.replace_grant(acme, &claimed, stored).unwrap());
+    assert_eq!(current(), Some(claimed.clone()));
+    assert_eq!(secrets(&tables, acme, 1), sealed(Some(access(1)), Some(rest(1))));
+    assert_eq!(
+        read(&tables, |rows| rows.grant(acme, grant_id(2))),
+        Some(grant(2))
+    );
+    assert!(!tables.replace_grant(acme, &claimed, stored).unwrap());
+}
+
+/// Each of two threads counts the revision up in its own way. Every step counts.
+fn a_claim_between_the_read_and_the_write_of_another_is_never_lost<T: Tables>(make: &dyn Fn() -> T) {
+    const STEPS: usize = 50;
+    let tables = make();
+    let acme = tenant(&tables, "acme");
+    put_grants(&tables, acme, &[grant(1)]);
+    let next = |row: GrantRow| GrantRow {
+        revision: row.revision + 1,
+        ..row
+    };
+    let current = || read(&tables, |rows| rows.grant(acme, grant_id(1))).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut done = 0;
+            while done < STEPS {
+                let before = current();
+                let revision = before.revision;
+                done += usize::from(tables.replace_grant(acme, &next(before), revision).unwrap());
+            }
+        });
+        for _ in 0..STEPS {
+            commit(&tables, |rows| {
+                let row = rows.grant(acme, grant_id(1))?.unwrap();
+                rows.put_grant(acme, &next(row), Secrets::Keep)
+            });
+        }
+    });
+    let steps = current().revision - grant(1).revision;
+    assert_eq!(steps, 2 * STEPS as u64);
 }
 
 fn tokens_of_every_size_are_read_back<T: Tables>(make: &dyn Fn() -> T) {

@@ -3,9 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::checks;
-use super::fixtures::{commit, connect, connection, connection_id, key, name, read, tenant};
+use super::fixtures::{commit, connect, connection, connection_id, entry, grant_id, key, name, read, tenant};
 use crate::vault::VaultError;
-use crate::vault::tables::{Tables, Write};
+use crate::vault::tables::{Ahead, Chain, HeadRow, Listing, Rows, Tables, Write};
 
 checks![
     a_commit_is_kept_and_returns_its_value,
@@ -14,6 +14,7 @@ checks![
     a_panic_keeps_nothing_and_the_next_transaction_runs,
     a_write_sees_its_own_changes,
     an_error_of_a_read_is_returned,
+    an_announced_read_has_the_same_answer,
     two_threads_that_write_lose_nothing,
     a_reader_never_sees_half_a_transaction,
     a_handle_has_one_holder_and_no_other_has_it,
@@ -84,6 +85,77 @@ fn a_write_sees_its_own_changes<T: Tables>(make: &dyn Fn() -> T) {
 fn an_error_of_a_read_is_returned<T: Tables>(make: &dyn Fn() -> T) {
     let result = make().read(|_| -> Result<(), _> { Err(VaultError::Tampered) });
     assert!(matches!(result, Err(VaultError::Tampered)));
+}
+
+fn an_announced_read_has_the_same_answer<T: Tables>(make: &dyn Fn() -> T) {
+    let tables = make();
+    let (acme, chain) = (tenant(&tables, "acme"), Chain::Of(7));
+    commit(&tables, |rows| {
+        connect(rows, acme, &connection(1, "ada", "gmail"))
+    });
+    let head = HeadRow {
+        number: 3,
+        mac: [1; 32],
+        broken: None,
+        seal: [2; 32],
+    };
+    commit(&tables, |rows| {
+        rows.append_entries(chain, &[entry(3, Some(7))])?;
+        rows.put_head(chain, &head)
+    });
+    let of = grant_id(1);
+    let answers = |rows: &dyn Rows| {
+        Ok(format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            rows.tenant(&name("acme"))?,
+            rows.grant(acme, of)?,
+            rows.grant_secrets(acme, of)?,
+            rows.connections(acme, &Listing::users(of))?,
+            rows.connection(acme, connection_id(1))?,
+            rows.last_number(chain)?,
+            rows.head(chain)?,
+            rows.grant(acme, grant_id(9))?,
+            rows.tenant(&name("zeta"))?,
+        ))
+    };
+    let expected = read(&tables, |rows| answers(rows));
+    let (known, unknown) = (name("acme"), name("zeta"));
+    let reads = [
+        Ahead::Tenant(&known),
+        Ahead::Grant(of),
+        Ahead::Secrets(of),
+        Ahead::Users(of),
+        Ahead::Connection(connection_id(1)),
+        Ahead::End(chain),
+        Ahead::Grant(grant_id(9)),
+        Ahead::Tenant(&unknown),
+        // One that is never made.
+        Ahead::Connection(connection_id(9)),
+    ];
+    let announced = |rows: &dyn Rows| {
+        rows.announce(acme, &reads);
+        let first = answers(rows)?;
+        // An announcement answers one read. The next one sees what was written meanwhile.
+        assert_eq!(answers(rows)?, first);
+        Ok(first)
+    };
+    assert_eq!(read(&tables, |rows| announced(rows)), expected);
+    let (mut within, mut after) = (String::new(), String::new());
+    commit(&tables, |rows| {
+        within = announced(rows)?;
+        rows.announce(acme, &[Ahead::Grant(of)]);
+        rows.put_head(
+            chain,
+            &HeadRow {
+                number: 4,
+                ..head.clone()
+            },
+        )?;
+        rows.grant(acme, of)?;
+        after = format!("{:?}", rows.head(chain)?.map(|head| head.number));
+        Ok(())
+    });
+    assert_eq!((within, after.as_str()), (expected, "Some(4)"));
 }
 
 fn two_threads_that_write_lose_nothing<T: Tables>(make: &dyn Fn() -> T) {

@@ -6,7 +6,7 @@ use super::fixtures::{
 };
 use crate::vault::VaultError;
 use crate::vault::tables::{
-    Chain, CheckpointRow, GrantRow, Mark, RowsMut, Sealed, Secrets, Stage, Tables, Write, check_complete,
+    Chain, CheckpointRow, GrantRow, Mark, Sealed, Secrets, Stage, Tables, TenantRow, Write, check_complete,
 };
 
 checks![
@@ -115,20 +115,33 @@ fn mark(tables: &impl Tables, stage: Stage) {
     assert_eq!(read(tables, |rows| Mark::read(rows)), mark);
 }
 
-/// The outcomes of a write and of a claim.
-fn allowed(tables: &impl Tables) -> [Result<(), VaultError>; 2] {
-    fn note(rows: &mut dyn RowsMut) -> Result<Write<()>, VaultError> {
+/// Returns the outcomes of a write and of a claim.
+fn allowed(tables: &impl Tables, acme: TenantRow) -> [Result<(), VaultError>; 2] {
+    let written = tables.write(|rows| {
         let number = rows.last_number(Chain::Legacy)? + 1;
         rows.append_entries(Chain::Legacy, &[entry(number, Some(1))])?;
         Ok(Write::Commit(()))
-    }
-    [tables.write(note), tables.write_claim(note)].map(|written| written.map(drop))
+    });
+    let stored = read(tables, |rows| rows.grant(acme, grant_id(1))).unwrap();
+    let next = GrantRow {
+        revision: stored.revision + 1,
+        ..stored.clone()
+    };
+    let claimed = tables.replace_grant(acme, &next, stored.revision);
+    [written.map(drop), claimed.map(|claimed| assert!(claimed))]
 }
 
 fn a_mark_forbids_claims_before_other_writes<T: Tables>(make: &dyn Fn() -> T) {
     let tables = make();
-    let count = || read(&tables, |rows| rows.last_number(Chain::Legacy));
-    assert!(matches!(allowed(&tables), [Ok(()), Ok(())]));
+    let acme = tenant(&tables, "acme");
+    put_grants(&tables, acme, &[grant(1)]);
+    let count = || {
+        let revision = read(&tables, |rows| rows.grant(acme, grant_id(1)))
+            .unwrap()
+            .revision;
+        read(&tables, |rows| rows.last_number(Chain::Legacy)) + revision
+    };
+    assert!(matches!(allowed(&tables, acme), [Ok(()), Ok(())]));
     for (stage, kept) in [
         (Stage::Closing, 1),
         (Stage::Moving, 0),
@@ -138,7 +151,7 @@ fn a_mark_forbids_claims_before_other_writes<T: Tables>(make: &dyn Fn() -> T) {
     ] {
         let before = count();
         mark(&tables, stage);
-        let outcomes = allowed(&tables);
+        let outcomes = allowed(&tables, acme);
         assert_eq!(count() - before, kept, "{stage:?}");
         let refused = match stage {
             Stage::Receiving => VaultError::Incomplete,

@@ -84,6 +84,14 @@ impl Site {
         Self::build(SealedVault::in_memory(), |_, _| {}, more)
     }
 
+    /// Returns a host over this vault whose connections are configured last.
+    pub(crate) fn configured(
+        vault: impl Vault,
+        more: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder,
+    ) -> Self {
+        Self::build(vault, |_, _| {}, more)
+    }
+
     /// Returns a host with modified descriptors of the server and of `mail`.
     pub(crate) fn described(
         change: impl FnOnce(&mut AuthorizationServer, &mut Provider),

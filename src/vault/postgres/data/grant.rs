@@ -3,8 +3,9 @@
 use crate::model::GrantId;
 use crate::vault::VaultError;
 use crate::vault::postgres::data::{of_tenant, record, row, taken};
+use crate::vault::postgres::failure::Failure;
 use crate::vault::postgres::sql::{Sql, Stored as _};
-use crate::vault::postgres::value::Columns;
+use crate::vault::postgres::value::{Bind as _, Columns};
 use crate::vault::tables::{DueRows, GrantRow, Of, Sealed, Secrets, TenantRow};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -27,6 +28,20 @@ const GRANT: &str = concat!(
     "SELECT ",
     grant_columns!(names),
     " FROM grants WHERE tenant = :tenant AND uuid = :uuid"
+);
+/// A claim takes no lock of the tenant, so a writer locks the grants on which its decision depends.
+const GRANT_TO_WRITE: &str = concat!(
+    "SELECT ",
+    grant_columns!(names),
+    " FROM grants WHERE tenant = :tenant AND uuid = :uuid FOR NO KEY UPDATE"
+);
+/// A transfer waits for the lock of the table before it changes its mark, and the statement reads
+/// the mark after it has the lock.
+const REPLACE: &str = concat!(
+    "UPDATE grants SET ",
+    grant_columns!(assigned),
+    " WHERE tenant = :tenant AND uuid = :uuid AND revision = :before
+    AND NOT EXISTS (SELECT 1 FROM audit_heads WHERE chain = -2 AND number > 0)"
 );
 const FORMER: &str = concat!(
     "SELECT ",
@@ -96,7 +111,8 @@ const PUT_ERASING_ACCESS: &str = put!("access = NULL, ");
 const DELETE: &str = "DELETE FROM grants WHERE tenant = :tenant AND uuid = :uuid";
 
 pub(crate) fn grant(sql: &Sql<'_>, tenant: TenantRow, id: GrantId) -> Result<Option<GrantRow>> {
-    sql.one(GRANT, &[(":tenant", &tenant), (":uuid", &id)], row)
+    let statement = if sql.is_write() { GRANT_TO_WRITE } else { GRANT };
+    sql.one(statement, &[(":tenant", &tenant), (":uuid", &id)], row)
 }
 
 pub(crate) fn former_grants(sql: &Sql<'_>, tenant: TenantRow, of: GrantId) -> Result<Vec<GrantRow>> {
@@ -197,6 +213,18 @@ pub(crate) fn put_grant(sql: &Sql<'_>, tenant: TenantRow, grant: &GrantRow, secr
         grant,
         &[(":tenant", &tenant), (":access", &access), (":rest", &rest)],
     );
+}
+
+/// Replaces a grant that still has this revision, and keeps its tokens.
+pub(crate) fn replace_grant(
+    sql: Sql<'_>,
+    tenant: TenantRow,
+    grant: &GrantRow,
+    revision: u64,
+) -> std::result::Result<bool, Failure> {
+    let mut values = grant.bind();
+    values.extend([(":tenant", tenant.bind()), (":before", revision.bind())]);
+    sql.execute_alone(REPLACE, &values).map(|replaced| replaced == 1)
 }
 
 pub(crate) fn delete_grant(sql: &Sql<'_>, tenant: TenantRow, id: GrantId) {

@@ -13,8 +13,8 @@ pub(super) mod token;
 /// The columns of a row in each form that statements need, all from one list of `column = field`.
 ///
 /// `names` are "a, b"; `names of "t"` are "t.a, t.b"; `values` are the parameters ":a, :b";
-/// `changes` are "a = excluded.a, b = excluded.b"; `stored` implements
-/// [`Stored`](super::sql::Stored).
+/// `changes` are "a = excluded.a, b = excluded.b"; `assigned` are "a = :a, b = :b"; `stored`
+/// implements [`Stored`](super::sql::Stored).
 macro_rules! columns {
     (names; $row:ident; $first:ident = $_first:ident $(, $column:ident = $_field:ident)*) => {
         concat!(stringify!($first) $(, ", ", stringify!($column))*)
@@ -29,6 +29,12 @@ macro_rules! columns {
         concat!(
             stringify!($first), " = excluded.", stringify!($first)
             $(, ", ", stringify!($column), " = excluded.", stringify!($column))*
+        )
+    };
+    (assigned; $row:ident; $first:ident = $_first:ident $(, $column:ident = $_field:ident)*) => {
+        concat!(
+            stringify!($first), " = :", stringify!($first)
+            $(, ", ", stringify!($column), " = :", stringify!($column))*
         )
     };
     (stored; $row:ident; $($column:ident = $field:ident),+) => {

@@ -4,12 +4,14 @@ use super::{Result, View, audit, connections, consents, definitions, grants, key
 use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};
 use crate::vault::StateHash;
 use crate::vault::tables::{
-    AuditRow, Chain, CheckpointRow, ConsentRow, Direction, DueRows, FoundRows, GapRow, GrantRow, HeadRow,
-    KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow, Rows, Sealed, SealedDefinition, TenantRow,
-    VaultRow, Wanted,
+    Ahead, AuditRow, Chain, CheckpointRow, ConsentRow, Direction, DueRows, FoundRows, GapRow, GrantRow,
+    HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow, Rows, Sealed, SealedDefinition,
+    TenantRow, VaultRow, Wanted,
 };
 
 impl Rows for View<'_> {
+    fn announce(&self, _: TenantRow, _: &[Ahead<'_>]) {}
+
     fn vault(&self) -> Result<Option<VaultRow>> {
         tenants::vault(self.tx)
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::clock::ManualMonotonic;
+use crate::clock::monotonic::ManualMonotonic;
 use crate::vault::tables::Topic;
 
 const GMAIL: Wanted<'_> = Wanted::Owner {

@@ -11,12 +11,13 @@ use crate::model::{
 };
 use crate::secret::AccessToken;
 use crate::vault::envelope::MasterKey;
+use crate::vault::sqlite::sql::tests::count;
 use crate::vault::sqlite::tests::{file, name};
 use crate::vault::tables::Wanted;
 use crate::vault::{
-    Found, GrantStore as _, Housekeeping as _, NewGrant, Of, Retention, RevocationStore as _, Revoke,
-    RevokeWhat, SqliteOptions, SqliteVault, StateHash, StoreOutcome, SweepLimits, TokenQuery, Tokens,
-    VaultError,
+    ConnectionQuery, Found, GrantStore as _, Housekeeping as _, NewGrant, Of, Retention,
+    RevocationStore as _, Revoke, RevokeWhat, SqliteOptions, SqliteVault, StateHash, StoreOutcome,
+    SweepLimits, TokenQuery, Tokens, VaultError,
 };
 
 const NOW: Timestamp = Timestamp::from_unix_millis(1_000_000);
@@ -215,5 +216,62 @@ fn nothing_is_read_twice_while_nothing_is_committed() {
         }
         store(&vault, generation + 1);
         assert!(!is_remembered(&vault));
+    }
+}
+
+/// Returns the generations of the connections in a list, and the number of statements that it ran.
+fn list(vault: &SqliteVault) -> (Vec<u64>, usize) {
+    let before = count();
+    let tenant = name("acme");
+    let mut query = ConnectionQuery::of(&tenant);
+    query.limit = 100;
+    let list = vault.connections(&query).unwrap();
+    let generations = list.iter().map(|connection| connection.generation);
+    (generations.collect(), count() - before)
+}
+
+#[test]
+fn a_list_runs_one_statement_and_none_while_nothing_is_committed() {
+    let (_directory, path) = file();
+    let vault = open(&path);
+    store(&vault, 1);
+    list(&vault);
+    for generation in 2..5 {
+        store(&vault, generation);
+        assert_eq!(list(&vault), (vec![generation], 1));
+        for _ in 0..3 {
+            assert_eq!(list(&vault), (vec![generation], 0));
+        }
+    }
+    revoke(&vault);
+    // An empty list does not prove that the tenant is still the same.
+    let (empty, statements) = list(&vault);
+    assert!(empty.is_empty() && statements > 1);
+    assert_eq!(list(&vault), (Vec::new(), 0));
+}
+
+#[test]
+fn a_list_is_not_older_than_a_commit_of_another_handle() {
+    let (_directory, path) = file();
+    for options in [SqliteVault::options(), SqliteVault::options().without_log_index()] {
+        let (reading, writing) = (open_with(&path, &options), open(&path));
+        let first = list(&reading).0.first().copied().unwrap_or_default() + 1;
+        for generation in first..first + 5 {
+            store(&writing, generation);
+            for _ in 0..2 {
+                assert_eq!(list(&reading).0, [generation]);
+            }
+        }
+        let raw = rusqlite::Connection::open(&path).unwrap();
+        let edit = |by: &str| {
+            let sql = format!("UPDATE grants SET generation = generation {by}");
+            assert!(raw.execute(&sql, []).unwrap() > 0);
+        };
+        edit("+ 1");
+        let tenant = name("acme");
+        let tampered = reading.connections(&ConnectionQuery::of(&tenant));
+        assert!(matches!(tampered, Err(VaultError::Tampered)));
+        edit("- 1");
+        assert_eq!(list(&reading).0, [first + 4]);
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::clock::ManualMonotonic;
+use crate::clock::monotonic::ManualMonotonic;
 
 const BOUND: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_nanos(1);
@@ -9,7 +9,7 @@ fn staleness() -> (Staleness, ManualMonotonic) {
     (Staleness::new(BOUND, Box::new(clock.clone())), clock)
 }
 
-fn topics(tenant: TenantRow) -> [Topic<'static>; 3] {
+fn topics(tenant: i64) -> [Topic<'static>; 3] {
     [
         Topic::Tenant(tenant),
         Topic::Owner(tenant, "ada"),

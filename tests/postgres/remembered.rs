@@ -4,15 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cluster::Cluster;
-use crate::clock::ManualMonotonic;
-use crate::error::Error;
-use crate::model::{ActingUser, ConnectionId};
-use crate::resolver::ResolvedToken;
-use crate::testing::Host;
-use crate::vault::envelope::MasterKey;
-use crate::vault::postgres::tables::PostgresTables;
-use crate::vault::{PostgresOptions, PostgresVault, VaultError};
+use valetkey::internals::vault::postgres::{ManualMonotonic, open_with, take_trips};
+use valetkey::resolver::ResolvedToken;
+use valetkey::testing::Host;
+use valetkey::vault::{MasterKey, PostgresOptions, PostgresVault, VaultError};
+use valetkey::{ActingUser, ConnectionId, Error};
+
+use crate::support::postgres::Cluster;
 
 const BOUND: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_nanos(1);
@@ -60,9 +58,8 @@ impl<'c> Machines<'c> {
 
 fn open(options: PostgresOptions) -> (Arc<PostgresVault>, ManualMonotonic) {
     let time = ManualMonotonic::default();
-    let tables = PostgresTables::with_clock(options, Box::new(time.clone())).unwrap();
     let key = MasterKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
-    (Arc::new(PostgresVault::over(tables, key.into()).unwrap()), time)
+    (Arc::new(open_with(options, key, &time).unwrap()), time)
 }
 
 impl Machine {
@@ -88,9 +85,9 @@ impl Machine {
 
     /// Returns the number of round trips to the server that `work` makes, and its result.
     fn trips<T>(&self, work: impl FnOnce(&Self) -> T) -> (usize, T) {
-        self.vault.core().tables.reset_trips();
+        let _ = take_trips(&self.vault);
         let done = work(self);
-        (self.vault.core().tables.trips(), done)
+        (take_trips(&self.vault), done)
     }
 }
 
