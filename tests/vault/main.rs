@@ -6,6 +6,7 @@ mod connections_open;
 mod contract;
 mod database_writer;
 mod definitions;
+mod erased_by_keys;
 mod faults;
 mod file_descriptors;
 mod forget;
