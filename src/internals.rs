@@ -69,6 +69,7 @@ pub mod vault {
     pub use crate::vault::refresh::*;
     pub use crate::vault::revocation::*;
     pub use crate::vault::sealed::MemoryStore;
+    pub use crate::vault::transfer::side::{Sided, Transferable};
     pub use crate::vault::upkeep::*;
     pub use crate::vault::{Erasure, SealedVault, Store, Transaction, Vault, VaultError, VaultWarning};
     #[cfg(feature = "sqlite")]

@@ -284,6 +284,8 @@ mod on {
             VaultError::NotSupported(_) => "not_supported",
             VaultError::Busy => "busy",
             VaultError::Unreachable => "unreachable",
+            VaultError::Moved => "moved",
+            VaultError::Incomplete => "incomplete",
             VaultError::DiskFull => "disk_full",
             VaultError::TooLarge => "too_large",
             VaultError::RandomUnavailable => "random_unavailable",

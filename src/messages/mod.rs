@@ -21,7 +21,7 @@ use crate::model::{ConsentId, FailureCode, InvalidValue, Label, ProviderId, Serv
 use crate::protocol::{IdTokenError, RequestError};
 use crate::provider::{AuthorizationServer, InvalidDescriptor};
 use crate::resolver::mcp::RequestStateError;
-use crate::vault::{KeyServiceError, SealedVault, VaultError};
+use crate::vault::{KeyServiceError, SealedVault, TransferError, VaultError};
 
 /// The maximum length of a message, in bytes.
 const LONGEST: usize = 240;
@@ -356,6 +356,19 @@ fn key_services() -> Vec<Sample> {
     ]
 }
 
+fn transfers() -> Vec<Sample> {
+    vec![
+        sample!(TransferError::Source(VaultError::Busy)),
+        sample!(TransferError::Target(VaultError::DiskFull)),
+        sample!(TransferError::SameVault),
+        sample!(TransferError::NotEmpty),
+        sample!(TransferError::OtherTarget),
+        sample!(TransferError::RefreshUnderWay(3)),
+        sample!(TransferError::Differs("grant")),
+        sample!(TransferError::Ended),
+    ]
+}
+
 fn vault() -> Vec<Sample> {
     let source = Arc::new(std::io::Error::other("cause"));
     vec![
@@ -392,6 +405,8 @@ fn vault() -> Vec<Sample> {
         sample!(VaultError::NotSupported("backups")),
         sample!(VaultError::Busy),
         sample!(VaultError::Unreachable),
+        sample!(VaultError::Moved),
+        sample!(VaultError::Incomplete),
         sample!(VaultError::DiskFull),
         sample!(VaultError::TooLarge),
         sample!(VaultError::RandomUnavailable),
@@ -453,6 +468,7 @@ fn each_message_is_a_fragment_that_says_what_to_do() {
         &vault(),
         &facts.map(|variant| ("VaultError", variant)),
     );
+    check(&["vault/transfer/error.rs"], &transfers(), &[]);
     check(
         &["vault/key_service_error.rs"],
         &key_services(),

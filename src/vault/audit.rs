@@ -97,6 +97,8 @@ pub enum AuditKind {
     DataKeyRotated,
     /// Every key is wrapped by another master key.
     MasterKeyRotated,
+    /// The vault's content was moved into this vault, or out of it.
+    VaultMoved,
     /// An authorization server, a provider or a client registration was added.
     DefinitionAdded,
     /// An authorization server, a provider or a client registration was replaced.
@@ -107,7 +109,7 @@ pub enum AuditKind {
 
 impl AuditKind {
     /// Every kind.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ConsentStarted,
         Self::ConsentCompleted,
         Self::ConsentDenied,
@@ -124,6 +126,7 @@ impl AuditKind {
         Self::TenantForgotten,
         Self::DataKeyRotated,
         Self::MasterKeyRotated,
+        Self::VaultMoved,
         Self::DefinitionAdded,
         Self::DefinitionChanged,
         Self::DefinitionRemoved,
@@ -149,6 +152,7 @@ impl AuditKind {
             Self::TenantForgotten => "tenant_forgotten",
             Self::DataKeyRotated => "data_key_rotated",
             Self::MasterKeyRotated => "master_key_rotated",
+            Self::VaultMoved => "vault_moved",
             Self::DefinitionAdded => "definition_added",
             Self::DefinitionChanged => "definition_changed",
             Self::DefinitionRemoved => "definition_removed",

@@ -138,6 +138,13 @@ pub enum VaultError {
     /// was stored is unknown; the same call can be repeated.
     #[error("the vault's database cannot be reached; retry")]
     Unreachable,
+    /// The content of this vault is in another one now, or a transfer is moving it there. Nothing
+    /// was written. See [`Transfer`](crate::vault::Transfer).
+    #[error("the vault was moved to another one, or is being moved; use that one")]
+    Moved,
+    /// A transfer has not filled this vault to the end. See [`Transfer`](crate::vault::Transfer).
+    #[error("the transfer into this vault has not ended; retry the transfer until it succeeds")]
+    Incomplete,
     /// The disk is full.
     #[error("the disk is full; free some space, then retry")]
     DiskFull,

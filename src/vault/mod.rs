@@ -51,6 +51,8 @@ mod tables;
 #[cfg(test)]
 mod tables_contract;
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
+pub(crate) mod transfer;
+#[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub(crate) mod upkeep;
 
 pub use crate::model::VaultWarning;
@@ -64,6 +66,7 @@ pub use revocation::Erasure;
 pub use sealed::{SealedVault, Store, Transaction};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteVault};
+pub use transfer::{Transfer, TransferError, TransferPhase, TransferProgress, Transferred};
 pub use upkeep::{Forgotten, Rotated};
 
 pub(crate) use audit::{AuditChain, AuditFilter, AuditLog, AuditOrder, TokenUse, UseRecord};
@@ -141,12 +144,20 @@ mod parts {
     use super::{
         AuditLog, ConsentStore, DefinitionStore, GrantStore, Housekeeping, RefreshStore, RevocationStore,
     };
+    use crate::vault::transfer::side::Transferable;
 
     /// The operations of a vault. The trait cannot be named outside the crate, so its methods can
     /// change; every type that implements it is a [`Vault`](super::Vault).
     #[allow(unnameable_types, reason = "seals `Vault`")]
     pub trait Parts:
-        ConsentStore + DefinitionStore + GrantStore + RefreshStore + RevocationStore + AuditLog + Housekeeping
+        ConsentStore
+        + DefinitionStore
+        + GrantStore
+        + RefreshStore
+        + RevocationStore
+        + AuditLog
+        + Housekeeping
+        + Transferable
     {
     }
 
@@ -158,6 +169,7 @@ mod parts {
             + RevocationStore
             + AuditLog
             + Housekeeping
+            + Transferable
             + ?Sized
     {
     }

@@ -8,11 +8,13 @@
 //! Columns that an implementation searches are separate fields. All others of a row are in one
 //! encoded field.
 
+mod mark;
 mod row;
 mod search;
 mod staleness;
 mod stamp;
 
+pub(crate) use mark::{Mark, Stage, Writer, check_complete};
 pub(crate) use row::{
     AuditRow, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, GapRow, GrantRow, HeadRow, KeyRow,
     RevocationRow, Sealed, Secrets, TenantRow, VaultRow,
@@ -113,6 +115,13 @@ pub(crate) trait Rows {
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Vec<(GrantRow, Sealed)>>;
+    /// Returns grants after this one, in the order of their ids, with their sealed tokens.
+    fn grants_after(
+        &self,
+        tenant: TenantRow,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<(GrantRow, Sealed)>>;
     fn due_grants(&self, due: &DueRows<'_>) -> Result<Vec<Of<GrantRow>>>;
     /// Returns grants whose quarantine ended at `now` or before.
     fn ended_quarantines(&self, now: i64, limit: usize) -> Result<Vec<Of<GrantId>>>;
@@ -162,6 +171,13 @@ pub(crate) trait Rows {
         tenant: TenantRow,
         connection: ConnectionId,
     ) -> Result<Vec<(RevocationRow, Sealed)>>;
+    /// Returns pending revocations after this one, in the order of their ids.
+    fn revocations_after(
+        &self,
+        tenant: TenantRow,
+        after: Option<RevocationId>,
+        limit: usize,
+    ) -> Result<Vec<(RevocationRow, Sealed)>>;
     /// Returns whether at least this many revocations are pending, counting all tenants.
     fn has_revocations(&self, at_least: usize) -> Result<bool>;
 
@@ -180,6 +196,8 @@ pub(crate) trait Rows {
     ) -> Result<Vec<AuditRow>>;
     fn gaps(&self, chain: Chain) -> Result<Vec<GapRow>>;
     fn checkpoint(&self, chain: Chain, number: u64) -> Result<Option<CheckpointRow>>;
+    /// Returns checkpoints after this number, ascending.
+    fn checkpoints_after(&self, chain: Chain, after: u64, limit: usize) -> Result<Vec<CheckpointRow>>;
     /// Returns the number up to which a pass of pruning has examined a tenant's entries in this
     /// chain.
     fn pruned_to(&self, chain: Chain, of: TenantRow, what: Pruned) -> Result<u64>;
@@ -190,6 +208,11 @@ pub(crate) trait RowsMut: Rows {
     fn put_vault(&mut self, row: &VaultRow) -> Result<()>;
 
     fn insert_tenant(&mut self, name: &TenantId) -> Result<TenantRow>;
+    /// Inserts a tenant under the number that it has in another vault. Later tenants get higher
+    /// numbers.
+    fn insert_numbered_tenant(&mut self, tenant: TenantRow, name: &TenantId) -> Result<()>;
+    /// Waits for all other writers, and keeps them out until the transaction ends.
+    fn exclude_writers(&mut self) -> Result<()>;
     /// Removes the name of a tenant that is being erased, and deletes and overwrites all of its
     /// keys.
     fn unname_tenant(&mut self, tenant: TenantRow) -> Result<()>;
@@ -312,15 +335,23 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>>;
 
     /// Writes in one transaction, durably: the committed changes survive a crash once this returns.
-    /// `write` may be called again if the database requires it.
+    /// `write` may be called again if the database requires it. Nothing is committed if the mark of
+    /// a transfer forbids it.
     fn write<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;
+
+    /// Writes as [`write`](Self::write) does, whatever the mark of a transfer says.
+    fn write_for_transfer<T>(
+        &self,
+        write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>,
+    ) -> Result<Write<T>>;
 
     /// Returns the clock of the database, if several machines share it.
     fn clock(&self) -> Option<Arc<dyn Clock>>;
 
     /// Replaces a grant in a separate transaction, if it still has this revision, and keeps its
     /// tokens. Returns whether it did. A power cut can lose the change, unless the host chose
-    /// otherwise; it is visible to all handles, and survives the end of the process.
+    /// otherwise; it is visible to all handles, and survives the end of the process. A transfer
+    /// forbids it before it forbids other writes.
     fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool>;
 
     /// Identifies this handle in claims. The id is stable for the lifetime of the handle and unique

@@ -13,6 +13,7 @@ mod revocations;
 mod tenants;
 mod tokens;
 mod transactions;
+mod transfer;
 
 use crate::vault::tables::Tables;
 
@@ -50,6 +51,7 @@ pub(crate) fn check<T: Tables>(make: &dyn Fn() -> T) {
         revocations::checks(),
         audit::checks(),
         erase::checks(),
+        transfer::checks(),
     ];
     for (name, check) in all.into_iter().flatten() {
         let _name = Name(name);

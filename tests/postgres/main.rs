@@ -14,6 +14,7 @@ mod secrets;
 #[path = "../support/mod.rs"]
 mod support;
 mod tampering;
+mod transfer;
 mod trips;
 
 use std::sync::Arc;

@@ -147,6 +147,12 @@ impl AuditLog for FlakyVault {
     }
 }
 
+impl Transferable for FlakyVault {
+    forward! {
+        fn side() -> Sided<'_>;
+    }
+}
+
 impl Housekeeping for FlakyVault {
     fn clock(&self) -> Option<Arc<dyn Clock>> {
         Some(Arc::new(self.clock.clone()))

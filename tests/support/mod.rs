@@ -17,6 +17,7 @@ pub(crate) mod printed;
 #[cfg(all(feature = "sqlite", feature = "ureq"))]
 pub(crate) mod processes;
 pub(crate) mod substitute;
+pub(crate) mod transfer;
 #[cfg(feature = "sqlite")]
 pub(crate) mod vault;
 pub(crate) mod world;

@@ -6,6 +6,7 @@ mod connections_open;
 mod contract;
 mod database_writer;
 mod definitions;
+mod erased_by_keys;
 mod faults;
 mod file_descriptors;
 mod forget;
@@ -20,5 +21,6 @@ mod rights;
 mod rotation;
 #[path = "../support/mod.rs"]
 mod support;
+mod transfer;
 mod transplant;
 mod users;

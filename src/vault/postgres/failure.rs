@@ -21,6 +21,8 @@ pub(super) enum Failure {
     Again,
     /// A key would seal more than it may.
     UsedUp,
+    /// The mark of a transfer forbids the write.
+    Refused,
     /// Any other failure.
     Vault(VaultError),
 }
@@ -35,6 +37,7 @@ impl From<Failure> for VaultError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Again | Failure::UsedUp => Self::Busy,
+            Failure::Refused => Self::Moved,
             Failure::Vault(error) => error,
         }
     }
@@ -56,6 +59,8 @@ pub(super) fn meaning(error: &Error) -> Failure {
         | SqlState::UNIQUE_VIOLATION => Failure::Again,
         // Only the statement that counts seals divides.
         SqlState::DIVISION_BY_ZERO => Failure::UsedUp,
+        // Only the statement that checks the mark takes a square root.
+        SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION => Failure::Refused,
         _ => Failure::Vault(of_code(code)),
     }
 }

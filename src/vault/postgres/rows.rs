@@ -122,6 +122,16 @@ impl Rows for Sql<'_> {
         grant::grants_sealed_by(self, tenant, version, after, limit)
     }
 
+    fn grants_after(
+        &self,
+        tenant: TenantRow,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<(GrantRow, Sealed)>> {
+        self.lock(tenant);
+        grant::grants_after(self, tenant, after, limit)
+    }
+
     fn due_grants(&self, due: &DueRows<'_>) -> Result<Vec<Of<GrantRow>>> {
         grant::due_grants(self, due)
     }
@@ -212,6 +222,16 @@ impl Rows for Sql<'_> {
         revocation::revocations_of(self, tenant, connection)
     }
 
+    fn revocations_after(
+        &self,
+        tenant: TenantRow,
+        after: Option<RevocationId>,
+        limit: usize,
+    ) -> Result<Vec<(RevocationRow, Sealed)>> {
+        self.lock(tenant);
+        revocation::revocations_after(self, tenant, after, limit)
+    }
+
     fn has_revocations(&self, at_least: usize) -> Result<bool> {
         revocation::has_revocations(self, at_least)
     }
@@ -248,6 +268,11 @@ impl Rows for Sql<'_> {
         audit::checkpoint(self, chain, number)
     }
 
+    fn checkpoints_after(&self, chain: Chain, after: u64, limit: usize) -> Result<Vec<CheckpointRow>> {
+        self.lock(chain_lock(chain));
+        audit::checkpoints_after(self, chain, after, limit)
+    }
+
     fn pruned_to(&self, chain: Chain, of: TenantRow, what: Pruned) -> Result<u64> {
         self.lock(chain_lock(chain));
         audit::pruned_to(self, chain, of, what)
@@ -264,6 +289,17 @@ impl RowsMut for Sql<'_> {
     fn insert_tenant(&mut self, name: &TenantId) -> Result<TenantRow> {
         self.lock(VAULT_CHAIN);
         tenant::insert_tenant(self, name)
+    }
+
+    fn insert_numbered_tenant(&mut self, tenant: TenantRow, name: &TenantId) -> Result<()> {
+        self.lock(VAULT_CHAIN);
+        tenant::insert_numbered_tenant(self, tenant, name);
+        Ok(())
+    }
+
+    fn exclude_writers(&mut self) -> Result<()> {
+        tenant::exclude_writers(self);
+        Ok(())
     }
 
     fn unname_tenant(&mut self, tenant: TenantRow) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::vault::postgres::pool::{Lent, Pool};
 use crate::vault::postgres::session::{Answer, Step, Wants};
 use crate::vault::postgres::statement;
 use crate::vault::postgres::value::{Bind, Columns, Value};
-use crate::vault::tables::{Place, TenantRow, Topic};
+use crate::vault::tables::{Place, TenantRow, Topic, Writer};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -29,6 +29,10 @@ const ROLLBACK: &str = "ROLLBACK";
 
 /// Writers of one tenant follow one another: what a writer reads stays true until it commits.
 const LOCK: &str = "SELECT id FROM tenants WHERE id = :tenant FOR NO KEY UPDATE";
+
+/// Fails if the mark of a transfer forbids the transaction. It is sent with the writes, whose locks
+/// a transfer waits for before it changes its mark.
+const CHECK_MARK: &str = "SELECT sqrt(-number) FROM audit_heads WHERE chain = -2 AND number >= :from";
 
 /// A row whose columns are listed by [`columns`](super::data::columns).
 pub(super) trait Stored: Sized {
@@ -44,7 +48,7 @@ enum Kind {
     /// One statement outside a transaction.
     Single,
     Read,
-    Write,
+    Write(Writer),
 }
 
 /// A transaction on a session.
@@ -97,8 +101,8 @@ impl<'p> Sql<'p> {
     }
 
     /// Returns a transaction that writes.
-    pub(super) fn write(pool: &'p Pool) -> Result<Self> {
-        Self::new(pool, Kind::Write)
+    pub(super) fn write(pool: &'p Pool, writer: Writer) -> Result<Self> {
+        Self::new(pool, Kind::Write(writer))
     }
 
     fn new(pool: &'p Pool, kind: Kind) -> Result<Self> {
@@ -112,7 +116,7 @@ impl<'p> Sql<'p> {
 
     /// Lets no other writer of this tenant proceed until this transaction ends.
     pub(super) fn lock(&self, tenant: TenantRow) {
-        if self.kind == Kind::Write && self.state.borrow_mut().locked.insert(tenant) {
+        if matches!(self.kind, Kind::Write(_)) && self.state.borrow_mut().locked.insert(tenant) {
             self.later(LOCK, &[(":tenant", &tenant)]);
         }
     }
@@ -233,6 +237,14 @@ impl<'p> Sql<'p> {
         }
     }
 
+    /// Runs a command that takes no parameters with the next read or at the end.
+    pub(super) fn control(&self, sql: &'static str) {
+        self.state.borrow_mut().waiting.push(Waiting {
+            step: Step::Control(sql.into()),
+            ahead: None,
+        });
+    }
+
     /// Runs a write with the next read or at the end.
     pub(super) fn later(&self, sql: &'static str, named: &Named<'_>) {
         let values = named.iter().map(|(name, value)| (*name, value.bind())).collect();
@@ -282,7 +294,7 @@ impl<'p> Sql<'p> {
                 Kind::Single if !is_wrapped => {}
                 Kind::Single if state.waiting.iter().any(|it| it.step.writes()) => steps.push(begin(WRITE)),
                 Kind::Single | Kind::Read => steps.push(begin(READ)),
-                Kind::Write => steps.push(begin(WRITE)),
+                Kind::Write(_) => steps.push(begin(WRITE)),
             }
             state.begun = self.kind != Kind::Single;
         }
@@ -332,7 +344,7 @@ impl<'p> Sql<'p> {
 
     /// Returns whether this is a transaction that writes.
     pub(super) fn is_write(&self) -> bool {
-        self.kind == Kind::Write
+        matches!(self.kind, Kind::Write(_))
     }
 
     /// Runs one write in a separate transaction, and returns the number of rows that were written.
@@ -367,6 +379,11 @@ impl<'p> Sql<'p> {
         if is_empty {
             return Ok(());
         }
+        if let Kind::Write(writer) = self.kind
+            && let Some(stage) = writer.refused_from()
+        {
+            self.later(CHECK_MARK, &[(":from", &stage.number())]);
+        }
         if let Some(lent) = &self.lent {
             lent.session().clear_warning();
         }
@@ -393,7 +410,7 @@ impl<'p> Sql<'p> {
 /// An error that is shown to a caller which may handle it inside the transaction.
 fn error_of(failure: &Failure) -> VaultError {
     match failure {
-        Failure::Again | Failure::UsedUp => VaultError::Busy,
+        Failure::Again | Failure::UsedUp | Failure::Refused => VaultError::Busy,
         Failure::Vault(error) => error.clone(),
     }
 }

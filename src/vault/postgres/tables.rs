@@ -14,7 +14,7 @@ use crate::vault::postgres::sql::Sql;
 use crate::vault::postgres::{data, open, tls};
 use crate::vault::tables::{
     FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
-    TenantRow, Topic, Wanted, Write,
+    TenantRow, Topic, Wanted, Write, Writer,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -73,11 +73,33 @@ impl PostgresTables {
         self.pool.trips.store(0, std::sync::atomic::Ordering::SeqCst);
     }
 
+    /// Runs a transaction until it does not lose against another one.
+    fn write_as<T>(
+        &self,
+        writer: Writer,
+        mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
+        for _ in 0..ATTEMPTS {
+            match self.write_once(writer, &mut write) {
+                Ok(written) => return Ok(written),
+                Err(Failure::Again) => {}
+                Err(Failure::UsedUp) => return Ok(Write::NewDataKey),
+                Err(Failure::Refused) => {
+                    self.read(|rows| writer.check(rows))?;
+                    // The transfer was cancelled meanwhile.
+                }
+                Err(Failure::Vault(error)) => return Err(error),
+            }
+        }
+        Err(VaultError::Busy)
+    }
+
     fn write_once<T>(
         &self,
+        writer: Writer,
         write: &mut impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, Failure> {
-        let mut sql = Sql::write(&self.pool)?;
+        let mut sql = Sql::write(&self.pool, writer)?;
         match write(&mut sql) {
             Ok(Write::Commit(value)) => {
                 let written = sql.written();
@@ -143,25 +165,29 @@ impl Tables for PostgresTables {
 
     fn write<T>(
         &self,
-        mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+        write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
-        for _ in 0..ATTEMPTS {
-            match self.write_once(&mut write) {
-                Ok(written) => return Ok(written),
-                Err(Failure::Again) => {}
-                Err(Failure::UsedUp) => return Ok(Write::NewDataKey),
-                Err(Failure::Vault(error)) => return Err(error),
-            }
-        }
-        Err(VaultError::Busy)
+        self.write_as(Writer::Host, write)
     }
 
-    /// One statement compares and replaces, so no lock is held while an answer travels.
+    fn write_for_transfer<T>(
+        &self,
+        write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
+        self.write_as(Writer::Transfer, write)
+    }
+
+    /// One statement compares and replaces, so no lock is held while an answer travels. It also
+    /// reads the mark of a transfer.
     fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool, VaultError> {
         let replaced = data::grant::replace_grant(Sql::single(&self.pool)?, tenant, row, revision);
         // Even a statement that failed may have been stored.
         self.staleness.wrote([Topic::Grant(tenant, row.id).place()]);
-        replaced.map_err(VaultError::from)
+        let replaced = replaced.map_err(VaultError::from)?;
+        if !replaced {
+            self.read(|rows| Writer::Claim.check(rows))?;
+        }
+        Ok(replaced)
     }
 
     fn clock(&self) -> Option<Arc<dyn Clock>> {

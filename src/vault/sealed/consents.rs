@@ -296,7 +296,7 @@ impl<T: Tables> Core<T> {
     }
 
     /// Reads the request in a row. A pending request is authenticated by its verifier.
-    fn opened(
+    pub(super) fn opened(
         &self,
         tenant: &Tenant,
         row: &ConsentRow,

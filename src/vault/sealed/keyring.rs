@@ -9,7 +9,9 @@ use crate::vault::envelope::{
 };
 use crate::vault::sealed::chain;
 use crate::vault::sealed::seals::{Limits, Reserve, Seals};
-use crate::vault::tables::{Chain, KeyRow, RowsMut, Tables, TenantRow, VAULT_CHAIN, VaultRow, Write};
+use crate::vault::tables::{
+    Chain, KeyRow, RowsMut, Tables, TenantRow, VAULT_CHAIN, VaultRow, Write, check_complete,
+};
 use crate::vault::{AuditEntry, AuditKind, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -25,7 +27,7 @@ pub(in crate::vault) const ROW_KEY: u32 = u32::MAX;
 /// Opens keys with the master keys and remembers them.
 pub(in crate::vault) struct Keyring {
     keys: MasterKeys,
-    vault: OnceLock<Opened>,
+    vault: RwLock<Option<Arc<Opened>>>,
     limits: Limits,
     tenants: RwLock<HashMap<TenantId, Arc<Tenant>>>,
 }
@@ -118,7 +120,7 @@ impl Keyring {
     pub(super) fn new(keys: MasterKeys) -> Self {
         Self {
             keys,
-            vault: OnceLock::new(),
+            vault: RwLock::default(),
             limits: Limits::default(),
             tenants: RwLock::default(),
         }
@@ -135,20 +137,42 @@ impl Keyring {
 
     /// Returns the vault's own row. The first call reads and checks it, or creates it if there is
     /// none.
-    pub(super) fn vault<T: Tables>(&self, tables: &T) -> Result<&Opened> {
-        if let Some(opened) = self.vault.get() {
+    pub(super) fn vault<T: Tables>(&self, tables: &T) -> Result<Arc<Opened>> {
+        let known = self.vault.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(opened) = known {
             return Ok(opened);
         }
         let row = match tables.read(|rows| rows.vault())? {
             Some(row) => row,
             None => self.make_vault(tables)?,
         };
-        let opened = Opened {
+        let opened = Arc::new(Opened {
             id: check(&self.keys, &row)?,
             wrapped: row.audit_key,
             audit_key: RwLock::default(),
-        };
-        Ok(self.vault.get_or_init(|| opened))
+        });
+        let mut known = self.vault.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(known.get_or_insert(opened)))
+    }
+
+    /// Forgets everything that was read: a transfer has replaced the vault's own row.
+    pub(super) fn forget_all(&self) {
+        self.tenants
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        *self.vault.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Forgets everything if the vault's own row is another one than when it was read. Returns
+    /// whether it was.
+    fn forget_replaced<T: Tables>(&self, tables: &T, known: VaultId) -> Result<bool> {
+        let stored = tables.read(|rows| rows.vault())?;
+        let is_replaced = stored.is_some_and(|row| row.id != *known.as_bytes());
+        if is_replaced {
+            self.forget_all();
+        }
+        Ok(is_replaced)
     }
 
     fn make_vault<T: Tables>(&self, tables: &T) -> Result<VaultRow> {
@@ -224,21 +248,40 @@ impl Keyring {
         if let Some(tenant) = self.tenant(tables, name)? {
             return Ok(tenant);
         }
-        self.add_tenant(tables, name)?;
+        if !self.add_tenant(tables, name)? {
+            // The target of a transfer was filled since this process opened it.
+            self.forget_all();
+            self.add_tenant(tables, name)?;
+        }
         self.read(tables, name)?.ok_or(VaultError::Damaged)
     }
 
     fn read<T: Tables>(&self, tables: &T, name: &TenantId) -> Result<Option<Arc<Tenant>>> {
         let vault = self.vault(tables)?.id;
+        match self.read_of(tables, name, vault) {
+            // A process that opened the target of a transfer before the transfer began.
+            Err(VaultError::Tampered) if self.forget_replaced(tables, vault)? => {
+                let vault = self.vault(tables)?.id;
+                self.read_of(tables, name, vault)
+            }
+            read => read,
+        }
+    }
+
+    fn read_of<T: Tables>(&self, tables: &T, name: &TenantId, vault: VaultId) -> Result<Option<Arc<Tenant>>> {
         let read = tables.read(|rows| {
             let Some(row) = rows.tenant(name)? else {
+                check_complete(rows)?;
                 return Ok(None);
             };
             let data = rows.newest_key(row, AUDIT_KEYS)?;
             let audit = rows.newest_key(row, ROW_KEY)?;
             let key = rows.key(row, ROW_KEY)?;
             // A tenant is remembered and dropped together with its keys.
-            let keys = data.zip(audit).zip(key).ok_or(VaultError::Damaged)?;
+            let Some(keys) = data.zip(audit).zip(key) else {
+                check_complete(rows)?;
+                return Err(VaultError::Damaged);
+            };
             Ok(Some((row, keys)))
         })?;
         let Some((row, ((data, audit), row_key))) = read else {
@@ -280,25 +323,29 @@ impl Keyring {
         tenants.remove(name);
     }
 
-    /// Stores a tenant and its first keys, unless another caller was faster.
-    fn add_tenant<T: Tables>(&self, tables: &T, name: &TenantId) -> Result<()> {
+    /// Stores a tenant and its first keys, unless another caller was faster. Returns `false`, and
+    /// stores nothing, if the vault is not the one that was opened.
+    fn add_tenant<T: Tables>(&self, tables: &T, name: &TenantId) -> Result<bool> {
         let (audit_key, vault) = self.audit_key(tables)?;
         let mut keys = Vec::with_capacity(3);
         for version in [1, AUDIT_KEYS, ROW_KEY] {
             keys.push(self.new_key(vault, name, version)?);
         }
-        tables.write(|rows| {
+        let written = tables.write(|rows| {
+            if rows.vault()?.is_some_and(|row| row.id != *vault.as_bytes()) {
+                return Ok(Write::Unchanged(false));
+            }
             if rows.tenant(name)?.is_some() {
-                return Ok(Write::Unchanged(()));
+                return Ok(Write::Unchanged(true));
             }
             let row = rows.insert_tenant(name)?;
             for key in &keys {
                 rows.insert_key(row, key)?;
             }
             chain::begin(rows, &audit_key, vault, Chain::Of(row))?;
-            Ok(Write::Commit(()))
+            Ok(Write::Commit(true))
         })?;
-        Ok(())
+        Ok(!matches!(written, Write::Unchanged(false)))
     }
 
     /// Gives a tenant of schema 1 or 2 the keys and the chain of schema 3, unless another process

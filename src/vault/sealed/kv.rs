@@ -37,7 +37,7 @@ use crate::random;
 use crate::vault::sealed::store::{Store, Transaction};
 use crate::vault::tables::{
     self, FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
-    TenantRow, Wanted, Write,
+    TenantRow, Wanted, Write, Writer,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -56,6 +56,36 @@ impl<S: Store> Kv<S> {
         Self {
             store,
             holder: OnceLock::new(),
+        }
+    }
+
+    fn write_as<T>(
+        &self,
+        writer: Writer,
+        mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>,
+    ) -> Result<Write<T>> {
+        let mut end = None;
+        let result = self.store.write(&mut |tx| {
+            end = None;
+            let mut view = View { tx };
+            let written = write(&mut view)?;
+            let is_kept = matches!(written, Write::Commit(_));
+            if is_kept {
+                writer.check(&view)?;
+            }
+            end = Some(written);
+            if is_kept {
+                Ok(())
+            } else {
+                Err(VaultError::storage(Abandoned))
+            }
+        });
+        match (result, end) {
+            (Ok(()), Some(end @ Write::Commit(_))) => Ok(end),
+            (Ok(()), Some(_)) => Err(VaultError::storage(Breach::Kept)),
+            (Ok(()), None) => Err(VaultError::storage(Breach::NotRun)),
+            (Err(error), Some(end)) if Abandoned::is(&error) => Ok(end),
+            (Err(error), _) => Err(error),
         }
     }
 }
@@ -141,26 +171,15 @@ impl<S: Store> Tables for Kv<S> {
         Ok(Some((None, found)))
     }
 
-    fn write<T>(&self, mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {
-        let mut end = None;
-        let result = self.store.write(&mut |tx| {
-            end = None;
-            let written = write(&mut View { tx })?;
-            let is_kept = matches!(written, Write::Commit(_));
-            end = Some(written);
-            if is_kept {
-                Ok(())
-            } else {
-                Err(VaultError::storage(Abandoned))
-            }
-        });
-        match (result, end) {
-            (Ok(()), Some(end @ Write::Commit(_))) => Ok(end),
-            (Ok(()), Some(_)) => Err(VaultError::storage(Breach::Kept)),
-            (Ok(()), None) => Err(VaultError::storage(Breach::NotRun)),
-            (Err(error), Some(end)) if Abandoned::is(&error) => Ok(end),
-            (Err(error), _) => Err(error),
-        }
+    fn write<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {
+        self.write_as(Writer::Host, write)
+    }
+
+    fn write_for_transfer<T>(
+        &self,
+        write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>,
+    ) -> Result<Write<T>> {
+        self.write_as(Writer::Transfer, write)
     }
 
     fn clock(&self) -> Option<Arc<dyn Clock>> {
@@ -168,7 +187,9 @@ impl<S: Store> Tables for Kv<S> {
     }
 
     fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool> {
-        let written = self.write(|rows| tables::replace_grant(rows, tenant, row, revision))?;
+        let written = self.write_as(Writer::Claim, |rows| {
+            tables::replace_grant(rows, tenant, row, revision)
+        })?;
         Ok(matches!(written, Write::Commit(true)))
     }
 

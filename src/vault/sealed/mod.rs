@@ -10,6 +10,7 @@
 //! apply        sealing and storing what a decision writes
 //! consents, definitions, grants, find, refresh, revocations, audit, verify, prune, upkeep, rotate
 //!              the operations of the seven traits
+//! side         what a transfer between vaults needs
 //! chain        writing the chains of the audit
 //! kv, memory, store
 //!              rows in any store of keys and values
@@ -35,6 +36,7 @@ mod revocations;
 mod rotate;
 mod rows;
 mod seals;
+mod side;
 mod snapshot;
 mod store;
 #[cfg(test)]

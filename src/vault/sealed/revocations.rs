@@ -280,7 +280,7 @@ impl<T: Tables> Core<T> {
         Ok(taken)
     }
 
-    fn open_pending(
+    pub(super) fn open_pending(
         &self,
         tenant: &Tenant,
         row: &RevocationRow,

@@ -11,6 +11,7 @@ use crate::model::{
 };
 use crate::secret::PkceVerifier;
 use crate::vault::sealed::SealedVault;
+use crate::vault::transfer::side::{Sided, Transferable};
 use crate::vault::*;
 
 /// Implements one of the seven traits by forwarding every method: to the core of a vault, or to the
@@ -109,4 +110,8 @@ forward! { Housekeeping {
     fn clear_residue() -> Result<Erasure, VaultError>;
     fn rotate(rotation: Rotation<'_>, now: Timestamp) -> Result<Rotated, VaultError>;
     fn backup(path: &Path) -> Result<(), VaultError>;
+} }
+
+forward! { Transferable {
+    fn side() -> Sided<'_>;
 } }

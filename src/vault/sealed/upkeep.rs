@@ -183,7 +183,7 @@ impl<T: Tables> Core<T> {
     }
 
     /// Erases the rows of tenants whose keys are gone.
-    fn sweep_forgotten(&self) -> Result<()> {
+    pub(super) fn sweep_forgotten(&self) -> Result<()> {
         while let Some(tenant) = self.tables.read(|rows| rows.forgotten_tenant())? {
             self.write(|rows| {
                 if rows.erase(tenant, Doomed::Everything, CHUNK)? {

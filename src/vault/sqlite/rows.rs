@@ -95,6 +95,15 @@ impl Rows for Sql<'_> {
         grant::grants_sealed_by(*self, tenant, version, after, limit)
     }
 
+    fn grants_after(
+        &self,
+        tenant: TenantRow,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<(GrantRow, Sealed)>> {
+        grant::grants_after(*self, tenant, after, limit)
+    }
+
     fn due_grants(&self, due: &DueRows<'_>) -> Result<Vec<Of<GrantRow>>> {
         grant::due_grants(*self, due)
     }
@@ -176,6 +185,15 @@ impl Rows for Sql<'_> {
         revocation::revocations_of(*self, tenant, connection)
     }
 
+    fn revocations_after(
+        &self,
+        tenant: TenantRow,
+        after: Option<RevocationId>,
+        limit: usize,
+    ) -> Result<Vec<(RevocationRow, Sealed)>> {
+        revocation::revocations_after(*self, tenant, after, limit)
+    }
+
     fn has_revocations(&self, at_least: usize) -> Result<bool> {
         revocation::has_revocations(*self, at_least)
     }
@@ -207,6 +225,10 @@ impl Rows for Sql<'_> {
         audit::checkpoint(*self, chain, number)
     }
 
+    fn checkpoints_after(&self, chain: Chain, after: u64, limit: usize) -> Result<Vec<CheckpointRow>> {
+        audit::checkpoints_after(*self, chain, after, limit)
+    }
+
     fn pruned_to(&self, chain: Chain, of: TenantRow, what: Pruned) -> Result<u64> {
         audit::pruned_to(*self, chain, of, what)
     }
@@ -219,6 +241,15 @@ impl RowsMut for Sql<'_> {
 
     fn insert_tenant(&mut self, name: &TenantId) -> Result<TenantRow> {
         tenant::insert_tenant(*self, name)
+    }
+
+    fn insert_numbered_tenant(&mut self, tenant: TenantRow, name: &TenantId) -> Result<()> {
+        tenant::insert_numbered_tenant(*self, tenant, name)
+    }
+
+    /// A write transaction is alone from its beginning.
+    fn exclude_writers(&mut self) -> Result<()> {
+        Ok(())
     }
 
     fn unname_tenant(&mut self, tenant: TenantRow) -> Result<()> {

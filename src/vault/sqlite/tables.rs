@@ -19,7 +19,7 @@ use crate::vault::sqlite::sql::Sql;
 use crate::vault::sqlite::{data, schema};
 use crate::vault::tables::{
     self, FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
-    TenantRow, Wanted, Write,
+    TenantRow, Wanted, Write, Writer,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -284,6 +284,14 @@ impl Tables for SqliteTables {
         &self,
         mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
+        self.store
+            .write(|sql| allowed(sql, Writer::Host, |rows| write(rows)))
+    }
+
+    fn write_for_transfer<T>(
+        &self,
+        mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
         self.store.write(|mut sql| write(&mut sql))
     }
 
@@ -293,8 +301,10 @@ impl Tables for SqliteTables {
     }
 
     fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool, VaultError> {
-        let written = self.store.write_with(self.claim_sync, |mut sql| {
-            tables::replace_grant(&mut sql, tenant, row, revision)
+        let written = self.store.write_with(self.claim_sync, |sql| {
+            allowed(sql, Writer::Claim, |rows| {
+                tables::replace_grant(rows, tenant, row, revision)
+            })
         })?;
         Ok(matches!(written, Write::Commit(true)))
     }
@@ -319,4 +329,17 @@ impl Tables for SqliteTables {
     fn clear_residue(&self) -> Result<bool, VaultError> {
         self.store.cut_log()
     }
+}
+
+/// Writes, and refuses what the mark of a transfer forbids.
+fn allowed<T>(
+    mut sql: Sql<'_>,
+    writer: Writer,
+    write: impl FnOnce(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+) -> Result<Write<T>, VaultError> {
+    let end = write(&mut sql)?;
+    if matches!(end, Write::Commit(_)) {
+        writer.check(&sql)?;
+    }
+    Ok(end)
 }

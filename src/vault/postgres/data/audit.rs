@@ -116,6 +116,11 @@ const CHECKPOINT: &str = concat!(
     checkpoint_columns!(names),
     " FROM audit_checkpoints WHERE chain = :chain AND number = :number"
 );
+const CHECKPOINTS_AFTER: &str = concat!(
+    "SELECT ",
+    checkpoint_columns!(names),
+    " FROM audit_checkpoints WHERE chain = :chain AND number > :after ORDER BY number LIMIT :limit"
+);
 const PUT_CHECKPOINT: &str = concat!(
     "INSERT INTO audit_checkpoints (chain, ",
     checkpoint_columns!(names),
@@ -287,6 +292,19 @@ pub(crate) fn put_gap(sql: &Sql<'_>, chain: Chain, gap: &GapRow) {
 
 pub(crate) fn checkpoint(sql: &Sql<'_>, chain: Chain, at: u64) -> Result<Option<CheckpointRow>> {
     sql.one(CHECKPOINT, &[(":chain", &number(chain)), (":number", &at)], row)
+}
+
+pub(crate) fn checkpoints_after(
+    sql: &Sql<'_>,
+    chain: Chain,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<CheckpointRow>> {
+    sql.all(
+        CHECKPOINTS_AFTER,
+        &[(":chain", &number(chain)), (":after", &after), (":limit", &limit)],
+        row,
+    )
 }
 
 pub(crate) fn put_checkpoint(sql: &Sql<'_>, chain: Chain, row: &CheckpointRow) {

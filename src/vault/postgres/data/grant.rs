@@ -35,10 +35,13 @@ const GRANT_TO_WRITE: &str = concat!(
     grant_columns!(names),
     " FROM grants WHERE tenant = :tenant AND uuid = :uuid FOR NO KEY UPDATE"
 );
+/// A transfer waits for the lock of the table before it changes its mark, and the statement reads
+/// the mark after it has the lock.
 const REPLACE: &str = concat!(
     "UPDATE grants SET ",
     grant_columns!(assigned),
-    " WHERE tenant = :tenant AND uuid = :uuid AND revision = :before"
+    " WHERE tenant = :tenant AND uuid = :uuid AND revision = :before
+    AND NOT EXISTS (SELECT 1 FROM audit_heads WHERE chain = -2 AND number > 0)"
 );
 const FORMER: &str = concat!(
     "SELECT ",
@@ -53,6 +56,12 @@ const SEALED_BY: &str = concat!(
     WHERE g.tenant = :tenant AND g.key_version = :version AND (g.access IS NOT NULL OR g.rest IS NOT NULL)
     AND g.uuid > :after
     ORDER BY g.uuid LIMIT :limit"
+);
+const AFTER: &str = concat!(
+    "SELECT ",
+    grant_columns!(names of "g"),
+    ", g.access, g.rest FROM grants g
+    WHERE g.tenant = :tenant AND g.uuid > :after ORDER BY g.uuid LIMIT :limit"
 );
 /// The conditions that both searches for due grants share, in addition to the time.
 macro_rules! due_rows {
@@ -131,6 +140,20 @@ pub(crate) fn grants_sealed_by(
             (":after", &after),
             (":limit", &limit),
         ],
+        |columns| Ok((GrantRow::read(columns)?, secrets(columns)?)),
+    )
+}
+
+pub(crate) fn grants_after(
+    sql: &Sql<'_>,
+    tenant: TenantRow,
+    after: Option<GrantId>,
+    limit: usize,
+) -> Result<Vec<(GrantRow, Sealed)>> {
+    let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
+    sql.all(
+        AFTER,
+        &[(":tenant", &tenant), (":after", &after), (":limit", &limit)],
         |columns| Ok((GrantRow::read(columns)?, secrets(columns)?)),
     )
 }

@@ -38,6 +38,12 @@ const TENANT: &str = "SELECT id FROM tenants WHERE name = :name";
 const TENANTS: &str = "SELECT id, name FROM tenants WHERE id > :after ORDER BY id LIMIT :limit";
 const FORGOTTEN: &str = "SELECT id FROM tenants WHERE name IS NULL AND id > 0 LIMIT 1";
 const INSERT_TENANT: &str = "INSERT INTO tenants (name) VALUES (:name) RETURNING id";
+const INSERT_NUMBERED_TENANT: &str = "INSERT INTO tenants (id, name) VALUES (:tenant, :name)";
+/// The next number is above all that are stored.
+const COUNT_FROM: &str = "SELECT setval(pg_get_serial_sequence('tenants', 'id'), max(id)) FROM tenants";
+/// Conflicts with the row lock that every writer of a tenant takes, and with every write.
+const EXCLUDE: &str = "LOCK TABLE tenants, tenant_keys, connections, grants, uses, consents, definitions,
+    revocations, audit, audit_heads IN EXCLUSIVE MODE";
 const UNNAME: &str = "UPDATE tenants SET name = NULL WHERE id = :tenant";
 const DELETE_TENANT: &str = "DELETE FROM tenants WHERE id = :tenant";
 
@@ -123,6 +129,15 @@ pub(crate) fn forgotten_tenant(sql: &Sql<'_>) -> Result<Option<TenantRow>> {
 pub(crate) fn insert_tenant(sql: &Sql<'_>, name: &TenantId) -> Result<TenantRow> {
     sql.one(INSERT_TENANT, &[(":name", name)], taken)?
         .ok_or(VaultError::Damaged)
+}
+
+pub(crate) fn insert_numbered_tenant(sql: &Sql<'_>, tenant: TenantRow, name: &TenantId) {
+    sql.later(INSERT_NUMBERED_TENANT, &[(":tenant", &tenant), (":name", name)]);
+    sql.later(COUNT_FROM, &[]);
+}
+
+pub(crate) fn exclude_writers(sql: &Sql<'_>) {
+    sql.control(EXCLUDE);
 }
 
 pub(crate) fn unname_tenant(sql: &Sql<'_>, tenant: TenantRow) {

@@ -236,14 +236,31 @@ pub(super) fn checkpoint(tx: &dyn Transaction, chain: Chain, number: u64) -> Res
     let Some(value) = tx.get(key.as_bytes())? else {
         return Ok(None);
     };
-    let mut record = Decoder::new(&value);
+    decode_checkpoint(&value).map(Some)
+}
+
+fn decode_checkpoint(value: &[u8]) -> Result<CheckpointRow> {
+    let mut record = Decoder::new(value);
     let row = CheckpointRow {
         number: record.u64()?,
         mac: record.array()?,
         seal: record.array()?,
     };
     record.finish()?;
-    Ok(Some(row))
+    Ok(row)
+}
+
+pub(super) fn checkpoints_after(
+    tx: &dyn Transaction,
+    chain: Chain,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<CheckpointRow>> {
+    let all = Key::of(Table::Checkpoint).chain(chain);
+    let from = all.clone().number(after).next();
+    row::collect(tx, from, &all.end(), limit, |_, value| {
+        decode_checkpoint(&value).map(Some)
+    })
 }
 
 pub(super) fn put_checkpoint(tx: &mut dyn Transaction, chain: Chain, row: &CheckpointRow) -> Result<()> {

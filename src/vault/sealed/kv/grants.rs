@@ -150,6 +150,21 @@ pub(super) fn sealed_by(
     })
 }
 
+pub(super) fn after(
+    tx: &dyn Transaction,
+    tenant: TenantRow,
+    after: Option<GrantId>,
+    limit: usize,
+) -> Result<Vec<(GrantRow, Sealed)>> {
+    let all = Key::of(Table::Grant).tenant(tenant);
+    let from = after.map_or_else(|| all.clone(), |after| key(tenant, after).next());
+    row::collect(tx, from, &all.end(), limit, |_, record| {
+        let grant: GrantRow = row::decode(&record)?;
+        let sealed = secrets(tx, tenant, grant.id)?;
+        Ok(Some((grant, sealed)))
+    })
+}
+
 /// Returns first the grants that expire, by expiry, then those that are only idle, by the time of
 /// their last refresh.
 pub(super) fn due(tx: &dyn Transaction, due: &DueRows<'_>) -> Result<Vec<Of<GrantRow>>> {

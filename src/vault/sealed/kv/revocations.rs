@@ -129,6 +129,19 @@ pub(super) fn of_connection(
         .collect()
 }
 
+pub(super) fn after(
+    tx: &dyn Transaction,
+    tenant: TenantRow,
+    after: Option<RevocationId>,
+    limit: usize,
+) -> Result<Vec<(RevocationRow, Sealed)>> {
+    let all = Key::of(Table::Revocation).tenant(tenant);
+    let from = after.map_or_else(|| all.clone(), |after| key(tenant, after).next());
+    row::collect(tx, from, &all.end(), limit, |_, record| {
+        with_secrets(tx, tenant, row::decode(&record)?).map(Some)
+    })
+}
+
 pub(super) fn are_at_least(tx: &dyn Transaction, count: usize) -> Result<bool> {
     let all = Key::of(Table::RevocationByTime);
     let found = row::collect(tx, all.clone(), &all.end(), count, |_, _| Ok(Some(())))?;

@@ -90,6 +90,15 @@ impl Rows for View<'_> {
         grants::sealed_by(self.tx, tenant, version, after, limit)
     }
 
+    fn grants_after(
+        &self,
+        tenant: TenantRow,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<(GrantRow, Sealed)>> {
+        grants::after(self.tx, tenant, after, limit)
+    }
+
     fn due_grants(&self, due: &DueRows<'_>) -> Result<Vec<Of<GrantRow>>> {
         grants::due(self.tx, due)
     }
@@ -171,6 +180,15 @@ impl Rows for View<'_> {
         revocations::of_connection(self.tx, tenant, connection)
     }
 
+    fn revocations_after(
+        &self,
+        tenant: TenantRow,
+        after: Option<RevocationId>,
+        limit: usize,
+    ) -> Result<Vec<(RevocationRow, Sealed)>> {
+        revocations::after(self.tx, tenant, after, limit)
+    }
+
     fn has_revocations(&self, at_least: usize) -> Result<bool> {
         revocations::are_at_least(self.tx, at_least)
     }
@@ -200,6 +218,10 @@ impl Rows for View<'_> {
 
     fn checkpoint(&self, chain: Chain, number: u64) -> Result<Option<CheckpointRow>> {
         audit::checkpoint(self.tx, chain, number)
+    }
+
+    fn checkpoints_after(&self, chain: Chain, after: u64, limit: usize) -> Result<Vec<CheckpointRow>> {
+        audit::checkpoints_after(self.tx, chain, after, limit)
     }
 
     fn pruned_to(&self, chain: Chain, of: TenantRow, what: Pruned) -> Result<u64> {

@@ -19,6 +19,15 @@ impl RowsMut for View<'_> {
         tenants::insert(self.tx, name)
     }
 
+    fn insert_numbered_tenant(&mut self, tenant: TenantRow, name: &TenantId) -> Result<()> {
+        tenants::insert_numbered(self.tx, tenant, name)
+    }
+
+    /// Transactions of a store are serializable.
+    fn exclude_writers(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     fn unname_tenant(&mut self, tenant: TenantRow) -> Result<()> {
         erase::unname_tenant(self.tx, tenant)
     }

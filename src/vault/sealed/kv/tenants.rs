@@ -142,6 +142,22 @@ pub(super) fn insert(tx: &mut dyn Transaction, name: &TenantId) -> Result<Tenant
     Ok(tenant)
 }
 
+/// Inserts a tenant with this number. Later tenants get higher ones.
+pub(super) fn insert_numbered(tx: &mut dyn Transaction, tenant: TenantRow, name: &TenantId) -> Result<()> {
+    if find(tx, name)?.is_some() {
+        return Err(VaultError::storage(Duplicate));
+    }
+    let counter = Key::of(Table::LastTenant);
+    let last = row::number(tx, &counter)?.unwrap_or(0);
+    let number = u64::try_from(tenant).map_err(|_| VaultError::Damaged)?;
+    row::put_number(tx, &counter, last.max(number))?;
+    let row = Tenant {
+        number: tenant,
+        name: Some(name.clone()),
+    };
+    row::insert(tx, tenant, &row)
+}
+
 /// Removes the name of a tenant.
 pub(super) fn unname(tx: &mut dyn Transaction, tenant: TenantRow) -> Result<()> {
     if tx.get(key(tenant).as_bytes())?.is_some() {

@@ -43,6 +43,12 @@ const SEALED_BY: &str = concat!(
     WHERE g.tenant = :tenant AND g.key_version = :version AND g.slot IS NOT NULL AND g.uuid > :after
     ORDER BY g.uuid LIMIT :limit"
 );
+const AFTER: &str = concat!(
+    "SELECT ",
+    grant_columns!(names of "g"),
+    ", g.slot, s.access, s.rest FROM grants g LEFT JOIN secrets s ON s.slot = g.slot
+    WHERE g.tenant = :tenant AND g.uuid > :after ORDER BY g.uuid LIMIT :limit"
+);
 /// The conditions that both searches for due grants share, in addition to the time.
 macro_rules! due_rows {
     () => {
@@ -125,6 +131,20 @@ pub(crate) fn grants_sealed_by(
             (":after", &after),
             (":limit", &limit),
         ],
+        |columns| Ok((GrantRow::read(columns)?, slots::joined(columns)?)),
+    )
+}
+
+pub(crate) fn grants_after(
+    sql: Sql<'_>,
+    tenant: TenantRow,
+    after: Option<GrantId>,
+    limit: usize,
+) -> Result<Vec<(GrantRow, Sealed)>> {
+    let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
+    sql.all(
+        AFTER,
+        &[(":tenant", &tenant), (":after", &after), (":limit", &limit)],
         |columns| Ok((GrantRow::read(columns)?, slots::joined(columns)?)),
     )
 }

@@ -37,6 +37,10 @@ const BY_CONNECTION: &str = with_tokens!(
     "INDEXED BY revocations_by_connection",
     "r.tenant = :tenant AND r.connection = :connection ORDER BY r.uuid"
 );
+const AFTER: &str = with_tokens!(
+    "",
+    "r.tenant = :tenant AND r.uuid > :after ORDER BY r.uuid LIMIT :limit"
+);
 const DUE: &str = concat!(
     "SELECT t.id, t.name, ",
     revocation_columns!(names of "r"),
@@ -90,6 +94,20 @@ pub(crate) fn revocations_of(
     sql.all(
         BY_CONNECTION,
         &[(":tenant", &tenant), (":connection", &connection)],
+        with_tokens,
+    )
+}
+
+pub(crate) fn revocations_after(
+    sql: Sql<'_>,
+    tenant: TenantRow,
+    after: Option<RevocationId>,
+    limit: usize,
+) -> Result<Vec<(RevocationRow, Sealed)>> {
+    let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
+    sql.all(
+        AFTER,
+        &[(":tenant", &tenant), (":after", &after), (":limit", &limit)],
         with_tokens,
     )
 }

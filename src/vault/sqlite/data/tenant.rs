@@ -39,6 +39,7 @@ const TENANT: &str = "SELECT id FROM tenants WHERE name = :name";
 const TENANTS: &str = "SELECT id, name FROM tenants WHERE id > :after ORDER BY id LIMIT :limit";
 const FORGOTTEN: &str = "SELECT id FROM tenants WHERE name IS NULL LIMIT 1";
 const INSERT_TENANT: &str = "INSERT INTO tenants (name) VALUES (:name)";
+const INSERT_NUMBERED_TENANT: &str = "INSERT INTO tenants (id, name) VALUES (:tenant, :name)";
 const UNNAME: &str = "UPDATE tenants SET name = NULL WHERE id = :tenant";
 const DELETE_TENANT: &str = "DELETE FROM tenants WHERE id = :tenant";
 
@@ -131,6 +132,12 @@ pub(crate) fn forgotten_tenant(sql: Sql<'_>) -> Result<Option<TenantRow>> {
 pub(crate) fn insert_tenant(sql: Sql<'_>, name: &TenantId) -> Result<TenantRow> {
     sql.execute(INSERT_TENANT, &[(":name", name)])?;
     Ok(sql.0.last_insert_rowid())
+}
+
+/// SQLite continues to count after the highest number.
+pub(crate) fn insert_numbered_tenant(sql: Sql<'_>, tenant: TenantRow, name: &TenantId) -> Result<()> {
+    sql.execute(INSERT_NUMBERED_TENANT, &[(":tenant", &tenant), (":name", name)])?;
+    Ok(())
 }
 
 pub(crate) fn unname_tenant(sql: Sql<'_>, tenant: TenantRow) -> Result<()> {

@@ -70,6 +70,7 @@ pub(super) fn audit(kind: AuditKind, detail: Option<&str>, provider: &str) -> (S
         AuditKind::TenantForgotten => plain("All data of the workspace was deleted"),
         AuditKind::DataKeyRotated => plain("The workspace has a new key"),
         AuditKind::MasterKeyRotated => plain("The keys were wrapped with a new master key"),
+        AuditKind::VaultMoved => plain("The data was moved to another database"),
         AuditKind::DefinitionAdded => plain("Added to the workspace"),
         AuditKind::DefinitionChanged => plain("Changed in the workspace"),
         AuditKind::DefinitionRemoved => plain("Removed from the workspace"),

@@ -73,6 +73,7 @@ pub(super) fn audit(kind: AuditKind, detail: Option<&str>, provider: &str) -> (S
         AuditKind::TenantForgotten => plain("Все данные рабочего пространства удалены"),
         AuditKind::DataKeyRotated => plain("У рабочего пространства новый ключ"),
         AuditKind::MasterKeyRotated => plain("Ключи зашифрованы новым главным ключом"),
+        AuditKind::VaultMoved => plain("Данные перенесены в другую базу"),
         AuditKind::DefinitionAdded => plain("Добавлено в рабочее пространство"),
         AuditKind::DefinitionChanged => plain("Изменено в рабочем пространстве"),
         AuditKind::DefinitionRemoved => plain("Удалено из рабочего пространства"),
