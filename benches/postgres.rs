@@ -1,9 +1,9 @@
 //! The vault in PostgreSQL compared with the minimum of each operation: `SELECT 1` through the same
 //! thread and sessions, and a commit without rules, keys and audit.
 //!
-//! `cargo bench --features postgres --bench postgres` starts a private server on a Unix socket, with
-//! `fsync` on. `-- --grow 1000000` measures a grown vault as well. Prints one line and ends where
-//! PostgreSQL is not installed.
+//! `cargo bench --features postgres --bench postgres` starts a private server on a Unix socket,
+//! with `fsync` on. `-- --grow 1000000` measures a grown vault as well. Prints one line and ends
+//! where PostgreSQL is not installed.
 
 #[path = "../tests/support/postgres.rs"]
 #[allow(dead_code, reason = "shared with the tests")]

@@ -1,8 +1,8 @@
 //! The services of a tenant as one operation finds them.
 //!
 //! A list judges many connections by few services. Each service, server and client is looked up
-//! once for the whole list: in the registry, in the host's [`ClientSource`], and in the vault, where
-//! a lookup reads the state of the database.
+//! once for the whole list: in the registry, in the host's [`ClientSource`], and in the vault,
+//! where a lookup reads the state of the database.
 //!
 //! [`ClientSource`]: crate::provider::ClientSource
 

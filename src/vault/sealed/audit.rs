@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{Actor, ConnectionId, ProviderId, StoredName as _, Timestamp, UserId};
 use crate::vault::envelope::Fields;
 use crate::vault::sealed::core::Core;
-use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::tables::{AuditRow, Chain, Direction, Rows, Tables, Write};
 use crate::vault::{AuditEntry, AuditFilter, AuditKind, AuditOrder, TokenUse, UseRecord, VaultError};
 

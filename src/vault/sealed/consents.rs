@@ -11,8 +11,8 @@ use crate::secret::PkceVerifier;
 use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::envelope::{Context, Kind, RowKey};
 use crate::vault::sealed::core::{Core, again_if_tampered};
-use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::rows;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::tables::{ConsentRow, RowsMut, Tables, Write};
 use crate::vault::{
     AuditEntry, AuditKind, ConsentStatus, MAX_CONSENTS, PendingConsent, Purpose, RequestOptions, StateHash,

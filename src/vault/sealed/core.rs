@@ -7,10 +7,11 @@ use std::sync::Arc;
 use crate::model::{TenantId, Timestamp};
 use crate::vault::VaultError;
 use crate::vault::envelope::MasterKeys;
-use crate::vault::sealed::keyring::{Keyring, Tenant};
+use crate::vault::sealed::keyring::Keyring;
 use crate::vault::sealed::lists::Lists;
 use crate::vault::sealed::recent::Recent;
 use crate::vault::sealed::seals::Seals;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::tables::{RowsMut, Tables, Write};
 
 type Result<T> = std::result::Result<T, VaultError>;

@@ -7,8 +7,8 @@ use crate::random;
 use crate::vault::codec::Encoder;
 use crate::vault::envelope::{AuditKey, Context, Fields, Kind};
 use crate::vault::sealed::core::{Core, again_if_tampered};
-use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::rows;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::tables::{Basis, DefinitionRow, Listing, RowsMut, Tables, Topic, Write};
 use crate::vault::{
     AuditEntry, AuditKind, Definition, DefinitionContent, DefinitionKey, DefinitionKind, DefinitionRemoval,

@@ -9,9 +9,9 @@ use crate::model::{Scopes, Status, TenantId, Timestamp, UserId};
 use crate::vault::codec::Decoder;
 use crate::vault::envelope::{Context, Kind};
 use crate::vault::sealed::core::{Core, again_if_tampered};
-use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::recent::{Answer, Known, SealedAccess};
 use crate::vault::sealed::rows;
+use crate::vault::sealed::tenant::Tenant;
 #[cfg(test)]
 use crate::vault::tables::TenantRow;
 use crate::vault::tables::{

@@ -4,8 +4,8 @@ use crate::model::{Actor, Connection, ConnectionId, Grant, GrantId, TenantId, Ti
 use crate::vault::change;
 use crate::vault::sealed::apply::Needs;
 use crate::vault::sealed::core::Core;
-use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::lists::Asked;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::sealed::{consents, rows};
 use crate::vault::tables::{ListedRow, Listing, Tables};
 use crate::vault::{ConnectionQuery, NewGrant, StoreOutcome, VaultError};

@@ -1,5 +1,7 @@
 //! The vault's own keys, and those of its tenants: read once, then remembered.
 
+mod opening;
+
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
@@ -8,7 +10,9 @@ use crate::vault::envelope::{
     self, AuditKey, Binding, Context, DataKey, Fields, MasterKeys, RowKey, VaultId,
 };
 use crate::vault::sealed::chain;
-use crate::vault::sealed::seals::{Limits, Reserve, Seals};
+use crate::vault::sealed::reserve::{Limits, Reserve};
+use crate::vault::sealed::seals::Seals;
+use crate::vault::sealed::tenant::{AUDIT_KEYS, ROW_KEY, Tenant, WrappedKey};
 use crate::vault::tables::{
     Chain, KeyRow, RowsMut, Tables, TenantRow, VAULT_CHAIN, VaultRow, Write, check_complete,
 };
@@ -18,11 +22,6 @@ type Result<T> = std::result::Result<T, VaultError>;
 
 /// The number of tenants that are remembered: well under a megabyte.
 const MAX_TENANTS: usize = 1024;
-
-/// From this version on, keys seal the bodies of audit entries; below it, tokens.
-pub(in crate::vault) const AUDIT_KEYS: u32 = 1 << 31;
-/// The version of the key that authenticates a tenant's rows. It is never replaced.
-pub(in crate::vault) const ROW_KEY: u32 = u32::MAX;
 
 /// Opens keys with the master keys and remembers them.
 pub(in crate::vault) struct Keyring {
@@ -40,27 +39,6 @@ pub(in crate::vault) struct Opened {
     audit_key: RwLock<Option<Arc<AuditKey>>>,
 }
 
-/// A tenant, its number, and the keys that were used so far.
-pub(in crate::vault) struct Tenant {
-    pub(super) row: TenantRow,
-    pub(super) name: TenantId,
-    pub(super) vault: VaultId,
-    newest: DataKey,
-    rows: RowKey,
-    audit: WrappedKey,
-    audit_key: OnceLock<DataKey>,
-    older: RwLock<Vec<Arc<DataKey>>>,
-    /// Seals of the newest data key that are counted ahead.
-    pub(super) reserve: Reserve,
-    /// Seals of the audit key that are counted ahead.
-    pub(super) audit_reserve: Reserve,
-}
-
-struct WrappedKey {
-    version: u32,
-    wrapped: Vec<u8>,
-}
-
 /// Checks that one of the master keys is the one that the vault was created with.
 pub(in crate::vault) fn check(keys: &MasterKeys, row: &VaultRow) -> Result<VaultId> {
     let id = VaultId::from_bytes(row.id);
@@ -69,50 +47,6 @@ pub(in crate::vault) fn check(keys: &MasterKeys, row: &VaultRow) -> Result<Vault
     } else {
         // The key is known, but its proof is wrong: the row was altered.
         Err(VaultError::Tampered)
-    }
-}
-
-impl Tenant {
-    /// Returns the newest data key, which seals new records.
-    pub(super) const fn key(&self) -> &DataKey {
-        &self.newest
-    }
-
-    /// Returns the version of the key that seals the bodies of new audit entries.
-    pub(super) const fn audit_version(&self) -> u32 {
-        self.audit.version
-    }
-
-    /// Returns the key that authenticates the tenant's rows.
-    pub(super) const fn row_key(&self) -> &RowKey {
-        &self.rows
-    }
-
-    /// Returns whether this data key is in memory.
-    pub(super) fn has_key(&self, version: u32) -> bool {
-        let older = self.older.read().unwrap_or_else(PoisonError::into_inner);
-        version == self.newest.version() || older.iter().any(|key| key.version() == version)
-    }
-
-    /// Returns a tenant with one data key, which also authenticates its rows, for tests that know
-    /// the key.
-    #[cfg(test)]
-    pub(super) fn with_key(name: TenantId, vault: VaultId, key: DataKey) -> Self {
-        Self {
-            row: 1,
-            name,
-            vault,
-            rows: key.row_key(),
-            newest: key,
-            audit: WrappedKey {
-                version: AUDIT_KEYS,
-                wrapped: Vec::new(),
-            },
-            audit_key: OnceLock::new(),
-            older: RwLock::default(),
-            reserve: Reserve::default(),
-            audit_reserve: Reserve::default(),
-        }
     }
 }
 
@@ -384,23 +318,6 @@ impl Keyring {
         Ok(())
     }
 
-    /// Opens a record that was sealed in format 1.
-    #[cfg(feature = "sqlite")]
-    pub(super) fn open_format_1<T: Tables>(
-        &self,
-        tables: &T,
-        tenant: &Tenant,
-        context: &Context<'_>,
-        record: Vec<u8>,
-    ) -> Result<Fields> {
-        let version = DataKey::version_of(&record)?;
-        if version == tenant.newest.version() {
-            return tenant.newest.open_format_1(context, record);
-        }
-        self.other_key(tables, tenant, version)?
-            .open_format_1(context, record)
-    }
-
     /// Handles [`Write::NewDataKey`]: reads the stored keys, and replaces a key that is used up.
     pub(super) fn renew<T: Tables>(&self, tables: &T, stale: &Tenant, now: Timestamp) -> Result<()> {
         self.forget(&stale.name);
@@ -524,93 +441,5 @@ impl Keyring {
             entries,
         )?;
         Ok(true)
-    }
-
-    /// Returns the key that seals the bodies of a tenant's audit entries.
-    fn entry_key<'a>(&self, tenant: &'a Tenant) -> Result<&'a DataKey> {
-        if let Some(key) = tenant.audit_key.get() {
-            return Ok(key);
-        }
-        let key = self.unwrap(tenant, &tenant.audit.wrapped, tenant.audit.version)?;
-        Ok(tenant.audit_key.get_or_init(|| key))
-    }
-
-    /// Opens a record with the key that it names.
-    pub(super) fn open<T: Tables>(
-        &self,
-        tables: &T,
-        tenant: &Tenant,
-        context: &Context<'_>,
-        record: Vec<u8>,
-    ) -> Result<Fields> {
-        let version = DataKey::version_of(&record)?;
-        if version == tenant.newest.version() {
-            return tenant.newest.open(context, record);
-        }
-        self.other_key(tables, tenant, version)?.open(context, record)
-    }
-
-    /// Opens a record whose additional data was encoded before.
-    pub(super) fn open_in<T: Tables>(
-        &self,
-        tables: &T,
-        tenant: &Tenant,
-        binding: &Binding,
-        record: Vec<u8>,
-    ) -> Result<Fields> {
-        let version = DataKey::version_of(&record)?;
-        if version == tenant.newest.version() {
-            return tenant.newest.open_in(binding, record);
-        }
-        self.other_key(tables, tenant, version)?.open_in(binding, record)
-    }
-
-    /// Opens the body of an audit entry.
-    pub(super) fn open_entry<T: Tables>(
-        &self,
-        tables: &T,
-        tenant: &Tenant,
-        number: u64,
-        body: Vec<u8>,
-    ) -> Result<Fields> {
-        let version = DataKey::version_of(&body)?;
-        if version == tenant.audit.version {
-            return self
-                .entry_key(tenant)?
-                .open_audit(tenant.vault, &tenant.name, number, body);
-        }
-        self.other_key(tables, tenant, version)?
-            .open_audit(tenant.vault, &tenant.name, number, body)
-    }
-
-    fn unwrap(&self, tenant: &Tenant, wrapped: &[u8], version: u32) -> Result<DataKey> {
-        DataKey::unwrap(wrapped, &self.keys, tenant.vault, &tenant.name, version)
-    }
-
-    /// Returns a key other than the newest ones.
-    pub(super) fn other_key<T: Tables>(
-        &self,
-        tables: &T,
-        tenant: &Tenant,
-        version: u32,
-    ) -> Result<Arc<DataKey>> {
-        let find = |keys: &[Arc<DataKey>]| keys.iter().find(|key| key.version() == version).map(Arc::clone);
-        let known = find(&tenant.older.read().unwrap_or_else(PoisonError::into_inner));
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        // A record names a key that does not exist: the key was destroyed, and with it the record's
-        // content.
-        let stored = tables
-            .read(|rows| rows.key(tenant.row, version))?
-            .ok_or(VaultError::Tampered)?;
-        let key = self.unwrap(tenant, &stored.wrapped, version)?;
-        let mut older = tenant.older.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = find(&older) {
-            return Ok(known);
-        }
-        let key = Arc::new(key);
-        older.push(Arc::clone(&key));
-        Ok(key)
     }
 }

@@ -32,6 +32,7 @@ mod memory;
 mod prune;
 mod recent;
 mod refresh;
+mod reserve;
 mod revocations;
 mod rotate;
 mod rows;
@@ -39,6 +40,7 @@ mod seals;
 mod side;
 mod snapshot;
 mod store;
+pub(in crate::vault) mod tenant;
 #[cfg(test)]
 mod tests;
 mod tokens;

@@ -9,7 +9,7 @@ use crate::model::Timestamp;
 use crate::vault::envelope::{AuditKey, Link, VaultId};
 use crate::vault::sealed::chain::chain_number;
 use crate::vault::sealed::core::Core;
-use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::sealed::verify_definitions::is_about_definitions;
 use crate::vault::sealed::{audit, grants};
 use crate::vault::tables::{

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::model::{ConnectionId, GrantId, Parameters, RefreshState, Status, Timestamp};
 use crate::prehashed::HashedMap;
 use crate::vault::envelope::{Binding, DataKey};
-use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::tables::{Basis, Staleness, Stamp, TenantRow, Wanted};
 
 /// The number of bytes that are remembered for each source of stamps, and without stamps: about two

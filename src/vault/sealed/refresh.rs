@@ -8,8 +8,8 @@ use crate::vault::change::{self, StoredGrant};
 use crate::vault::envelope::Kind;
 use crate::vault::sealed::apply::Needs;
 use crate::vault::sealed::core::{Core, again_if_tampered};
-use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::snapshot::{Read, Reader};
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::sealed::{rows, tokens};
 use crate::vault::tables::{Ahead, DueRows, GrantRow, Of, Tables};
 use crate::vault::{

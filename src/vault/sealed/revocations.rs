@@ -10,9 +10,9 @@ use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::envelope::{Context, Kind};
 use crate::vault::sealed::apply::{Applied, Ends, Needs, SealedRevocation};
 use crate::vault::sealed::core::Core;
-use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::rows;
 use crate::vault::sealed::snapshot::Reader;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::sealed::tokens::Opened;
 use crate::vault::tables::{Of, RevocationRow, RowsMut, Sealed, Tables, Write};
 use crate::vault::{

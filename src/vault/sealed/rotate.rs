@@ -4,7 +4,7 @@
 use crate::model::{TenantId, Timestamp};
 use crate::vault::envelope::{Context, DataKey, Kind};
 use crate::vault::sealed::core::Core;
-use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::sealed::{chain, rows, tokens};
 use crate::vault::tables::{GrantRow, KeyRow, Of, Sealed, Secrets, Tables, Write};
 use crate::vault::{AuditEntry, AuditKind, Rotated, Rotation, VaultError};

@@ -9,78 +9,12 @@
 //! It may be too high: a transaction that fails, and a handle that ends, leave the rest of a block
 //! unused.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use crate::vault::VaultError;
-use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::reserve::{Limits, Reserve};
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::tables::RowsMut;
 
 type Result<T> = std::result::Result<T, VaultError>;
-
-/// A tenant gets a new data key after this many seals. Random nonces of 96 bits are good for 2^32.
-const MAX_SEALS: u32 = 1 << 30;
-/// The number of seals that are counted ahead.
-const BLOCK: u32 = 1 << 10;
-/// More than the number of seals in one transaction.
-const MOST_AT_ONCE: u32 = 1 << 12;
-
-/// The limit of each key, and the numbers that follow from it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    most: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { most: MAX_SEALS }
-    }
-}
-
-impl Limits {
-    #[cfg(test)]
-    pub(super) const fn new(most: u32) -> Self {
-        Self { most }
-    }
-
-    pub(super) const fn most(self) -> u32 {
-        self.most
-    }
-
-    fn block(self) -> u32 {
-        BLOCK.min(self.most / 8)
-    }
-
-    /// Returns whether a data key is replaced after this many seals: a transaction and its block
-    /// might exceed the limit.
-    pub(super) fn is_used_up(self, seals: u32) -> bool {
-        seals.saturating_add(self.block() + MOST_AT_ONCE.min(self.most / 4)) > self.most
-    }
-
-    /// Returns whether an audit key is replaced after this many seals. A batch of token uses never
-    /// exhausts it.
-    pub(super) const fn is_half_used(self, seals: u32) -> bool {
-        seals > self.most / 2
-    }
-}
-
-/// The seals of one key that are counted and not used yet.
-#[derive(Debug, Default)]
-pub(super) struct Reserve(AtomicU32);
-
-impl Reserve {
-    fn take(&self, seals: u32) -> bool {
-        let left = |left: u32| left.checked_sub(seals);
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left)
-            .is_ok()
-    }
-
-    fn add(&self, seals: u32) {
-        let more = |left: u32| Some(left.saturating_add(seals));
-        // `more` always returns a value.
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-    }
-}
 
 /// Counts the seals of one write transaction.
 pub(super) struct Seals<'a> {
@@ -127,7 +61,7 @@ impl<'a> Seals<'a> {
         }
         let block = self.limits.block();
         let counted = seals.saturating_add(block);
-        let may_seal = rows.count_seals(tenant.row, version, counted, self.limits.most)?;
+        let may_seal = rows.count_seals(tenant.row, version, counted, self.limits.most())?;
         if may_seal {
             *ahead = ahead.saturating_add(block);
         }

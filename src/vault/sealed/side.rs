@@ -4,7 +4,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::model::{TenantId, Timestamp};
 use crate::vault::envelope::{Context, DataKey, Kind, MasterKeys};
 use crate::vault::sealed::core::Core;
-use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::sealed::{chain, rows, tokens};
 use crate::vault::tables::{AuditRow, GrantRow, KeyRow, Rows, RowsMut, Sealed, Tables, VaultRow, Write};
 use crate::vault::transfer::side::{ChainKey, Record, Side, Sided};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::model::{ConnectionId, GrantId, Owner, ProviderId, Timestamp};
 use crate::vault::change::{Snapshot, StoredConnection};
-use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::rows;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::tables::{
     Ahead, Chain, ConnectionRow, GrantRow, ListedRow, Listing, Rows, Sealed, TenantRow,
 };

@@ -4,9 +4,9 @@ use crate::model::Grant;
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 use crate::vault::envelope::{Context, Fields, Kind};
 use crate::vault::sealed::core::Core;
-use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::recent::SealedAccess;
 use crate::vault::sealed::rows;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::tables::{Sealed, Tables};
 use crate::vault::{Tokens, VaultError};
 

@@ -7,7 +7,7 @@ use crate::vault::VaultError;
 use crate::vault::change::{StoredConnection, StoredGrant};
 use crate::vault::envelope::{Context, Kind};
 use crate::vault::sealed::core::Core;
-use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::sealed::{consents, revocations, rows, tokens};
 use crate::vault::tables::{
     ConnectionRow, ConsentRow, GrantRow, RevocationRow, RowsMut, Sealed, Secrets, Tables, TenantRow, Write,

@@ -6,7 +6,7 @@ use crate::vault::envelope::AuditKey;
 use crate::vault::sealed::audit::{self, CHUNK, entries_after};
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::definitions::version_fingerprint;
-use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::tables::{AuditRow, Chain, DefinitionRow, Rows, Tables};
 use crate::vault::{AuditEntry, AuditKind, DefinitionKind, VaultError};
 

@@ -6,7 +6,7 @@ use crate::model::{Connection, ConnectionId, Status, TenantId, UserId};
 use crate::vault::envelope::{AuditKey, Kind};
 use crate::vault::sealed::audit::{CHUNK, entries_after};
 use crate::vault::sealed::core::Core;
-use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::sealed::verify_definitions::NotedDefinitions;
 use crate::vault::sealed::{apply, audit, grants, rows, tokens};
 use crate::vault::tables::{AuditRow, Chain, ListedRow, Listing, Rows, Sealed, Tables};

@@ -3,7 +3,7 @@
 
 use crate::model::TenantId;
 use crate::vault::VaultError;
-use crate::vault::sealed::keyring::ROW_KEY;
+use crate::vault::sealed::tenant::ROW_KEY;
 use crate::vault::tables::{Chain, KeyRow, Pruned, Rows, RowsMut, TenantRow, VAULT_CHAIN};
 use crate::vault::transfer::error::TransferError;
 use crate::vault::transfer::kinds::{

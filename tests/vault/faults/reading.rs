@@ -48,8 +48,8 @@ impl Reading {
     }
 }
 
-/// Checks that a vault answers from the rows as they are now, whatever it remembers and whatever the
-/// steps before it met. Asked again, it gives the same answers.
+/// Checks that a vault answers from the rows as they are now, whatever it remembers and whatever
+/// the steps before it met. Asked again, it gives the same answers.
 pub(crate) fn answers_are_current(vault: &SqliteVault) {
     for number in ALL_NUMBERS.into_iter().chain(ALL_NUMBERS) {
         let (tenant, id) = (tenant_of(number), id(number));

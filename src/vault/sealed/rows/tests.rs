@@ -7,7 +7,7 @@ use super::*;
 use crate::model::Grant;
 use crate::vault::envelope::vectors::{self, Hex, Number};
 use crate::vault::envelope::{Context, Kind, VaultId};
-use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::tenant::Tenant;
 use crate::vault::sealed::tokens;
 
 pub(in crate::vault::sealed) fn owner_of(user: Option<&String>) -> Owner {

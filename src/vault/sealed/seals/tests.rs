@@ -5,7 +5,7 @@ use crate::vault::sealed::kv::Kv;
 use crate::vault::sealed::memory::MemoryStore;
 use crate::vault::tables::{KeyRow, Tables as _, Write};
 
-const LIMITS: Limits = Limits { most: 80 };
+const LIMITS: Limits = Limits::new(80);
 
 fn tables() -> Kv<MemoryStore> {
     let tables = Kv::new(MemoryStore::new());
