@@ -75,6 +75,12 @@ pub mod vault {
     #[cfg(feature = "sqlite")]
     pub use crate::vault::{SqliteOptions, SqliteVault};
 
+    /// Makes a vault read its rows again for each query.
+    #[cfg(feature = "sqlite")]
+    pub const fn remembering_nothing(options: SqliteOptions) -> SqliteOptions {
+        options.remembering_nothing()
+    }
+
     /// Returns the chain that a head belongs to.
     #[must_use]
     pub fn chain_of(head: &AuditHead) -> AuditChain {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::connections::Connections;
 use crate::engine::Context;
 use crate::engine::directory::Directory;
@@ -161,7 +161,8 @@ impl ConnectionsBuilder {
         self
     }
 
-    /// Uses this clock instead of the vault's.
+    /// Uses this clock instead of the system's, or of the vault's if the vault has one of its own.
+    /// The vault's own clock still decides which claims have lapsed.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
@@ -226,8 +227,12 @@ impl ConnectionsBuilder {
             None => default_client(self.transport)?,
         };
         let holder = self.vault.holder()?;
+        let shared = self.vault.clock();
+        let clock = self.clock.or_else(|| shared.clone());
+        let clock = clock.unwrap_or_else(|| Arc::new(SystemClock));
         let inner = Context {
-            clock: self.clock.unwrap_or_else(|| self.vault.clock()),
+            claims_clock: shared.unwrap_or_else(|| Arc::clone(&clock)),
+            clock,
             vault: self.vault,
             registry,
             directory: Directory::default(),

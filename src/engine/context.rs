@@ -38,6 +38,8 @@ pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) http: Arc<dyn HttpClient>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The clock that all hosts on this vault share, which decides when a claim has lapsed.
+    pub(crate) claims_clock: Arc<dyn Clock>,
     pub(crate) events: Option<Arc<dyn EventSink>>,
     pub(crate) settings: Settings,
     pub(crate) holder: Holder,
@@ -59,6 +61,11 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Returns the time by the clock that decides claims.
+    pub(crate) fn claim_time(&self) -> Timestamp {
+        self.claims_clock.now()
     }
 
     /// Returns the provider, its authorization server and the tenant's client there.

@@ -166,7 +166,7 @@ fn assess(services: &Services<'_>, connection: &Connection) -> (HealthState, Usa
         };
         return (hindered(obstacle), usable);
     }
-    let now = cx.now();
+    let now = cx.claim_time();
     let refresh = &connection.refresh;
     let flight = refresh.in_flight;
     if let Some(flight) = flight.filter(|it| lasts(it.since, it.until, Duration::ZERO, now)) {

@@ -10,17 +10,21 @@ use std::fmt;
 pub enum VaultWarning {
     /// Other users can create, replace and delete files in the directory of the vault.
     SharedDirectory,
+    /// The database has standbys, and commits wait for none of them. A failover loses the last
+    /// commits, and with them refresh tokens that the provider has replaced.
+    AsynchronousStandbys,
 }
 
 impl VaultWarning {
     /// Every warning.
-    pub const ALL: [Self; 1] = [Self::SharedDirectory];
+    pub const ALL: [Self; 2] = [Self::SharedDirectory, Self::AsynchronousStandbys];
 
     /// Returns the warning as one lower-case word, for metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SharedDirectory => "shared_directory",
+            Self::AsynchronousStandbys => "asynchronous_standbys",
         }
     }
 }
@@ -29,6 +33,9 @@ impl fmt::Display for VaultWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::SharedDirectory => "other users can write to the directory of the vault",
+            Self::AsynchronousStandbys => {
+                "the database has standbys, but commits wait for none; set synchronous_standby_names"
+            }
         })
     }
 }

@@ -63,7 +63,9 @@ fn current(access: &Access<'_>, found: Candidate) -> Result<ResolvedToken> {
             let cx = access.cx();
             let now = cx.now();
             let refresh = &found.stored.refresh;
-            let busy = refresh.in_flight.is_some_and(|flight| flight.until > now)
+            let busy = refresh
+                .in_flight
+                .is_some_and(|flight| flight.until > cx.claim_time())
                 || refresh.not_before.is_some_and(|until| until > now)
                 || cx
                     .in_progress

@@ -46,8 +46,8 @@ pub enum VaultError {
     /// A sealed record does not open: it was altered, moved or truncated. Nothing was changed.
     #[error("a sealed record cannot be opened, because it was altered or moved")]
     Tampered,
-    /// The file is not a vault of this crate.
-    #[error("the file is not a valetkey vault")]
+    /// The file or the schema is not a vault of this crate.
+    #[error("the file or database schema is not a valetkey vault; name another one")]
     NotAVault,
     /// The file was written by a newer version of this crate.
     #[error(
@@ -60,7 +60,7 @@ pub enum VaultError {
         supported: u32,
     },
     /// The file is damaged or truncated.
-    #[error("the vault file is damaged; restore a backup")]
+    #[error("the vault is damaged; restore a backup")]
     Damaged,
     /// The database file and its log come from different points in time. Nothing was changed.
     #[error("the database file and its log do not belong together; restore both from one backup")]
@@ -71,8 +71,9 @@ pub enum VaultError {
     /// The vault is open, here or in another process.
     #[error("the vault is open in this or another process; close it first")]
     InUse,
-    /// The vault file is marked as read-only, or its file system is mounted read-only.
-    #[error("the vault file or its file system is read-only; make it writable")]
+    /// The vault file is marked as read-only, its file system is mounted read-only, or its database
+    /// accepts no writes.
+    #[error("the vault's file, file system or database is read-only; make it writable, or name the primary")]
     ReadOnly,
     /// This process has no rights to a file or a directory that the vault needs.
     #[error("this process has no read and write access to {0}; grant its user access")]
@@ -122,14 +123,16 @@ pub enum VaultError {
     /// handle nor open the same file, because SQLite would rely on locks that only the parent has.
     #[error("the vault was opened before a fork; open it after the fork, or start the child with exec")]
     Forked,
-    /// The bundled SQLite is too old, or a setting that safety depends on did not take effect.
-    #[error("the SQLite library cannot be used: {0}")]
+    /// The bundled SQLite is too old, the database server does not offer what the vault needs, or a
+    /// setting that safety depends on did not take effect.
+    #[error("the database cannot be used: {0}")]
     Unsupported(&'static str),
     /// This kind of vault does not support the operation.
     #[error("this vault does not support {0}")]
     NotSupported(&'static str),
-    /// Another process has held the write lock for too long. Nothing was changed; try again.
-    #[error("the vault is locked by another process; retry")]
+    /// Another process has held the write lock for too long, or the database has no free
+    /// connection. Nothing was changed; try again.
+    #[error("the vault is locked by another process, or its database is full of connections; retry")]
     Busy,
     /// The database is temporarily unreachable, such as during a failover. Whether the last write
     /// was stored is unknown; the same call can be repeated.

@@ -104,7 +104,9 @@ pub struct ClaimRequest<'a> {
     pub generation: u64,
     /// The reason for the request.
     pub attempt: Attempt,
-    /// The current time.
+    /// The current time by the clock that decides claims: [`Housekeeping::clock`], or the host's.
+    ///
+    /// [`Housekeeping::clock`]: crate::vault::Housekeeping::clock
     pub now: Timestamp,
     /// The duration of the claim.
     pub lease: Duration,
@@ -134,6 +136,10 @@ pub struct DueQuery<'a> {
     pub holder: Holder,
     /// The current time.
     pub now: Timestamp,
+    /// The current time by the clock that decides claims: [`Housekeeping::clock`], or the host's.
+    ///
+    /// [`Housekeeping::clock`]: crate::vault::Housekeeping::clock
+    pub claim_time: Timestamp,
     /// The duration of the claims.
     pub lease: Duration,
     /// The time span before expiry in which a token is due: those that expire before `now` plus

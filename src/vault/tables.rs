@@ -268,7 +268,7 @@ pub(crate) trait RowsMut: Rows {
     /// Overwrites the tokens of a pending revocation and deletes it.
     fn delete_revocation(&mut self, tenant: TenantRow, id: RevocationId) -> Result<()>;
 
-    /// Appends entries in one statement, whatever their number.
+    /// Appends entries, in one statement if each statement takes a round trip.
     fn append_entries(&mut self, chain: Chain, entries: &[AuditRow]) -> Result<()>;
     fn put_head(&mut self, chain: Chain, head: &HeadRow) -> Result<()>;
     fn put_checkpoint(&mut self, chain: Chain, row: &CheckpointRow) -> Result<()>;
@@ -278,8 +278,8 @@ pub(crate) trait RowsMut: Rows {
     fn put_gap(&mut self, chain: Chain, gap: &GapRow) -> Result<()>;
     fn set_pruned_to(&mut self, chain: Chain, of: TenantRow, what: Pruned, number: u64) -> Result<()>;
 
-    /// Raises the times of last use, in one statement, whatever their number. Unknown connections
-    /// are skipped.
+    /// Raises the times of last use, in one statement if each takes a round trip. Unknown
+    /// connections are skipped.
     fn record_uses(&mut self, uses: &[(TenantRow, ConnectionId, i64)]) -> Result<()>;
 
     /// Overwrites and deletes at most `limit` rows. Returns `true` if nothing is left.
@@ -345,9 +345,8 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
         write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>,
     ) -> Result<Write<T>>;
 
-    /// Returns the clock that decides claims and times: the database's own if several machines
-    /// share it.
-    fn clock(&self) -> Arc<dyn Clock>;
+    /// Returns the clock of the database, if several machines share it.
+    fn clock(&self) -> Option<Arc<dyn Clock>>;
 
     /// Replaces a grant in a separate transaction, if it still has this revision, and keeps its
     /// tokens. Returns whether it did. A power cut can lose the change, unless the host chose

@@ -10,9 +10,10 @@ use crate::vault::{AuditHead, Erasure, VaultError, VaultWarning};
 
 /// Deletes expired records, rotates keys and writes backups.
 pub trait Housekeeping {
-    /// Returns the clock that decides claims and times: the store's own if several machines share
-    /// it, otherwise the system's. Connections use it unless the host names another.
-    fn clock(&self) -> Arc<dyn Clock>;
+    /// Returns the clock of the store, if several machines share it. It decides which claims have
+    /// lapsed, even if the host names another clock; for other times, it is the default. `None` if
+    /// the clock of the host decides.
+    fn clock(&self) -> Option<Arc<dyn Clock>>;
 
     /// Returns warnings for the operator about the place where the vault is stored.
     fn warnings(&self) -> Vec<VaultWarning>;

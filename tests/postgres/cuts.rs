@@ -42,6 +42,9 @@ fn connect(address: &str, schema: &str, key: MasterKey) -> Result<PostgresVault,
         .unwrap()
         // With one session, the bytes of an operation are the same each time.
         .max_sessions(1)
+        // Each read asks the server.
+        .max_staleness(Duration::ZERO)
+        .unwrap()
         .connect(key)
 }
 
@@ -240,7 +243,7 @@ fn promise_41_a_cut_during_a_consent_connects_once_or_not_at_all() {
         assert_eq!(host.sandbox.live_grants().len(), sent, "{place:?}");
         match completed {
             Ok(connection) => assert_eq!(active[0].id, connection.id),
-            // Nobody knows whether the code was sent, so that it is not sent again.
+            // It is unknown whether the code was sent, so it is not sent again.
             Err(Error::Consent(_)) => assert_eq!(sent, 0, "{place:?}"),
             Err(error) => panic!("{place:?}: {error:?}"),
         }
@@ -312,6 +315,8 @@ fn a_server_that_stops_answering_costs_one_deadline() {
         .schema(schema)
         .unwrap()
         .max_sessions(1)
+        .max_staleness(Duration::ZERO)
+        .unwrap()
         .deadline(Duration::from_secs(2))
         .connect(key())
         .unwrap();

@@ -1,11 +1,18 @@
 //! Servers that cannot be used: each cause is a typed error, and nothing is changed.
 
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use valetkey::connections::ConnectionFilter;
+use valetkey::testing::Host;
 use valetkey::vault::{MasterKey, PostgresOptions, VaultError};
+use valetkey::{ConsentOptions, Error};
 
-use crate::options;
 use crate::support::postgres::Cluster;
+use crate::support::world::person;
+use crate::{options, vault};
 
 fn refused(options: PostgresOptions) -> VaultError {
     let error = options.connect(MasterKey::generate().unwrap()).unwrap_err();
@@ -71,34 +78,137 @@ fn a_wrong_password_and_an_unknown_user_are_denied() {
 }
 
 #[test]
+fn a_wrong_password_over_the_network_is_denied() {
+    let Some(cluster) = Cluster::start_on_tcp() else {
+        return;
+    };
+    cluster.sql("CREATE ROLE guest LOGIN PASSWORD 's3cret'; GRANT CREATE ON DATABASE postgres TO guest");
+    cluster.require_passwords();
+    let address = cluster.tcp_address().replace("user=valetkey", "user=guest");
+    let options = || PostgresOptions::new(&address).unwrap().dangerous_without_tls();
+    assert!(matches!(
+        refused(options().password("wr0ng")),
+        VaultError::AccessDenied(_)
+    ));
+    assert_eq!(
+        cluster.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'valetkey'"),
+        "0"
+    );
+    let vault = options()
+        .password("s3cret")
+        .connect(MasterKey::generate().unwrap());
+    assert!(vault.is_ok());
+}
+
+#[test]
 fn a_server_without_tls_is_refused_unless_the_host_says_so() {
     let Some(cluster) = Cluster::start_on_tcp() else {
         return;
     };
-    let (address, port) = (cluster.tcp_address(), cluster.port());
+    let address = cluster.tcp_address();
     let error = refused(PostgresOptions::new(&address).unwrap());
-    assert!(
-        matches!(error, VaultError::Unsupported(_)),
-        "port {port}: {error:?}"
-    );
+    assert!(error.to_string().contains("the server offers no TLS"), "{error}");
     let plain = PostgresOptions::new(&address).unwrap().dangerous_without_tls();
     assert!(plain.connect(MasterKey::generate().unwrap()).is_ok());
 }
 
 #[test]
-fn a_certificate_is_verified() {
-    let Some((cluster, root)) = Cluster::start_with_tls() else {
+fn a_certificate_is_verified_and_each_fault_is_named() {
+    let Some((cluster, root)) = Cluster::start_with_tls(|_| {}) else {
         return;
     };
     let address = cluster.tcp_address();
-    let error = refused(PostgresOptions::new(&address).unwrap());
-    assert!(matches!(error, VaultError::Unsupported(_)), "{error:?}");
-    let trusted = PostgresOptions::new(&address).unwrap().root(root.clone());
-    trusted.connect(MasterKey::generate().unwrap()).unwrap();
+    let says = |error: &VaultError, text| assert!(error.to_string().contains(text), "{error}");
+    says(
+        &refused(PostgresOptions::new(&address).unwrap()),
+        "add its authority",
+    );
     // The certificate is for `localhost`, not for the address.
     let elsewhere = address.replace("host=localhost", "host=127.0.0.1");
-    let error = refused(PostgresOptions::new(&elsewhere).unwrap().root(root));
-    assert!(matches!(error, VaultError::Unsupported(_)), "{error:?}");
+    let elsewhere = PostgresOptions::new(&elsewhere).unwrap().root(root.clone());
+    says(&refused(elsewhere), "is for another name");
+    let trusted = PostgresOptions::new(&address).unwrap().root(root);
+    trusted.connect(MasterKey::generate().unwrap()).unwrap();
+
+    let expired = |it: &mut rcgen::CertificateParams| it.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    let Some((cluster, root)) = Cluster::start_with_tls(expired) else {
+        return;
+    };
+    let expired = PostgresOptions::new(&cluster.tcp_address()).unwrap().root(root);
+    says(&refused(expired), "has expired");
+}
+
+#[test]
+fn a_server_without_a_free_connection_is_busy() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.sql("CREATE ROLE guest LOGIN CONNECTION LIMIT 1; GRANT CREATE ON DATABASE postgres TO guest");
+    let address = cluster.address().replace("user=valetkey", "user=guest");
+    let options = || PostgresOptions::new(&address).unwrap().max_sessions(1);
+    let first = options().connect(MasterKey::generate().unwrap()).unwrap();
+    let error = refused(options());
+    assert!(matches!(error, VaultError::Busy), "{error:?}");
+    assert!(error.is_retryable());
+    drop(first);
+}
+
+#[test]
+fn a_full_disk_is_reported_and_changes_nothing() {
+    let Some(cluster) = Cluster::start() else { return };
+    let Some(disk) = Disk::mount() else { return };
+    let path = disk.0.path().display();
+    cluster.sql(&format!("CREATE TABLESPACE small LOCATION '{path}'"));
+    cluster.sql("ALTER ROLE valetkey SET default_tablespace = small");
+    let host = Host::builder().vault(vault(&cluster)).build().unwrap();
+    host.connect(&person("alice"), "notes");
+    let filler = disk.0.path().join("filler");
+    // Writes until nothing fits.
+    let mut file = fs::File::create(&filler).unwrap();
+    while file.write_all(&[1; 4096]).is_ok() {}
+    // The space that is free within pages comes first.
+    let failed = (0..5_000).find_map(|number| {
+        let user = person(&format!("user-{number}"));
+        let connected = host.connect_with(&user, "notes", "ada", ConsentOptions::default());
+        connected.err().map(|error| (user, error))
+    });
+    let (user, error) = failed.unwrap();
+    assert!(matches!(error, Error::Vault(VaultError::DiskFull)), "{error:?}");
+    assert!(error.is_retryable());
+    let stored = host
+        .connections
+        .list(&user, &ConnectionFilter::default())
+        .unwrap();
+    assert_eq!(stored, []);
+    drop(file);
+    fs::remove_file(filler).unwrap();
+    host.connect(&user, "notes");
+    assert_eq!(host.resolver.resolve(&user, "notes").unwrap().generation(), 1);
+}
+
+/// A file system of 16 MiB, which only root can mount.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    #[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
+    fn mount() -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=16m,mode=700,uid=postgres", "none"])
+            .arg(directory.path())
+            .stderr(Stdio::null())
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(directory));
+        }
+        eprintln!("skipped: no file system can be mounted here, so that no disk can be filled");
+        None
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // The server still has files open there.
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
 }
 
 #[test]
@@ -109,10 +219,7 @@ fn settings_that_lose_commits_are_refused() {
     cluster.sql("ALTER ROLE valetkey RESET synchronous_commit");
     cluster.sql("ALTER ROLE valetkey SET default_transaction_read_only = on");
     let error = refused(options(&cluster));
-    assert!(
-        matches!(error, VaultError::ReadOnly | VaultError::Unreachable),
-        "{error:?}"
-    );
+    assert!(matches!(error, VaultError::ReadOnly), "{error:?}");
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! A vault in PostgreSQL that hosts on several machines share.
 
 mod asynchronous;
+mod clocks;
 mod contract;
 mod cuts;
+mod failover;
 mod failures;
 mod machines;
+mod pooler;
 mod proxy;
 mod remembered;
 mod secrets;

@@ -24,7 +24,7 @@ impl Way {
 pub(crate) enum End {
     /// Both sides see the end of the stream.
     Cut,
-    /// Nothing more passes in this direction, and nobody is told.
+    /// Nothing more passes in this direction, and both sides stay open.
     Stall,
 }
 

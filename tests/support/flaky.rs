@@ -154,8 +154,8 @@ impl Transferable for FlakyVault {
 }
 
 impl Housekeeping for FlakyVault {
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(self.clock.clone())
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        Some(Arc::new(self.clock.clone()))
     }
 
     fn warnings(&self) -> Vec<VaultWarning> {

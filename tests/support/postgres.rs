@@ -26,6 +26,67 @@ impl Cluster {
         Self::with(&["fsync=off"])
     }
 
+    /// Starts a standby that follows this server. It ends with the test as well.
+    pub(crate) fn standby(&self) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let standby = Self {
+            bin: self.bin.clone(),
+            directory,
+            certificates: None,
+            port: self.port,
+            schemas: AtomicUsize::new(0),
+        };
+        let (data, port) = (standby.data(), self.port.to_string());
+        let from = self.path().to_str().unwrap();
+        standby.run(
+            "pg_basebackup",
+            [
+                "-D", &data, "-h", from, "-p", &port, "-U", "valetkey", "-R", "-c", "fast",
+            ],
+        );
+        standby.start_with(&["fsync=off"]);
+        standby
+    }
+
+    /// Returns the address of the database on either of two servers.
+    pub(crate) fn address_with(&self, other: &Self) -> String {
+        format!(
+            "host={},{} port={port},{port} user=valetkey dbname=postgres",
+            self.path().display(),
+            other.path().display(),
+            port = self.port
+        )
+    }
+
+    /// Makes commits wait for the standbys that follow this server.
+    pub(crate) fn replicate_synchronously(&self) {
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.sql("SELECT pg_reload_conf()");
+        while self.sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") != "1" {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Ends all processes of the server at once.
+    pub(crate) fn kill(&self) {
+        let file = fs::read_to_string(self.path().join("data/postmaster.pid")).unwrap();
+        let postmaster = file.lines().next().unwrap().to_owned();
+        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
+        // The first kill keeps the others from being replaced.
+        let all = std::iter::once(postmaster.as_str()).chain(children.split_whitespace());
+        let _ = Command::new("kill")
+            .arg("-9")
+            .args(all)
+            .stderr(Stdio::null())
+            .status();
+    }
+
+    /// Makes a standby the primary.
+    pub(crate) fn promote(&self) {
+        self.run("pg_ctl", ["-D", &self.data(), "-w", "promote"]);
+    }
+
     /// Starts a server with these settings.
     pub(crate) fn with<S: AsRef<str>>(settings: &[S]) -> Option<Self> {
         let Some(bin) = programs() else {
@@ -95,13 +156,15 @@ impl Cluster {
         Some(cluster)
     }
 
-    /// Starts a server with a certificate for `localhost`. Returns the root of its authority as
-    /// well.
-    pub(crate) fn start_with_tls() -> Option<(Self, Vec<u8>)> {
+    /// Starts a server with a certificate for `localhost`, unless `change` changes it. Returns the
+    /// root of its authority as well.
+    pub(crate) fn start_with_tls(
+        change: impl FnOnce(&mut rcgen::CertificateParams),
+    ) -> Option<(Self, Vec<u8>)> {
         let port = free_port();
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let root = certificate(directory.path());
+        let root = certificate(directory.path(), change);
         let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
         let mut cluster = Self::with(&[
             "fsync=off".to_owned(),
@@ -129,10 +192,14 @@ impl Cluster {
     /// Demands a password from everyone but the owner.
     pub(crate) fn require_passwords(&self) {
         let file = self.path().join("data/pg_hba.conf");
-        fs::write(file, "local all valetkey trust\nlocal all all scram-sha-256\n").unwrap();
+        fs::write(
+            file,
+            "local all valetkey trust\nlocal all all scram-sha-256\nhost all all all scram-sha-256\n",
+        )
+        .unwrap();
         self.sql("SELECT pg_reload_conf()");
         // The server reads its rules again soon after it was told to.
-        while self.sql("SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'scram-sha-256'") != "1" {
+        while self.sql("SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'scram-sha-256'") != "2" {
             std::thread::yield_now();
         }
     }
@@ -283,14 +350,15 @@ fn free_port() -> u16 {
 }
 
 /// Writes a certificate for `localhost` and its key, and returns the root of the authority.
-fn certificate(directory: &Path) -> Vec<u8> {
+fn certificate(directory: &Path, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Vec<u8> {
     let authority_key = rcgen::KeyPair::generate().unwrap();
     let mut authority = rcgen::CertificateParams::default();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let root = authority.self_signed(&authority_key).unwrap();
     let issuer = rcgen::Issuer::new(authority, authority_key);
     let key = rcgen::KeyPair::generate().unwrap();
-    let server = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let mut server = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    change(&mut server);
     let certificate = server.signed_by(&key, &issuer).unwrap();
     fs::write(directory.join("cert.pem"), certificate.pem()).unwrap();
     let file = directory.join("key.pem");
@@ -321,7 +389,7 @@ fn programs() -> Option<PathBuf> {
         .find(|bin| bin.join("initdb").exists() && bin.join("pg_ctl").exists())
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0)
 }
 

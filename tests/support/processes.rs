@@ -9,14 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use valetkey::connections::Settings;
+use valetkey::connections::{ConnectionsBuilder, Settings};
 use valetkey::http::{HttpClient, HttpRequest, HttpResponse, UreqClient};
 use valetkey::testing::Sandbox;
 use valetkey::testing::sandbox::Personality;
 #[cfg(feature = "postgres")]
 use valetkey::vault::PostgresVault;
 use valetkey::vault::{MasterKey, SqliteVault, Vault};
-use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, SystemClock};
+use valetkey::{
+    ActingUser, AuthorizationResponse, Clock, Connections, ConsentOptions, Resolver, SystemClock, Timestamp,
+};
 
 use super::examples::loopback::Loopback;
 
@@ -110,7 +112,12 @@ impl Scene {
 
     /// Starts another process with a pipe to and from it.
     pub(crate) fn spawn_talking(&self, test: &str) -> Child {
-        self.child(test, "")
+        self.spawn_talking_about(test, "")
+    }
+
+    /// Starts another process with a pipe to and from it, and this argument.
+    pub(crate) fn spawn_talking_about(&self, test: &str, argument: &str) -> Child {
+        self.child(test, argument)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -172,6 +179,37 @@ impl Part {
             client,
         )
     }
+
+    /// Returns the connections of a host whose clock is wrong.
+    pub(crate) fn connections_at(&self, clock: WrongClock) -> Connections {
+        let client = UreqClient::new().dangerous_loopback_http();
+        builder(
+            &self.file,
+            &self.origin,
+            &Personality::default(),
+            Settings::default(),
+            client,
+        )
+        .clock(clock)
+        .build()
+        .unwrap()
+    }
+}
+
+/// The clock of a host that is wrong by a number of hours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WrongClock(pub(crate) i64);
+
+impl Clock for WrongClock {
+    fn now(&self) -> Timestamp {
+        let by = Duration::from_secs(3_600 * self.0.unsigned_abs());
+        let now = SystemClock.now();
+        if self.0 < 0 {
+            now.saturating_sub(by)
+        } else {
+            now + by
+        }
+    }
 }
 
 /// The master key of all processes.
@@ -207,6 +245,16 @@ fn connections(
     settings: Settings,
     client: impl HttpClient,
 ) -> Connections {
+    builder(file, origin, like, settings, client).build().unwrap()
+}
+
+fn builder(
+    file: &Path,
+    origin: &str,
+    like: &Personality,
+    settings: Settings,
+    client: impl HttpClient,
+) -> ConnectionsBuilder {
     // Only its descriptors are used: the server that answers is in the parent.
     let described = Sandbox::at(origin, SystemClock);
     described.adjust(|personality| *personality = like.clone());
@@ -217,8 +265,6 @@ fn connections(
         .http_client(client)
         .dangerous_loopback_http()
         .settings(settings)
-        .build()
-        .unwrap()
 }
 
 pub(crate) fn alice() -> ActingUser {

@@ -206,6 +206,7 @@ fn promise_08_what_a_crash_cut_off_is_finished_by_the_next_clearing() {
         server: connection(1).server(),
         holder: vault.holder().unwrap(),
         now: at(0),
+        claim_time: at(0),
         lease: Duration::from_secs(9),
         horizon: Duration::from_secs(9),
         idle_since: Some(at(9_000)),

@@ -480,7 +480,7 @@ fn keep_refresh_token(
             holder: cx.holder,
             generation: target.generation,
             attempt: Attempt::Forced,
-            now: cx.now(),
+            now: cx.claim_time(),
             lease: cx.settings.refresh_lease,
         };
         match cx.vault.claim_refresh(&request)? {

@@ -105,7 +105,7 @@ fn refresh_as_leader(cx: &Context, wanted: Wanted<'_>) -> Result<RefreshedToken,
             holder: cx.holder,
             generation: wanted.generation,
             attempt,
-            now: cx.now(),
+            now: cx.claim_time(),
             lease: cx.settings.refresh_lease,
         };
         match cx.vault.claim_refresh(&request)? {

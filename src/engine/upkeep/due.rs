@@ -230,6 +230,7 @@ fn claim_for(cx: &Context, schedule: &mut Schedule, index: usize, limit: usize) 
         server: &queue.server,
         holder: cx.holder,
         now,
+        claim_time: cx.claim_time(),
         lease: cx.settings.refresh_lease,
         horizon: HORIZON,
         idle_since: idle.map(|idle| now.saturating_sub(idle / 2)),

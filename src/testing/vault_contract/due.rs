@@ -62,6 +62,7 @@ impl Wanted {
             server: &self.server,
             holder: self.holder,
             now: at(self.now),
+            claim_time: at(self.now),
             lease: LEASE,
             horizon: self.horizon,
             idle_since: self.idle_since.map(at),

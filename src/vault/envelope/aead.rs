@@ -66,6 +66,22 @@ impl Drop for Cipher {
     }
 }
 
+/// Random nonces for several seals, drawn from the operating system at once.
+pub(crate) struct Nonces(std::vec::IntoIter<[u8; NONCE_LEN]>);
+
+impl Nonces {
+    pub(crate) fn draw(count: usize) -> Result<Self, VaultError> {
+        let mut nonces = vec![[0; NONCE_LEN]; count];
+        random::fill(nonces.as_flattened_mut())?;
+        Ok(Self(nonces.into_iter()))
+    }
+
+    /// Returns a nonce that was not returned before.
+    pub(crate) fn take(&mut self) -> Result<[u8; NONCE_LEN], VaultError> {
+        self.0.next().map_or_else(nonce, Ok)
+    }
+}
+
 /// Returns a random nonce for one seal.
 pub(super) fn nonce() -> Result<[u8; NONCE_LEN], VaultError> {
     let mut nonce = [0; NONCE_LEN];
@@ -143,6 +159,15 @@ mod tests {
                 hex(plaintext)
             );
         }
+    }
+
+    #[test]
+    fn nonces_that_are_drawn_at_once_differ_also_if_more_are_taken() {
+        let mut nonces = Nonces::draw(500).unwrap();
+        let mut seen: Vec<_> = (0..1_000).map(|_| nonces.take().unwrap()).collect();
+        seen.sort_unstable();
+        assert!(seen.windows(2).all(|pair| pair[0] != pair[1]));
+        assert!(seen.iter().all(|nonce| *nonce != [0; NONCE_LEN]));
     }
 
     #[test]

@@ -174,7 +174,7 @@ mod row_key;
 mod vault_id;
 mod wrapping;
 
-pub(crate) use aead::Cipher;
+pub(crate) use aead::{Cipher, Nonces};
 pub(crate) use audit_key::proves;
 pub use audit_key::{AuditKey, Link};
 pub use data_key::DataKey;

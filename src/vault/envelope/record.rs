@@ -132,22 +132,13 @@ impl DataKey {
         self.seal_with_nonce(context, secrets, aead::nonce()?)
     }
 
-    /// Seals the body of an audit entry and binds it to the number of the entry.
+    /// Seals the body of an audit entry with this nonce, which no other seal uses, and binds it to
+    /// the number of the entry.
     ///
     /// # Errors
     ///
-    /// As for [`seal`](Self::seal).
+    /// [`VaultError::TooLarge`] if the fields exceed [`MAX_SECRET_LEN`].
     pub fn seal_audit(
-        &self,
-        vault: VaultId,
-        tenant: &TenantId,
-        number: u64,
-        fields: &[&[u8]],
-    ) -> Result<Vec<u8>, VaultError> {
-        self.seal_audit_with_nonce(vault, tenant, number, fields, aead::nonce()?)
-    }
-
-    pub(super) fn seal_audit_with_nonce(
         &self,
         vault: VaultId,
         tenant: &TenantId,

@@ -2,9 +2,17 @@
 //!
 //! The text of the server is never kept: it repeats values and names.
 
+use std::error::Error as StdError;
+use std::io;
+
 use tokio_postgres::error::{Error, SqlState};
 
 use crate::vault::VaultError;
+
+/// The advice for an address that leads to a pooler.
+pub(super) const POOLER: &str = "the address leads to a pooler that drops the settings or the statements of a \
+                                 session; connect to the server itself, or in transaction mode with \
+                                 PostgresOptions::transaction_pooling";
 
 /// A failure of a batch of statements.
 #[derive(Debug)]
@@ -63,6 +71,10 @@ fn of_code(code: &SqlState) -> VaultError {
         SqlState::TOO_MANY_CONNECTIONS | SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED => {
             VaultError::Busy
         }
+        // Another client of the pooler got the session in which the statement was prepared.
+        SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PSTATEMENT => {
+            VaultError::Unsupported(POOLER)
+        }
         SqlState::DISK_FULL => VaultError::DiskFull,
         SqlState::READ_ONLY_SQL_TRANSACTION => VaultError::ReadOnly,
         SqlState::UNDEFINED_TABLE
@@ -89,10 +101,11 @@ fn of_class(code: &str) -> VaultError {
 /// Returns the error of the vault for a connection that could not be made.
 pub(super) fn connecting(error: &Error) -> VaultError {
     match error.code() {
+        // A pooler does not know the settings of a session.
+        Some(&SqlState::PROTOCOL_VIOLATION) => VaultError::Unsupported(POOLER),
         Some(code) => of_code(code),
-        None if is_tls(error) => {
-            VaultError::Unsupported("the server offers no TLS, or a certificate that is not trusted")
-        }
+        None if is_tls(error) => tls(error),
+        None if accepts_no_writes(error) => VaultError::ReadOnly,
         None if is_authentication(error) => VaultError::AccessDenied("the database server"),
         None => VaultError::Unreachable,
     }
@@ -101,6 +114,47 @@ pub(super) fn connecting(error: &Error) -> VaultError {
 /// The client library has no other way to tell these causes apart than its own fixed texts.
 fn is_tls(error: &Error) -> bool {
     error.to_string().starts_with("error performing TLS handshake")
+}
+
+/// Returns the error for an encrypted connection that could not be made.
+fn tls(error: &Error) -> VaultError {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let io = cause.downcast_ref::<io::Error>();
+        let inner = io.and_then(|io| io.get_ref()).map(|inner| inner as &dyn StdError);
+        if let Some(rustls) = inner.unwrap_or(cause).downcast_ref::<rustls::Error>() {
+            return VaultError::Unsupported(certificate(rustls));
+        }
+        if io.is_some() {
+            return VaultError::Unreachable;
+        }
+        source = cause.source();
+    }
+    VaultError::Unsupported("the server offers no TLS; turn it on, or connect without it")
+}
+
+fn certificate(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as C;
+    match error {
+        rustls::Error::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => {
+            "the certificate of the server has expired; renew it"
+        }
+        rustls::Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
+            "the certificate of the server is for another name; use a name in it as the host"
+        }
+        rustls::Error::InvalidCertificate(_) => {
+            "the certificate of the server is not trusted; add its authority (PostgresOptions::root)"
+        }
+        _ => "the server and this crate support no common version of TLS",
+    }
+}
+
+/// Returns whether the server is a replica. The client library has no code for this.
+fn accepts_no_writes(error: &Error) -> bool {
+    let io = error
+        .source()
+        .and_then(|source| source.downcast_ref::<io::Error>());
+    io.is_some_and(|io| io.kind() == io::ErrorKind::PermissionDenied && io.raw_os_error().is_none())
 }
 
 fn is_authentication(error: &Error) -> bool {

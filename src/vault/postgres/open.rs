@@ -1,9 +1,9 @@
 //! Checks the server, and creates the schema in an empty database.
 
-use crate::vault::VaultError;
 use crate::vault::postgres::io::Io;
 use crate::vault::postgres::options::PostgresOptions;
 use crate::vault::postgres::pool::Pool;
+use crate::vault::{VaultError, VaultWarning};
 
 /// The schema of a new vault.
 const SCHEMA: &str = include_str!("schema.sql");
@@ -16,16 +16,19 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(8607110411)";
 const SETTINGS: &str = "SELECT pg_is_in_recovery(), current_setting('synchronous_commit'),
     (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')),
-    to_regclass('valetkey_schema') IS NOT NULL";
+    to_regclass('valetkey_schema') IS NOT NULL,
+    (SELECT count(*) FROM pg_stat_replication)::bigint,
+    current_setting('synchronous_standby_names') = '' OR current_setting('synchronous_commit') = 'local'";
 const FOUND: &str = "SELECT version FROM valetkey_schema WHERE single = 1";
 
-/// Checks the server and opens the schema, or creates it.
-pub(super) fn open(io: &Io, pool: &Pool, options: &PostgresOptions) -> Result<(), VaultError> {
+/// Checks the server and opens the schema, or creates it. Returns warnings about the server.
+pub(super) fn open(io: &Io, pool: &Pool, options: &PostgresOptions) -> Result<Vec<VaultWarning>, VaultError> {
     let lent = pool.session()?;
     let session = lent.session();
     let schema = options.schema_name().to_owned();
+    let begin = pool.begin("BEGIN");
     let opened = io.run(options.deadline, async move {
-        session.batch("BEGIN").await.map_err(|error| failed(&error))?;
+        session.batch(&begin).await.map_err(|error| failed(&error))?;
         session.batch(LOCK).await.map_err(|error| failed(&error))?;
         let state = state(&session).await?;
         if state.is_replica {
@@ -37,17 +40,20 @@ pub(super) fn open(io: &Io, pool: &Pool, options: &PostgresOptions) -> Result<()
             ));
         }
         match state.version {
-            Some(version) if version > VERSION => Err(VaultError::NewerVersion {
-                found: u32::try_from(version).unwrap_or(u32::MAX),
-                supported: u32::try_from(VERSION).unwrap_or(u32::MAX),
-            }),
-            Some(_) => session.batch("COMMIT").await.map_err(|error| failed(&error)),
-            None if state.tables > 0 => Err(VaultError::NotAVault),
+            Some(version) if version > VERSION => {
+                return Err(VaultError::NewerVersion {
+                    found: u32::try_from(version).unwrap_or(u32::MAX),
+                    supported: u32::try_from(VERSION).unwrap_or(u32::MAX),
+                });
+            }
+            Some(_) => session.batch("COMMIT").await.map_err(|error| failed(&error))?,
+            None if state.tables > 0 => return Err(VaultError::NotAVault),
             None => {
                 let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}; {SCHEMA} COMMIT");
-                session.batch(&create).await.map_err(|error| failed(&error))
+                session.batch(&create).await.map_err(|error| failed(&error))?;
             }
         }
+        Ok(state.warnings())
     });
     if opened.is_err() {
         lent.discard();
@@ -61,6 +67,18 @@ struct State {
     is_asynchronous: bool,
     tables: i64,
     version: Option<i64>,
+    standbys: i64,
+    waits_for_no_standby: bool,
+}
+
+impl State {
+    fn warnings(&self) -> Vec<VaultWarning> {
+        if self.standbys > 0 && self.waits_for_no_standby {
+            vec![VaultWarning::AsynchronousStandbys]
+        } else {
+            Vec::new()
+        }
+    }
 }
 
 async fn state(session: &crate::vault::postgres::session::Session) -> Result<State, VaultError> {
@@ -79,6 +97,8 @@ async fn state(session: &crate::vault::postgres::session::Session) -> Result<Sta
         is_asynchronous: commit == "off",
         tables: row.try_get(2).map_err(|_| column())?,
         version,
+        standbys: row.try_get(4).map_err(|_| column())?,
+        waits_for_no_standby: row.try_get(5).map_err(|_| column())?,
     })
 }
 

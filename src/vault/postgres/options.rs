@@ -7,6 +7,9 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use crate::vault::VaultError;
 
+/// The setting that holds the mark of a session.
+pub(super) const MARK: &str = "valetkey.session";
+
 /// The address of a database, and the limits of its use.
 ///
 /// ```no_run
@@ -27,6 +30,7 @@ pub struct PostgresOptions {
     schema: String,
     is_encrypted: bool,
     roots: Vec<Vec<u8>>,
+    pub(super) statements: Statements,
     pub(super) sessions: usize,
     pub(super) pool_wait: Duration,
     pub(super) deadline: Duration,
@@ -35,6 +39,16 @@ pub struct PostgresOptions {
 
 /// The largest value of [`PostgresOptions::max_staleness`].
 const MOST_STALENESS: Duration = Duration::from_secs(5);
+
+/// The way in which statements are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Statements {
+    /// Each is prepared once on each session.
+    Prepared,
+    /// Each is parsed whenever it runs, within a transaction that brings its own settings: the next
+    /// transaction may run on another session of the server.
+    Unnamed,
+}
 
 impl PostgresOptions {
     /// Reads the address from a URL (`postgresql://agent@db.example/agent`) or from keys and values
@@ -64,6 +78,7 @@ impl PostgresOptions {
             schema: "valetkey".to_owned(),
             is_encrypted: true,
             roots: Vec::new(),
+            statements: Statements::Prepared,
             sessions: 8,
             pool_wait: Duration::from_secs(5),
             deadline: Duration::from_secs(10),
@@ -172,6 +187,40 @@ impl PostgresOptions {
         Ok(self)
     }
 
+    /// Uses only what a pooler in transaction mode supports, such as pgbouncer or the pooled
+    /// address of a hosting provider: no prepared statements, and no settings of a session.
+    ///
+    /// Each statement is then parsed and planned whenever it runs, which makes it several times as
+    /// expensive for the server. Prefer an address that leads to the server itself. Without this
+    /// option, [`connect`](Self::connect) refuses the address of such a pooler.
+    #[must_use]
+    pub fn transaction_pooling(mut self) -> Self {
+        self.statements = Statements::Unnamed;
+        self
+    }
+
+    /// Returns the settings of a session. The server ends what the client no longer waits for.
+    fn settings(&self) -> [(&'static str, String); 4] {
+        let millis = self.deadline.as_millis();
+        [
+            ("search_path", self.schema.clone()),
+            ("statement_timeout", millis.to_string()),
+            ("lock_timeout", millis.to_string()),
+            ("idle_in_transaction_session_timeout", millis.to_string()),
+        ]
+    }
+
+    /// Returns the statements that begin a transaction, with the settings that the session lacks.
+    pub(super) fn begin(&self, begin: &str) -> String {
+        let mut text = begin.to_owned();
+        if self.statements == Statements::Unnamed {
+            for (name, value) in self.settings() {
+                text.push_str(&format!("; SET LOCAL {name} = {value}"));
+            }
+        }
+        text
+    }
+
     pub(super) fn schema_name(&self) -> &str {
         &self.schema
     }
@@ -190,23 +239,24 @@ impl PostgresOptions {
         self.is_encrypted && !is_local
     }
 
-    /// Returns the parameters of a session.
-    pub(super) fn session_config(&self) -> Config {
+    /// Returns the parameters of a session with this mark, which a session of the server shows only
+    /// if it got its settings from this client.
+    pub(super) fn session_config(&self, mark: &str) -> Config {
         let mut config = self.config.clone();
-        let millis = self.deadline.as_millis();
         config
             .ssl_mode(if self.needs_tls() {
                 SslMode::Require
             } else {
                 SslMode::Disable
             })
-            .connect_timeout(self.deadline)
-            // The server ends what the client no longer waits for.
-            .options(format!(
-                "-c search_path={} -c statement_timeout={millis} -c lock_timeout={millis} \
-                 -c idle_in_transaction_session_timeout={millis}",
-                self.schema
-            ));
+            .connect_timeout(self.deadline);
+        if self.statements == Statements::Prepared {
+            let mut options = format!("-c {MARK}={mark}");
+            for (name, value) in self.settings() {
+                options.push_str(&format!(" -c {name}={value}"));
+            }
+            config.options(options);
+        }
         config
     }
 }

@@ -1,16 +1,17 @@
 //! The sessions that are not in use.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::random;
 use crate::vault::VaultError;
-use crate::vault::postgres::failure::connecting;
+use crate::vault::postgres::failure::{POOLER, connecting, meaning};
 use crate::vault::postgres::io::Io;
-use crate::vault::postgres::options::PostgresOptions;
+use crate::vault::postgres::options::{MARK, PostgresOptions, Statements};
 use crate::vault::postgres::session::Session;
 
 /// The sessions of a vault, at most as many as the options allow.
@@ -18,10 +19,10 @@ use crate::vault::postgres::session::Session;
 pub(super) struct Pool {
     io: Arc<Io>,
     options: PostgresOptions,
-    config: Config,
     tls: Tls,
     state: Mutex<State>,
     returned: Condvar,
+    has_connected: AtomicBool,
     #[cfg(any(test, feature = "_internals"))]
     pub(super) trips: std::sync::atomic::AtomicUsize,
 }
@@ -58,14 +59,14 @@ pub(super) struct Lent<'p> {
 }
 
 impl Pool {
-    pub(super) fn new(io: Arc<Io>, options: PostgresOptions, config: Config, tls: Tls) -> Self {
+    pub(super) fn new(io: Arc<Io>, options: PostgresOptions, tls: Tls) -> Self {
         Self {
             io,
             options,
-            config,
             tls,
             state: Mutex::default(),
             returned: Condvar::new(),
+            has_connected: AtomicBool::new(false),
             #[cfg(any(test, feature = "_internals"))]
             trips: std::sync::atomic::AtomicUsize::new(0),
         }
@@ -73,6 +74,11 @@ impl Pool {
 
     pub(super) const fn options(&self) -> &PostgresOptions {
         &self.options
+    }
+
+    /// Returns the statements that begin a transaction.
+    pub(super) fn begin(&self, begin: &str) -> String {
+        self.options.begin(begin)
     }
 
     pub(super) fn io(&self) -> &Arc<Io> {
@@ -110,10 +116,19 @@ impl Pool {
         }
         drop(state);
         match self.connect() {
-            Ok(session) => Ok(self.lent(Arc::new(session))),
+            Ok(session) => {
+                self.has_connected.store(true, Ordering::SeqCst);
+                Ok(self.lent(Arc::new(session)))
+            }
             Err(error) => {
                 self.closed();
-                Err(error)
+                // The vault was open, so that a standby is about to become the primary.
+                Err(match error {
+                    VaultError::ReadOnly if self.has_connected.load(Ordering::SeqCst) => {
+                        VaultError::Unreachable
+                    }
+                    error => error,
+                })
             }
         }
     }
@@ -139,26 +154,44 @@ impl Pool {
     }
 
     fn connect(&self) -> Result<Session, VaultError> {
-        let (config, tls) = (self.config.clone(), self.tls.clone());
+        let mut bytes = [0; 8];
+        random::fill(&mut bytes)?;
+        let mark = format!("{:016x}", u64::from_ne_bytes(bytes));
+        let config = self.options.session_config(&mark);
+        let (tls, statements) = (self.tls.clone(), self.options.statements);
         self.io.run(self.options.deadline, async move {
-            match tls {
+            let session = match tls {
                 Tls::None => {
                     let connected = config.connect(tokio_postgres::NoTls).await;
                     let (client, connection) = connected.map_err(|error| connecting(&error))?;
-                    let (session, drive) = Session::new(client, connection);
-                    tokio::spawn(drive);
-                    Ok(session)
+                    Session::start(client, connection, statements)
                 }
                 Tls::Verified(tls) => {
                     debug_assert_eq!(config.get_ssl_mode(), SslMode::Require);
                     let connected = config.connect(tls).await;
                     let (client, connection) = connected.map_err(|error| connecting(&error))?;
-                    let (session, drive) = Session::new(client, connection);
-                    tokio::spawn(drive);
-                    Ok(session)
+                    Session::start(client, connection, statements)
                 }
+            };
+            if statements == Statements::Prepared {
+                is_own(&session, &mark).await?;
             }
+            Ok(session)
         })
+    }
+}
+
+/// Checks that the session is not one that a pooler shares among clients. There, a statement that
+/// another client has prepared could run in place of one of this vault.
+async fn is_own(session: &Session, mark: &str) -> Result<(), VaultError> {
+    let failed = |error| VaultError::from(meaning(&error));
+    let shown = format!("SELECT current_setting('{MARK}', true)");
+    let row = session.row(&shown).await.map_err(failed)?;
+    let shown: Option<&str> = row.try_get(0).map_err(|_| VaultError::Damaged)?;
+    if shown == Some(mark) {
+        Ok(())
+    } else {
+        Err(VaultError::Unsupported(POOLER))
     }
 }
 

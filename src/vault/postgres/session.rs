@@ -1,5 +1,6 @@
 //! One connection to the server.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -8,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Connection, Error, Row, Statement};
 
 use crate::vault::postgres::failure::{Failure, meaning};
+use crate::vault::postgres::options::Statements;
 use crate::vault::postgres::statement;
 use crate::vault::postgres::value::Value;
 
@@ -21,6 +23,7 @@ const WARNING: &str = "01000";
 /// A connection, and the statements that were prepared on it.
 pub(super) struct Session {
     client: Client,
+    statements: Statements,
     prepared: Mutex<HashMap<&'static str, Statement>>,
     warned: Arc<AtomicBool>,
 }
@@ -31,14 +34,27 @@ type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// One statement of a batch.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    /// A statement without parameters and result, such as `BEGIN`.
-    Control(&'static str),
+    /// Statements without parameters and result, such as `BEGIN`.
+    Control(Cow<'static, str>),
     /// A statement that is prepared once.
     Statement {
         sql: &'static str,
         parameters: Vec<Value>,
         wants: Wants,
     },
+}
+
+impl Step {
+    /// Returns whether this is a statement that may write.
+    pub(super) fn writes(&self) -> bool {
+        matches!(
+            self,
+            Self::Statement {
+                wants: Wants::Count,
+                ..
+            }
+        )
+    }
 }
 
 /// The part of an answer that is wanted.
@@ -59,18 +75,19 @@ pub(super) enum Answer {
 }
 
 impl Session {
-    /// Returns a session, and the future that drives it until it is dropped.
-    pub(super) fn new<S, T>(
+    /// Returns a session, and starts the task that drives it until it is dropped.
+    pub(super) fn start<S, T>(
         client: Client,
         mut connection: Connection<S, T>,
-    ) -> (Self, impl Future<Output = ()> + Send + 'static)
+        statements: Statements,
+    ) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let warned = Arc::new(AtomicBool::new(false));
         let noted = Arc::clone(&warned);
-        let drive = async move {
+        tokio::spawn(async move {
             while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
                 if let AsyncMessage::Notice(notice) = message
                     && notice.code().code() == WARNING
@@ -78,13 +95,13 @@ impl Session {
                     noted.store(true, Ordering::SeqCst);
                 }
             }
-        };
-        let session = Self {
+        });
+        Self {
             client,
+            statements,
             prepared: Mutex::default(),
             warned,
-        };
-        (session, drive)
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -108,13 +125,15 @@ impl Session {
 
     /// Reads one row with a statement that is not used again.
     pub(super) async fn row(&self, sql: &str) -> Result<Row, Error> {
-        self.client.query_one(sql, &[]).await
+        self.client.query_typed_one(sql, &[]).await
     }
 
     /// Runs the steps in order, in one round trip. The first failure is the one that counts: the
     /// server refuses every later step of the transaction because of it.
     pub(super) async fn run(&self, steps: &[Step]) -> Result<Vec<Answer>, Failure> {
-        self.prepare(steps).await?;
+        if self.statements == Statements::Prepared {
+            self.prepare(steps).await?;
+        }
         let futures: Vec<_> = steps
             .iter()
             .map(|step| Box::pin(self.one(step)) as Later<'_, _>)
@@ -135,6 +154,9 @@ impl Session {
                 wants,
             } => (sql, parameters, wants),
         };
+        if self.statements == Statements::Unnamed {
+            return self.unnamed(sql, parameters, *wants).await;
+        }
         let Some(statement) = self.known(sql) else {
             // `run` has prepared every statement.
             unreachable!("a statement is prepared before it runs")
@@ -150,6 +172,25 @@ impl Session {
                 .execute(&statement, &parameters)
                 .await
                 .map(Answer::Count),
+        }
+    }
+
+    /// Runs a statement that is parsed for this time only.
+    async fn unnamed(&self, sql: &'static str, parameters: &[Value], wants: Wants) -> Result<Answer, Error> {
+        let parsed = statement::parsed(sql);
+        let parameters: Vec<(&(dyn ToSql + Sync), Type)> = parameters
+            .iter()
+            .map(|value| (value as &(dyn ToSql + Sync), value.kind()))
+            .collect();
+        match wants {
+            Wants::Rows => {
+                let rows = self.client.query_typed(&parsed.text, &parameters).await;
+                rows.map(Answer::Rows)
+            }
+            Wants::Count => {
+                let count = self.client.execute_typed(&parsed.text, &parameters).await;
+                count.map(Answer::Count)
+            }
         }
     }
 

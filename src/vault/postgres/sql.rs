@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::vault::VaultError;
 use crate::vault::postgres::failure::Failure;
+use crate::vault::postgres::options::Statements;
 use crate::vault::postgres::pool::{Lent, Pool};
 use crate::vault::postgres::session::{Answer, Step, Wants};
 use crate::vault::postgres::statement;
@@ -239,7 +240,7 @@ impl<'p> Sql<'p> {
     /// Runs a command that takes no parameters with the next read or at the end.
     pub(super) fn control(&self, sql: &'static str) {
         self.state.borrow_mut().waiting.push(Waiting {
-            step: Step::Control(sql),
+            step: Step::Control(sql.into()),
             ahead: None,
         });
     }
@@ -276,23 +277,33 @@ impl<'p> Sql<'p> {
         answers.pop().ok_or(VaultError::Damaged)
     }
 
+    /// Returns whether single statements need a transaction that brings the settings of the vault,
+    /// because the session lacks them.
+    fn is_wrapped(&self) -> bool {
+        self.kind == Kind::Single && self.pool.options().statements == Statements::Unnamed
+    }
+
     /// Sends everything that waits, and `last` if one is given.
     fn flush(&self, last: Option<&'static str>) -> Result<Vec<Answer>> {
         let mut state = self.state.borrow_mut();
         let mut steps = Vec::with_capacity(state.waiting.len() + 2);
+        let is_wrapped = self.is_wrapped();
         if !state.begun {
+            let begin = |text| Step::Control(self.pool.begin(text).into());
             match self.kind {
-                Kind::Single => {}
-                Kind::Read => steps.push(Step::Control(READ)),
-                Kind::Write(_) => steps.push(Step::Control(WRITE)),
+                Kind::Single if !is_wrapped => {}
+                Kind::Single if state.waiting.iter().any(|it| it.step.writes()) => steps.push(begin(WRITE)),
+                Kind::Single | Kind::Read => steps.push(begin(READ)),
+                Kind::Write(_) => steps.push(begin(WRITE)),
             }
             state.begun = self.kind != Kind::Single;
         }
+        let last = last.or(is_wrapped.then_some(COMMIT));
         let before = steps.len();
         let (waiting, aheads): (Vec<_>, Vec<_>) =
             state.waiting.drain(..).map(|it| (it.step, it.ahead)).unzip();
         steps.extend(waiting);
-        steps.extend(last.map(Step::Control));
+        steps.extend(last.map(|last| Step::Control(last.into())));
         let Some(lent) = &self.lent else {
             return Err(VaultError::Unreachable);
         };
@@ -316,6 +327,7 @@ impl<'p> Sql<'p> {
                     };
                     match (ahead, answer) {
                         (Some(asked), Answer::Rows(rows)) => state.answered.push((asked, rows)),
+                        (_, Answer::Done) if is_wrapped => {}
                         (_, answer) => others.push(answer),
                     }
                 }

@@ -27,6 +27,7 @@ pub(in crate::vault) struct PostgresTables {
     pool: Arc<Pool>,
     clock: Arc<ServerClock>,
     holder: Holder,
+    warnings: Vec<VaultWarning>,
     staleness: Staleness,
 }
 
@@ -42,10 +43,9 @@ impl PostgresTables {
         clock: Box<dyn Monotonic>,
     ) -> Result<Self, VaultError> {
         let tls = tls::tls(&options)?;
-        let config = options.session_config();
         let io = Arc::new(Io::start()?);
-        let pool = Arc::new(Pool::new(Arc::clone(&io), options, config, tls));
-        open::open(&io, &pool, pool.options())?;
+        let pool = Arc::new(Pool::new(Arc::clone(&io), options, tls));
+        let warnings = open::open(&io, &pool, pool.options())?;
         let mut id = [0; 16];
         random::fill(&mut id)?;
         Ok(Self {
@@ -53,6 +53,7 @@ impl PostgresTables {
             clock: ServerClock::measure(&pool)?,
             pool,
             holder: Holder::from_bytes(id),
+            warnings,
         })
     }
 
@@ -189,8 +190,8 @@ impl Tables for PostgresTables {
         Ok(replaced)
     }
 
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock) as Arc<dyn Clock>
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        Some(Arc::clone(&self.clock) as Arc<dyn Clock>)
     }
 
     fn holder(&self) -> Result<Holder, VaultError> {
@@ -204,7 +205,7 @@ impl Tables for PostgresTables {
     }
 
     fn warnings(&self) -> Vec<VaultWarning> {
-        Vec::new()
+        self.warnings.clone()
     }
 
     fn backup(&self, _: &Path) -> Result<(), VaultError> {

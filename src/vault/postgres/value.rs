@@ -22,6 +22,23 @@ pub(super) enum Value {
     ManyBytes(Vec<Vec<u8>>),
 }
 
+impl Value {
+    /// Returns the type of the parameter, where the server does not name it. That of NULL follows
+    /// from the statement.
+    pub(super) const fn kind(&self) -> Type {
+        match self {
+            Self::Null => Type::UNKNOWN,
+            Self::Flag(_) => Type::BOOL,
+            Self::Number(_) => Type::INT8,
+            Self::Text(_) => Type::TEXT,
+            Self::Bytes(_) => Type::BYTEA,
+            Self::Numbers(_) => Type::INT8_ARRAY,
+            Self::Texts(_) => Type::TEXT_ARRAY,
+            Self::ManyBytes(_) => Type::BYTEA_ARRAY,
+        }
+    }
+}
+
 impl ToSql for Value {
     fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         match self {

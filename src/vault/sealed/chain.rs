@@ -4,7 +4,7 @@
 //! That takes about a microsecond for a few hundred bytes.
 
 use crate::model::{Actor, TenantId};
-use crate::vault::envelope::{AuditKey, DataKey, Link, VaultId};
+use crate::vault::envelope::{AuditKey, DataKey, Link, Nonces, VaultId};
 #[cfg(feature = "sqlite")]
 use crate::vault::tables::GapRow;
 use crate::vault::tables::{AuditRow, Chain, HeadRow, Rows, RowsMut, TenantRow, VAULT_CHAIN};
@@ -127,9 +127,10 @@ pub(super) fn append(
     (tenant, name): (TenantRow, &TenantId),
     entries: &[AuditEntry],
 ) -> Result<()> {
+    let mut nonces = Nonces::draw(entries.len())?;
     let seal = |number, entry: &AuditEntry| {
         let body = Body::of(entry);
-        body_key.seal_audit(vault, name, number, &body.fields())
+        body_key.seal_audit(vault, name, number, &body.fields(), nonces.take()?)
     };
     extend(rows, key, vault, Chain::Of(tenant), entries, seal).map(drop)
 }
@@ -156,7 +157,7 @@ fn extend(
     vault: VaultId,
     chain: Chain,
     entries: &[AuditEntry],
-    body: impl Fn(u64, &AuditEntry) -> Result<Vec<u8>>,
+    mut body: impl FnMut(u64, &AuditEntry) -> Result<Vec<u8>>,
 ) -> Result<(u64, [u8; 32])> {
     let before = head(rows, key, vault, chain)?;
     let (mut number, mut mac) = (before.number, before.mac);

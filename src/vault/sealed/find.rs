@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::model::{Scopes, Status, TenantId, Timestamp, UserId};
 use crate::vault::codec::Decoder;
 use crate::vault::envelope::{Context, Kind};
@@ -207,7 +208,8 @@ impl<T: Tables> Core<T> {
                         Topic::Grant(tenant.row, known.grant),
                     ];
                     // An expired token has probably been refreshed by another host.
-                    let now = self.tables.clock().now();
+                    let clock = self.tables.clock();
+                    let now = clock.map_or_else(|| SystemClock.now(), |clock| clock.now());
                     let valid = known.expires_at.map(|at| at.saturating_since(now));
                     basis = Some(Basis::Moment(staleness.moment(begun, topics, valid)));
                 }

@@ -164,7 +164,7 @@ impl<T: Tables> Core<T> {
             holder: query.holder,
             generation: due.row.generation,
             attempt: Attempt::Due,
-            now: query.now,
+            now: query.claim_time,
             lease: query.lease,
         };
         match self.claim_refresh(&request) {

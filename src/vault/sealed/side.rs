@@ -1,5 +1,6 @@
 //! A vault as a side of a transfer.
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::model::{TenantId, Timestamp};
 use crate::vault::envelope::{Context, DataKey, Kind, MasterKeys};
 use crate::vault::sealed::core::Core;
@@ -77,7 +78,10 @@ impl<T: Tables> Side for Core<T> {
     }
 
     fn now(&self) -> Timestamp {
-        self.tables.clock().now()
+        match self.tables.clock() {
+            Some(clock) => clock.now(),
+            None => SystemClock.now(),
+        }
     }
 
     fn is_held(&self, grant: &GrantRow, now: Timestamp) -> bool {

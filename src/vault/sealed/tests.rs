@@ -193,6 +193,7 @@ fn two_handles_divide_what_is_due() {
             server: &ServerId::new("google").unwrap(),
             holder: vault.holder().unwrap(),
             now: NOW,
+            claim_time: NOW,
             lease: Duration::from_secs(30),
             horizon: Duration::from_secs(60),
             idle_since: None,

@@ -103,7 +103,7 @@ forward! { AuditLog {
 } }
 
 forward! { Housekeeping {
-    fn clock() -> Arc<dyn Clock>;
+    fn clock() -> Option<Arc<dyn Clock>>;
     fn warnings() -> Vec<VaultWarning>;
     fn sweep(limits: &SweepLimits) -> Result<Swept, VaultError>;
     fn forget(forget: &Forget<'_>) -> Result<Option<Forgotten>, VaultError>;

@@ -24,7 +24,7 @@ type Result<T> = std::result::Result<T, VaultError>;
 const CHUNK: usize = 250;
 
 impl<T: Tables> Core<T> {
-    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+    pub(super) fn clock(&self) -> Option<Arc<dyn Clock>> {
         self.tables.clock()
     }
 

@@ -25,10 +25,22 @@ pub struct SqliteOptions {
     pub(super) sharing: Sharing,
     /// The kind of a file system that the host vouches for.
     pub(super) trusted: Option<String>,
-    /// True if the host does not want the log's index to be read.
-    pub(super) without_log_index: bool,
+    pub(super) remembering: Remembering,
     /// The time when the claim of a refresh waits for the disk.
     pub(super) claim_sync: ClaimSync,
+}
+
+/// The way in which it is decided whether remembered rows are still those of the database.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Remembering {
+    /// By the log's index where it can be read, else by the version.
+    #[default]
+    ByLogIndex,
+    /// By `PRAGMA data_version`.
+    ByVersion,
+    /// No row is remembered: tests compare this with the other ways.
+    #[cfg(any(test, feature = "_internals"))]
+    Not,
 }
 
 /// The time when the claim of a refresh waits for the disk.
@@ -87,7 +99,14 @@ impl SqliteOptions {
     /// costs more, and depends only on SQLite's interface. It also decides on other systems, and on
     /// file systems that the host vouches for.
     pub const fn without_log_index(mut self) -> Self {
-        self.without_log_index = true;
+        self.remembering = Remembering::ByVersion;
+        self
+    }
+
+    /// Reads rows again for each query.
+    #[cfg(any(test, feature = "_internals"))]
+    pub(crate) const fn remembering_nothing(mut self) -> Self {
+        self.remembering = Remembering::Not;
         self
     }
 
@@ -119,9 +138,17 @@ impl SqliteOptions {
         }
     }
 
+    pub(super) const fn remembers(&self) -> bool {
+        match self.remembering {
+            Remembering::ByLogIndex | Remembering::ByVersion => true,
+            #[cfg(any(test, feature = "_internals"))]
+            Remembering::Not => false,
+        }
+    }
+
     /// Returns whether the index of the log may validate remembered rows: a file system that the
     /// host vouches for may keep a mapping and reads of a file apart.
     pub(super) const fn may_read_log_index(&self) -> bool {
-        !self.without_log_index && self.trusted.is_none()
+        matches!(self.remembering, Remembering::ByLogIndex) && self.trusted.is_none()
     }
 }

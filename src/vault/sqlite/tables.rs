@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sealed::keyring;
 use crate::vault::sqlite::db::writer::{CommitSync, Store};
@@ -43,6 +43,8 @@ pub(crate) struct SqliteTables {
     holders: Holders,
     warnings: Vec<VaultWarning>,
     claim_sync: CommitSync,
+    /// False if each query reads its rows.
+    remembers: bool,
     pub(super) store: Store,
 }
 
@@ -78,6 +80,7 @@ impl SqliteTables {
             holders: Holders::new(Some(opened.place.path.clone()), options.sharing),
             warnings: opened.warnings,
             claim_sync: options.claim_sync(),
+            remembers: options.remembers(),
             store: Store::new(opened.writer, Some(opened.place)),
         })
     }
@@ -101,6 +104,7 @@ impl SqliteTables {
             holders: Holders::new(Some(opened.place.path.clone()), options.sharing),
             warnings: opened.warnings,
             claim_sync: options.claim_sync(),
+            remembers: options.remembers(),
             store: Store::new(opened.writer, Some(opened.place)),
         };
         Ok((tables, fresh))
@@ -126,6 +130,7 @@ impl SqliteTables {
             holders: Holders::new(None, Sharing::Owner),
             warnings: Vec::new(),
             claim_sync: CommitSync::AtOnce,
+            remembers: true,
             store: Store::new(open::in_memory()?, None),
         })
     }
@@ -153,6 +158,9 @@ impl SqliteTables {
         is_known: &mut dyn FnMut(Stamp) -> bool,
         read: impl FnOnce(Sql<'_>) -> Result<R, VaultError>,
     ) -> Result<Option<(Option<Stamp>, R)>, VaultError> {
+        if !self.remembers {
+            return Ok(Some((None, self.store.read_once(|_, sql| read(sql))?)));
+        }
         if let Some(index) = self.store.log_index() {
             self.store.check_process()?;
             let stamp = index.stamp();
@@ -288,8 +296,8 @@ impl Tables for SqliteTables {
     }
 
     /// The processes of one machine share the system's clock.
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(SystemClock)
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        None
     }
 
     fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool, VaultError> {

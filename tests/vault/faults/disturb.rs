@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::{env, fs};
 
+use crate::faults::reading::Reading;
 use crate::faults::scenario::Scenario;
 use crate::faults::world::Template;
 
@@ -86,7 +87,12 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn of(scenario: &Scenario, template: &Template, fault: Option<Fault>) -> Self {
+    pub(crate) fn of(
+        scenario: &Scenario,
+        template: &Template,
+        reading: Reading,
+        fault: Option<Fault>,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let aside = tempfile::tempdir().unwrap();
         let vault = directory.path().join("vault.db");
@@ -103,6 +109,7 @@ impl Run {
             .arg(env::current_exe().unwrap())
             .args(["--exact", "faults::child", "--nocapture", "--test-threads=1"])
             .env("VALETKEY_FAULT_SCENARIO", scenario.name)
+            .env("VALETKEY_FAULT_READING", reading.name())
             .env("VALETKEY_FAULT_VAULT", &vault)
             .env("VALETKEY_FAULT_REPORT", &report)
             .output()
@@ -111,8 +118,9 @@ impl Run {
         let died = matches!(fault, Some(Fault::Kill(..))) && log.contains("killed by SIGKILL");
         assert!(
             output.status.success() || died,
-            "{} with {fault:?}: the child failed\n{}\n{}",
+            "{} with {fault:?}, reading by {}: the child failed\n{}\n{}",
             scenario.name,
+            reading.name(),
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr),
         );

@@ -16,9 +16,10 @@ use valetkey::internals::vault::{
 use valetkey::model::FailureCode;
 use valetkey::vault::{Erasure, SqliteVault, VaultError};
 
+use crate::faults::reading::{Reading, answers_are_current};
 use crate::faults::scenario::{ALL, FAMILY, Name, Step, of};
 use crate::faults::world::{
-    GIVE_UP, alice, at, claim, consent, grant, grant_id, id, keys, name_of, open, refresh, refreshed, revoke,
+    GIVE_UP, alice, at, claim, consent, grant, grant_id, id, keys, name_of, refresh, refreshed, revoke,
     state, store, tenant, tokens,
 };
 
@@ -31,12 +32,15 @@ pub(crate) fn run_if_asked() {
     };
     let scenario = ALL.iter().find(|scenario| name == scenario.name).unwrap();
     let path = PathBuf::from(std::env::var_os("VALETKEY_FAULT_VAULT").unwrap());
+    let reading = std::env::var_os("VALETKEY_FAULT_READING").unwrap();
+    let reading = Reading::ALL.into_iter().find(|known| reading == known.name());
     let report = std::env::var_os("VALETKEY_FAULT_REPORT").unwrap();
     let mut report = OpenOptions::new().append(true).open(report).unwrap();
     let mut say = |text: String| writeln!(report, "{text}").unwrap();
 
     let mut host = Host {
         path,
+        reading: reading.unwrap(),
         vault: None,
         claim: None,
         taken: BTreeMap::new(),
@@ -49,6 +53,9 @@ pub(crate) fn run_if_asked() {
             say(format!("failed {index} {}", kind(&error)));
             host.take(*step)
         });
+        if let Some(vault) = &host.vault {
+            answers_are_current(vault);
+        }
         match done {
             Ok(what) => say(format!("done {index} {what}")),
             Err(error) => {
@@ -69,6 +76,7 @@ fn kind(error: &VaultError) -> String {
 
 struct Host {
     path: PathBuf,
+    reading: Reading,
     vault: Option<SqliteVault>,
     claim: Option<Claim>,
     /// The pending revocations that were taken, by the grants whose tokens wait.
@@ -80,8 +88,8 @@ impl Host {
     fn take(&mut self, step: Step) -> Result<&'static str, VaultError> {
         let backup = self.path.with_file_name("backup.db");
         match step {
-            Step::Open => self.vault = Some(open(&self.path)?),
-            Step::OpenWithNextKey => self.vault = Some(SqliteVault::open(&self.path, keys([2, 1]))?),
+            Step::Open => self.vault = Some(self.reading.open(&self.path, [1, 2])?),
+            Step::OpenWithNextKey => self.vault = Some(self.reading.open(&self.path, [2, 1])?),
             Step::Close => self.vault = None,
             Step::Restore => SqliteVault::restore(backup, &self.path, keys([1, 2]))?,
             Step::Take => self.take_revocations()?,

@@ -18,6 +18,7 @@ mod files;
 mod host;
 mod judge;
 mod older;
+mod reading;
 mod scenario;
 mod searched;
 mod world;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use disturb::{Calls, Fault, Run};
+use reading::Reading;
 use scenario::Scenario;
 
 /// The child. It does nothing unless a parent started it.
@@ -120,13 +122,20 @@ fn survives(scenario: &'static Scenario) {
         return;
     }
     let template = world::Template::new(scenario);
-    let undisturbed = Run::of(scenario, &template, None);
-    judge::judge(scenario, &template, &undisturbed);
-    assert!(undisturbed.is_finished(), "undisturbed, it does not get through");
+    let [undisturbed, ..] = Reading::ALL.map(|reading| {
+        let undisturbed = Run::of(scenario, &template, reading, None);
+        judge::judge(scenario, &template, &undisturbed);
+        assert!(undisturbed.is_finished(), "undisturbed, it does not get through");
+        undisturbed
+    });
 
     let mut done: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for fault in places(&undisturbed.calls) {
-        let run = Run::of(scenario, &template, Some(fault));
+    // The ways of reading take turns, so that each meets faults of every kind.
+    for (fault, reading) in places(&undisturbed.calls)
+        .into_iter()
+        .zip(Reading::ALL.into_iter().cycle())
+    {
+        let run = Run::of(scenario, &template, reading, Some(fault));
         judge::judge(scenario, &template, &run);
         let (runs, hits) = done.entry(fault.kind()).or_default();
         *runs += 1;

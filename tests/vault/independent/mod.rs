@@ -182,7 +182,7 @@ proptest! {
         let (vault_id, name) = (VaultId::from_bytes(vault), TenantId::new(tenant.as_str()).unwrap());
         let key = data_key(&secret, version);
         let slices = fields.iter().map(Vec::as_slice).collect::<Vec<_>>();
-        let ours = key.seal_audit(vault_id, &name, number, &slices).unwrap();
+        let ours = key.seal_audit(vault_id, &name, number, &slices, nonce).unwrap();
         let plaintext = format::open_audit(&secret, version, (vault, &tenant, number), &ours);
         prop_assert!(plaintext == Some(format::join(&fields)), "sealed here, not opened there");
         let theirs =

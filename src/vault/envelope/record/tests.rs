@@ -199,7 +199,7 @@ fn promise_03_every_flipped_bit_is_refused() {
         key.open_format_1(&context, record)
     });
     let body = key
-        .seal_audit(context.vault, context.tenant, 5, &secrets)
+        .seal_audit(context.vault, context.tenant, 5, &secrets, [7; 12])
         .unwrap();
     assert_every_flipped_bit_is_refused(&body, |body| {
         key.open_audit(context.vault, context.tenant, 5, body)
@@ -234,7 +234,7 @@ fn promise_04_a_body_of_the_audit_opens_at_its_own_number_only() {
     let (acme, other) = (tenant("acme"), tenant("acm"));
     let (here, there) = (VaultId::from_bytes([9; 16]), VaultId::from_bytes([8; 16]));
     let key = counting_key(1);
-    let body = key.seal_audit(here, &acme, 5, &[b"alice"]).unwrap();
+    let body = key.seal_audit(here, &acme, 5, &[b"alice"], [7; 12]).unwrap();
     assert!(key.open_audit(here, &acme, 5, body.clone()).is_ok());
     for (vault, tenant, number) in [(there, &acme, 5), (here, &other, 5), (here, &acme, 6)] {
         let opened = key.open_audit(vault, tenant, number, body.clone());

@@ -40,7 +40,7 @@ fn handle() -> Tenant {
     Tenant::with_key(name, vault, DataKey::generate(1).unwrap())
 }
 
-/// Counts seals in a transaction of its own that ends in this way. Returns whether the key may
+/// Counts seals in one transaction that ends in this way. Returns whether the key may
 /// still seal.
 fn count(tables: &Kv<MemoryStore>, tenant: &Tenant, seals: u32, end: fn(()) -> Write<()>) -> bool {
     let mut counted = Seals::new(tenant, LIMITS);

@@ -1,5 +1,7 @@
 //! Connections and the times of their last use.
 
+use std::collections::BTreeMap;
+
 use crate::model::{ConnectionId, GrantId};
 use crate::vault::sqlite::data::grant::grant_columns;
 use crate::vault::sqlite::data::taken;
@@ -103,9 +105,8 @@ const PUT: &str = concat!(
 const PUT_GRANT: &str = "UPDATE connections SET grant_id = :grant_id, details = :details, mac = :mac
     WHERE tenant = :tenant AND uuid = :uuid AND owner = :owner AND provider = :provider AND label IS :label
       AND is_default = :is_default AND revoked = :revoked AND account IS :account";
-const RECORD_USES: &str = "INSERT INTO uses (tenant, uuid, used_at)
-    SELECT c.tenant, c.uuid, u.value ->> 2 FROM json_each(:uses) u
-    CROSS JOIN connections c ON c.tenant = u.value ->> 0 AND c.uuid = unhex(u.value ->> 1) WHERE true
+const RECORD_USE: &str = "INSERT INTO uses (tenant, uuid, used_at)
+    SELECT tenant, uuid, :at FROM connections WHERE tenant = :tenant AND uuid = :uuid
     ON CONFLICT (tenant, uuid) DO UPDATE SET used_at = excluded.used_at WHERE excluded.used_at > used_at";
 
 fn listed(columns: &mut Columns<'_>) -> Result<ListedRow> {
@@ -176,15 +177,14 @@ pub(crate) fn put_connection(sql: Sql<'_>, tenant: TenantRow, row: &ConnectionRo
 }
 
 pub(crate) fn record_uses(sql: Sql<'_>, uses: &[(TenantRow, ConnectionId, i64)]) -> Result<()> {
-    if uses.is_empty() {
-        return Ok(());
+    let mut newest = BTreeMap::new();
+    for (tenant, id, at) in uses {
+        let newest: &mut i64 = newest.entry((*tenant, *id)).or_insert(*at);
+        *newest = (*newest).max(*at);
     }
-    let uses: Vec<_> = uses
-        .iter()
-        .map(|(tenant, id, at)| (*tenant, hex(id.as_bytes()), *at))
-        .collect();
-    let uses = serde_json::to_string(&uses).map_err(VaultError::storage)?;
-    sql.execute(RECORD_USES, &[(":uses", &uses)])?;
+    for ((tenant, id), at) in &newest {
+        sql.execute(RECORD_USE, &[(":tenant", tenant), (":uuid", id), (":at", at)])?;
+    }
     Ok(())
 }
 
