@@ -10,10 +10,9 @@ use std::alloc::System;
 use std::cell::Cell;
 use std::path::Path;
 
-use harness::people::{self, TOKEN_BYTES, step, user};
+use harness::floor::Floor;
+use harness::people::{self, step};
 use harness::{Scenario, is_smoke};
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use rusqlite::Connection as Database;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use valetkey::internals::vault::{ConnectionQuery, GrantStore as _};
 use valetkey::model::Owner;
@@ -59,69 +58,6 @@ fn main() {
             region.change().allocations
         },
     );
-}
-
-/// The minimum work of any vault: one cached statement, one blob, one decryption.
-struct Floor {
-    database: Database,
-    key: LessSafeKey,
-    users: Vec<String>,
-    next: Cell<usize>,
-}
-
-impl Floor {
-    fn new(path: &Path) -> Self {
-        let database = Database::open(path).expect("a database");
-        database
-            .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA cache_size = -8000;
-                 CREATE TABLE secrets (tenant INTEGER, user TEXT, provider TEXT, sealed BLOB,
-                                       UNIQUE (tenant, user, provider)) STRICT;",
-            )
-            .expect("a schema");
-        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).expect("a key"));
-        for person in 0..HOT {
-            let mut sealed = vec![b'x'; TOKEN_BYTES];
-            key.seal_in_place_append_tag(
-                Nonce::assume_unique_for_key([0; 12]),
-                Aad::from([0; 43]),
-                &mut sealed,
-            )
-            .expect("sealing");
-            database
-                .execute(
-                    "INSERT INTO secrets VALUES (1, ?1, 'gmail', ?2)",
-                    (user(person), sealed),
-                )
-                .expect("a row");
-        }
-        Self {
-            database,
-            key,
-            users: (0..HOT).map(user).collect(),
-            next: Cell::new(0),
-        }
-    }
-
-    fn read(&self) -> Box<str> {
-        let user = &self.users[step(&self.next, HOT)];
-        let mut statement = self
-            .database
-            .prepare_cached(
-                "SELECT sealed FROM secrets WHERE tenant = 1 AND user = ?1 AND provider = 'gmail'",
-            )
-            .expect("a statement");
-        let mut sealed: Vec<u8> = statement.query_row([user], |row| row.get(0)).expect("a row");
-        let open = self
-            .key
-            .open_in_place(
-                Nonce::assume_unique_for_key([0; 12]),
-                Aad::from([0; 43]),
-                &mut sealed,
-            )
-            .expect("opens");
-        Box::from(std::str::from_utf8(open).expect("text"))
-    }
 }
 
 /// The public API over the same work.

@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "each bench takes what it needs of it")]
 
+pub mod floor;
 pub mod people;
 
 use std::hint::black_box;

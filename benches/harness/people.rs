@@ -133,6 +133,12 @@ pub fn refresh(vault: &impl RefreshStore, connection: &Connection) {
     assert_eq!(committed, CommitOutcome::Stored);
 }
 
+/// Refreshes the newest tokens of a connection's grant.
+pub fn refresh_newest(vault: &(impl GrantStore + RefreshStore), connection: &Connection) {
+    let newest = vault.connection(&connection.tenant, connection.id);
+    refresh(vault, &newest.expect("a read").expect("a connection"));
+}
+
 /// A grant that needs no refresh for a month.
 fn granted(person: &ActingUser, now: Timestamp) -> Grant {
     let mut grant = Grant::new(

@@ -242,7 +242,10 @@ fn without_the_network_a_token_is_returned_up_to_the_bound_and_an_error_afterwar
     here.time.advance(BOUND);
     until(|| match here.resolve() {
         Err(Error::Vault(VaultError::Unreachable)) => None,
-        resolved => Some(assert_not_connected(resolved)),
+        resolved => {
+            assert_not_connected(resolved);
+            Some(())
+        }
     });
 }
 
@@ -290,7 +293,7 @@ fn the_services_of_a_turn_are_read_in_one_round_trip() {
     // The keys of the tenant are read once.
     machine.host.resolver.resolve(&alice, "notes").unwrap();
     machine.time.advance(BOUND);
-    let turn = machine.host.resolver.turn(alice.clone());
+    let turn = machine.host.resolver.turn(alice);
     let (trips, ()) = machine.trips(|_| turn.prefetch(["notes", "mail"]));
     assert_eq!(trips, 1);
     // An unknown name prevents nothing.
@@ -316,4 +319,34 @@ fn the_services_of_a_turn_are_read_in_one_round_trip() {
     let (trips, ()) = machine.trips(|_| stranger.prefetch(["notes", "mail"]));
     assert_eq!(trips, 1);
     assert!(stranger.resolve("notes").is_err());
+}
+
+#[test]
+fn a_provider_that_another_machine_removes_is_known_up_to_the_bound() {
+    let Some(cluster) = Cluster::start() else { return };
+    let machines = Machines::over(&cluster);
+    let (vault, time) = open(machines.options());
+    let builder = Host::builder().services(["mail"]).vault(Arc::clone(&vault));
+    let host = builder.build().unwrap();
+    let here = Machine { host, vault, time };
+    let (vault, time) = open(machines.options());
+    let builder = here.host.another().services(["mail"]).vault(Arc::clone(&vault));
+    let host = builder.build().unwrap();
+    let there = Machine { host, vault, time };
+    let (tenant, notes) = (here.alice().tenant().clone(), here.host.sandbox.provider("notes"));
+    here.host.connections.add_provider(&tenant, None, notes).unwrap();
+    for machine in [&here, &there] {
+        let (first, resolved) = machine.trips(Machine::resolve);
+        assert_not_connected(resolved);
+        let (again, resolved) = machine.trips(Machine::resolve);
+        assert_not_connected(resolved);
+        assert!(again < first, "{again} {first}");
+    }
+    assert!(there.host.connections.remove_provider(&tenant, "notes").unwrap());
+    let is_unknown = |machine: &Machine| matches!(machine.resolve(), Err(Error::UnknownProvider { .. }));
+    assert!(is_unknown(&there));
+    here.time.advance(BOUND - TICK);
+    assert_not_connected(here.resolve());
+    here.time.advance(TICK);
+    assert!(is_unknown(&here));
 }
