@@ -153,7 +153,7 @@ fn parent() -> Result<(), Box<dyn Error>> {
         address,
         schema: format!("many_hosts_{}", std::process::id()),
         origin: server.origin(),
-        key: MasterKey::generate()?.to_base64(),
+        key: MasterKey::generate()?.to_base64().to_string(),
     };
     let (victim, requests) = (Arc::new(Mutex::new(None)), Arc::new(AtomicUsize::new(0)));
     serve(server, &sandbox, &victim, &requests);
