@@ -323,7 +323,7 @@ fn a_server_that_stops_answering_costs_one_deadline() {
     let host = Host::builder().vault(Arc::new(vault)).build().unwrap();
     let alice = person("alice");
     host.connect(&alice, "notes");
-    let resolver = Resolver::new(host.connections.clone());
+    let resolver = Resolver::new(host.connections);
     for way in Way::BOTH {
         let first = Place::Byte {
             way,

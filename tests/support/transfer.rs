@@ -53,7 +53,7 @@ pub(crate) fn full(vault: Arc<dyn Vault>) -> Host {
     host.connections
         .add_client(&tenant(), "sandbox", registration)
         .unwrap();
-    host.resolver.resolve(&alice, &labelled("work")).unwrap();
+    host.resolver.resolve(&alice, labelled("work")).unwrap();
     host.connections.maintain(Budget::default()).unwrap();
     // The provider does not answer: the revocation stays pending.
     let revoked = host.connect(&carol, "notes");

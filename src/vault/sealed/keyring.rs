@@ -6,9 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::model::{TenantId, Timestamp};
-use crate::vault::envelope::{
-    self, AuditKey, Binding, Context, DataKey, Fields, MasterKeys, RowKey, VaultId,
-};
+use crate::vault::envelope::{self, AuditKey, DataKey, MasterKeys, VaultId};
 use crate::vault::sealed::chain;
 use crate::vault::sealed::reserve::{Limits, Reserve};
 use crate::vault::sealed::seals::Seals;

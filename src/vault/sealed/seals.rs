@@ -10,7 +10,7 @@
 //! unused.
 
 use crate::vault::VaultError;
-use crate::vault::sealed::reserve::{Limits, Reserve};
+use crate::vault::sealed::reserve::Limits;
 use crate::vault::sealed::tenant::Tenant;
 use crate::vault::tables::RowsMut;
 

@@ -13,7 +13,7 @@ type Result<T> = std::result::Result<T, VaultError>;
 impl Keyring {
     /// Opens a record that was sealed in format 1.
     #[cfg(feature = "sqlite")]
-    pub(super) fn open_format_1<T: Tables>(
+    pub(in crate::vault::sealed) fn open_format_1<T: Tables>(
         &self,
         tables: &T,
         tenant: &Tenant,
@@ -29,7 +29,7 @@ impl Keyring {
     }
 
     /// Returns the key that seals the bodies of a tenant's audit entries.
-    pub(super) fn entry_key<'a>(&self, tenant: &'a Tenant) -> Result<&'a DataKey> {
+    pub(in crate::vault::sealed) fn entry_key<'a>(&self, tenant: &'a Tenant) -> Result<&'a DataKey> {
         if let Some(key) = tenant.audit_key.get() {
             return Ok(key);
         }
@@ -38,7 +38,7 @@ impl Keyring {
     }
 
     /// Opens a record with the key that it names.
-    pub(super) fn open<T: Tables>(
+    pub(in crate::vault::sealed) fn open<T: Tables>(
         &self,
         tables: &T,
         tenant: &Tenant,
@@ -53,7 +53,7 @@ impl Keyring {
     }
 
     /// Opens a record whose additional data was encoded before.
-    pub(super) fn open_in<T: Tables>(
+    pub(in crate::vault::sealed) fn open_in<T: Tables>(
         &self,
         tables: &T,
         tenant: &Tenant,
@@ -68,7 +68,7 @@ impl Keyring {
     }
 
     /// Opens the body of an audit entry.
-    pub(super) fn open_entry<T: Tables>(
+    pub(in crate::vault::sealed) fn open_entry<T: Tables>(
         &self,
         tables: &T,
         tenant: &Tenant,
@@ -85,12 +85,17 @@ impl Keyring {
             .open_audit(tenant.vault, &tenant.name, number, body)
     }
 
-    pub(super) fn unwrap(&self, tenant: &Tenant, wrapped: &[u8], version: u32) -> Result<DataKey> {
+    pub(in crate::vault::sealed) fn unwrap(
+        &self,
+        tenant: &Tenant,
+        wrapped: &[u8],
+        version: u32,
+    ) -> Result<DataKey> {
         DataKey::unwrap(wrapped, &self.keys, tenant.vault, &tenant.name, version)
     }
 
     /// Returns a key other than the newest ones.
-    pub(super) fn other_key<T: Tables>(
+    pub(in crate::vault::sealed) fn other_key<T: Tables>(
         &self,
         tables: &T,
         tenant: &Tenant,

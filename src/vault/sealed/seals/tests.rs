@@ -75,14 +75,14 @@ fn promise_06_the_stored_count_is_never_below_the_seals_whatever_ends_a_transact
                     sealed += seals;
                 }
                 assert!(stored(&tables) >= sealed, "round {round}, entry {number}");
-                assert!(stored(&tables) >= before && stored(&tables) <= LIMITS.most);
+                assert!(stored(&tables) >= before && stored(&tables) <= LIMITS.most());
             }
         }
         // A process that is killed loses its block and nothing else.
         other = handle();
     }
     assert!(LIMITS.is_used_up(stored(&tables)), "it is replaced only then");
-    assert!(sealed > LIMITS.most / 4, "most seals are used: {sealed}");
+    assert!(sealed > LIMITS.most() / 4, "most seals are used: {sealed}");
 }
 
 #[test]
