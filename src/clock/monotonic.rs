@@ -58,10 +58,18 @@ impl Monotonic for Uptime {
 
 /// A monotonic clock that only the test advances. Clones share the time.
 #[cfg(any(test, all(feature = "_internals", feature = "postgres")))]
+#[cfg_attr(
+    not(feature = "postgres"),
+    allow(unreachable_pub, reason = "without PostgreSQL only unit tests use it")
+)]
 #[derive(Debug, Clone, Default)]
 pub struct ManualMonotonic(std::sync::Arc<AtomicU64>);
 
 #[cfg(any(test, all(feature = "_internals", feature = "postgres")))]
+#[cfg_attr(
+    not(feature = "postgres"),
+    allow(unreachable_pub, reason = "without PostgreSQL only unit tests use it")
+)]
 impl ManualMonotonic {
     /// Moves the time forward.
     pub fn advance(&self, by: Duration) {

@@ -27,7 +27,7 @@ use crate::vault::{KeyServiceError, SealedVault, TransferError, VaultError};
 const LONGEST: usize = 240;
 
 /// Phrases of which a message has at least one: an action, or the valid choices.
-const ACTIONS: [&str; 54] = [
+const ACTIONS: [&str; 57] = [
     "check ",
     "send ",
     "honor ",
@@ -60,6 +60,7 @@ const ACTIONS: [&str; 54] = [
     "may have",
     "move ",
     "must ",
+    "name a",
     "needs ",
     "one of",
     "open it",
@@ -74,6 +75,8 @@ const ACTIONS: [&str; 54] = [
     "retry",
     "reuse ",
     "run as",
+    "run that ",
+    "run the ",
     "set ",
     "show ",
     "shorten ",

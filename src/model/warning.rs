@@ -34,7 +34,7 @@ impl fmt::Display for VaultWarning {
         f.write_str(match self {
             Self::SharedDirectory => "other users can write to the directory of the vault",
             Self::AsynchronousStandbys => {
-                "the database has standbys, but commits wait for none; set synchronous_standby_names"
+                "the database has standbys, but commits wait for none; set up a synchronous standby"
             }
         })
     }

@@ -17,7 +17,7 @@ use valetkey::internals::vault::{
 use valetkey::model::Timestamp;
 use valetkey::testing::sandbox::Refusal;
 use valetkey::testing::{Fault, ManualClock};
-use valetkey::vault::{AuditKind, MasterKey, MasterKeys, SqliteVault};
+use valetkey::vault::{AuditKind, MasterKey, MasterKeys, SealedVault, SqliteVault, Transfer};
 
 use crate::support::world::{World, operator, person, tenant};
 
@@ -177,6 +177,11 @@ fn every_kind_of_entry_is_dated_by_the_hosts_clock() {
         assert!(both.rotate_master_key(100, now(world)).unwrap().done > 0);
     });
     host.step(|world| drop(world.connections.forget_tenant(&operator()).unwrap()));
+    host.step(|world| {
+        let target = SealedVault::in_memory();
+        let transfer = Transfer::new(&*vault, &target).clock(world.clock.clone());
+        transfer.run(|_| {}).unwrap();
+    });
 
     let seen: BTreeSet<_> = host.seen.keys().map(String::as_str).collect();
     let expected: BTreeSet<_> = AuditKind::ALL.into_iter().map(AuditKind::as_str).collect();

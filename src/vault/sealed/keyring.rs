@@ -11,9 +11,7 @@ use crate::vault::sealed::chain;
 use crate::vault::sealed::reserve::{Limits, Reserve};
 use crate::vault::sealed::seals::Seals;
 use crate::vault::sealed::tenant::{AUDIT_KEYS, ROW_KEY, Tenant, WrappedKey};
-use crate::vault::tables::{
-    Chain, KeyRow, RowsMut, Tables, TenantRow, VAULT_CHAIN, VaultRow, Write, check_complete,
-};
+use crate::vault::tables::{Chain, KeyRow, RowsMut, Tables, VAULT_CHAIN, VaultRow, Write, check_complete};
 use crate::vault::{AuditEntry, AuditKind, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -286,7 +284,7 @@ impl Keyring {
     pub(super) fn upgrade_tenant<T: Tables>(
         &self,
         tables: &T,
-        row: TenantRow,
+        row: crate::vault::tables::TenantRow,
         name: &TenantId,
     ) -> Result<()> {
         let (audit_key, vault) = self.audit_key(tables)?;

@@ -122,6 +122,10 @@ pub(crate) struct ListedRow {
 
 /// A read that follows in the same transaction.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    not(feature = "postgres"),
+    allow(dead_code, reason = "only a database behind a network reads ahead")
+)]
 pub(crate) enum Ahead<'a> {
     /// The number of a tenant.
     Tenant(&'a TenantId),

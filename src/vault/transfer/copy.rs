@@ -1,7 +1,7 @@
 //! Copies rows as they are: sealed records open in the target because its vault has the same id and
 //! its tenants have the same keys.
 
-use crate::model::TenantId;
+use crate::model::{TenantId, Timestamp};
 use crate::vault::VaultError;
 use crate::vault::sealed::tenant::ROW_KEY;
 use crate::vault::tables::{Chain, KeyRow, Pruned, Rows, RowsMut, TenantRow, VAULT_CHAIN};
@@ -23,6 +23,8 @@ pub(super) const PAGE: usize = 250;
 pub(super) struct Sides<'a> {
     pub(super) from: &'a dyn Side,
     pub(super) to: &'a dyn Side,
+    /// The time when this run began.
+    pub(super) now: Timestamp,
     pub(super) total: u64,
     done: u64,
     phase: TransferPhase,
@@ -41,13 +43,14 @@ pub(super) fn read<T>(side: &dyn Side, read: impl Fn(&dyn Rows) -> Stored<T>) ->
 
 impl<'a> Sides<'a> {
     pub(super) fn new(
-        from: &'a dyn Side,
-        to: &'a dyn Side,
+        (from, to): (&'a dyn Side, &'a dyn Side),
+        now: Timestamp,
         progress: &'a mut dyn FnMut(TransferProgress),
     ) -> Self {
         Self {
             from,
             to,
+            now,
             total: 0,
             done: 0,
             phase: TransferPhase::Copying,

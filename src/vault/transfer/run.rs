@@ -1,5 +1,10 @@
 //! The order of a transfer.
 
+use std::fmt;
+use std::sync::Arc;
+
+use crate::clock::{Clock, SystemClock};
+use crate::model::Timestamp;
 use crate::vault::tables::{Chain, Mark, Rows, RowsMut, Stage, VAULT_CHAIN};
 use crate::vault::transfer::copy::{Sides, read};
 use crate::vault::transfer::error::TransferError;
@@ -16,7 +21,7 @@ type Result<T> = std::result::Result<T, TransferError>;
 /// The target becomes the vault that the source was. It has the same id and the same data keys,
 /// wrapped by the target's master keys. Everything moves: tenants, connections, grants, consent
 /// requests under way, definitions, pending revocations, and the audit with its numbers, times and
-/// proofs, so that an exported [`AuditHead`](crate::vault::AuditHead) is recognised in the target.
+/// proofs, so that an exported [`AuditHead`](crate::vault::AuditHead) is recognized in the target.
 /// The vault's own chain gets an entry [`AuditKind::VaultMoved`](crate::vault::AuditKind). Only
 /// claims of refreshes do not move, because there are none.
 ///
@@ -64,17 +69,38 @@ type Result<T> = std::result::Result<T, TransferError>;
 /// assert_eq!(moved.unreadable, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Transfer<'a> {
     from: &'a dyn Vault,
     to: &'a dyn Vault,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Transfer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transfer")
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Transfer<'a> {
     /// Returns a transfer between two vaults. Nothing is read or written yet.
     #[must_use]
-    pub const fn new(from: &'a dyn Vault, to: &'a dyn Vault) -> Self {
-        Self { from, to }
+    pub fn new(from: &'a dyn Vault, to: &'a dyn Vault) -> Self {
+        Self {
+            from,
+            to,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Uses this clock instead of the system's. It dates the entry of the audit and decides which
+    /// refreshes are under way, unless the source has a clock of its own, as a shared database has.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
     }
 
     /// Moves everything, or continues an interrupted move. `progress` is called after each page of
@@ -92,13 +118,15 @@ impl<'a> Transfer<'a> {
     /// * [`TransferError::Differs`] if the verification failed. The target is not released.
     pub fn run(&self, mut progress: impl FnMut(TransferProgress)) -> Result<Transferred> {
         let (Sided(from), Sided(to)) = (self.from.side(), self.to.side());
-        let mut sides = Sides::new(from, to, &mut progress);
+        let clock = from.clock().unwrap_or_else(|| Arc::clone(&self.clock));
+        let now = clock.now();
+        let mut sides = Sides::new((from, to), now, &mut progress);
         let transfer = match admit(&sides)? {
             Admitted::Begun(transfer) => transfer,
             Admitted::Ended => return Ok(verify::survey(&sides)?.found),
         };
         sides.total = close(&sides, transfer)?;
-        freeze(from, transfer)?;
+        freeze(from, transfer, now)?;
         receive(&sides, transfer)?;
         sides.copy_all()?;
         let moved = verify::verify_all(&mut sides)?;
@@ -249,12 +277,12 @@ fn close(sides: &Sides<'_>, transfer: [u8; 16]) -> Result<u64> {
 }
 
 /// Ends all writes of the source, and records in its audit where it went.
-fn freeze(from: &dyn Side, transfer: [u8; 16]) -> Result<()> {
+fn freeze(from: &dyn Side, transfer: [u8; 16], now: Timestamp) -> Result<()> {
     let stage = read(from, |rows| Ok(Mark::read(rows)?.stage)).map_err(TransferError::Source)?;
     if stage >= Stage::Moving {
         return Ok(());
     }
-    let entry = AuditEntry::new(AuditKind::VaultMoved, from.now());
+    let entry = AuditEntry::new(AuditKind::VaultMoved, now);
     let key = from.chain_key().map_err(TransferError::Source)?;
     mark(from, transfer, &[Stage::Closing], Stage::Moving, |rows| {
         from.append(&key, rows, &entry, &transfer)

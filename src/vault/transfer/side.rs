@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::clock::Clock;
 use crate::model::{TenantId, Timestamp};
 use crate::vault::envelope::{AuditKey, MasterKeys, VaultId};
 use crate::vault::tables::{
@@ -47,8 +48,8 @@ pub(in crate::vault) trait Side {
     fn read(&self, work: &mut dyn FnMut(&dyn Rows) -> Result<()>) -> Result<()>;
     /// Writes in one transaction, whatever the mark of a transfer says.
     fn write(&self, work: &mut dyn FnMut(&mut dyn RowsMut) -> Result<()>) -> Result<()>;
-    /// Returns the time by the vault's clock.
-    fn now(&self) -> Timestamp;
+    /// Returns the vault's own clock, if it has one.
+    fn clock(&self) -> Option<Arc<dyn Clock>>;
     /// Returns whether a claim of this grant may still be in use.
     fn is_held(&self, grant: &GrantRow, now: Timestamp) -> bool;
     /// Erases the rows of tenants whose keys are gone.

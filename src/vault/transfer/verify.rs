@@ -26,7 +26,7 @@ pub(super) struct Survey {
 /// Counts the rows of a source.
 pub(super) fn survey(sides: &Sides<'_>) -> Result<Survey> {
     let mut survey = Survey::default();
-    let now = sides.from.now();
+    let now = sides.now;
     let mut after = VAULT_CHAIN;
     let mut checkpoints = 0;
     loop {
