@@ -96,7 +96,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// Uses this clock instead of the system's. It dates the entry of the audit and decides which
-    /// refreshes are under way, unless the source has a clock of its own, as a shared database has.
+    /// refreshes are under way, unless the source has its own clock, as a shared database does.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);

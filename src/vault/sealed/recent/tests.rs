@@ -142,5 +142,5 @@ fn what_holds_for_a_time_is_bounded_as_well_and_given_by_its_age() {
     let tenants = 0..i64::try_from(2 * most).unwrap();
     assert_eq!(tenants.clone().filter(|tenant| young(*tenant)).count(), most);
     clock.advance(Duration::from_secs(1));
-    assert_eq!(tenants.clone().filter(|tenant| young(*tenant)).count(), 0);
+    assert_eq!(tenants.filter(|tenant| young(*tenant)).count(), 0);
 }

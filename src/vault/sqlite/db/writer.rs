@@ -180,13 +180,7 @@ impl Store {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed)?;
         // An error drops the transaction, which rolls it back.
-        let end = write(Sql(&transaction));
-        if matches!(end, Err(VaultError::Damaged)) {
-            // Another file under the name looks damaged while SQLite has pages of the former one.
-            let (before, _) = beat::write_next(&transaction)?;
-            self.check_file(&before)?;
-        }
-        let end = end?;
+        let end = write(Sql(&transaction))?;
         if matches!(end, Write::Commit(_)) {
             let (before, next) = beat::write_next(&transaction)?;
             self.check_file(&before)?;
