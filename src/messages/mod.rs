@@ -460,7 +460,6 @@ fn each_message_is_a_fragment_that_says_what_to_do() {
     check(&files, &requests(), &facts);
     let facts = [
         "KeyUnreadable",
-        "NotAVault",
         "UnsafePath",
         "Unsupported",
         "NotSupported",
