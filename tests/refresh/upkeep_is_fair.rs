@@ -287,7 +287,10 @@ fn promise_34_a_wrong_secret_is_presented_a_few_times_and_the_right_one_at_once(
     let before = net.requests.load(Ordering::SeqCst);
     let upkeep = host.maintain(Budget::default()).unwrap();
     assert_eq!(upkeep.refreshed, 3);
-    assert!(net.requests.load(Ordering::SeqCst) - before < 3 + 8, "{upkeep:?}");
+    // Three failures end the queue of that server. The other seven workers may each have sent a
+    // request by then.
+    let presented = net.requests.load(Ordering::SeqCst) - before - upkeep.refreshed;
+    assert!(presented <= 3 + 7, "{presented} times");
 
     // Each caller gets the same error during the back-off: the operator must act.
     let user = person("person-0");
