@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use valetkey::connections::ConnectionFilter;
+use valetkey::connections::{ConnectionFilter, Settings};
 use valetkey::testing::Host;
 use valetkey::vault::{MasterKey, PostgresOptions, VaultError};
 use valetkey::{ConsentOptions, Error};
@@ -158,7 +158,15 @@ fn a_full_disk_is_reported_and_changes_nothing() {
     let path = disk.0.path().display();
     cluster.sql(&format!("CREATE TABLESPACE small LOCATION '{path}'"));
     cluster.sql("ALTER ROLE valetkey SET default_tablespace = small");
-    let host = Host::builder().vault(vault(&cluster)).build().unwrap();
+    // The space of a full disk does not come back by waiting, as it would in production.
+    let impatient = Settings::default()
+        .store_patience(Duration::ZERO)
+        .refresh_lease(Duration::from_millis(1));
+    let host = Host::builder()
+        .vault(vault(&cluster))
+        .connections(move |_, builder| builder.settings(impatient))
+        .build()
+        .unwrap();
     host.connect(&person("alice"), "notes");
     let filler = disk.0.path().join("filler");
     // Writes until nothing fits.
