@@ -1,12 +1,12 @@
 //! Every variant of every error has a message that a person can act on.
 
 mod descriptors;
+mod vault;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use syn::Item;
@@ -21,7 +21,7 @@ use crate::model::{ConsentId, FailureCode, InvalidValue, Label, ProviderId, Serv
 use crate::protocol::{IdTokenError, RequestError};
 use crate::provider::{AuthorizationServer, InvalidDescriptor};
 use crate::resolver::mcp::RequestStateError;
-use crate::vault::{KeyServiceError, SealedVault, TransferError, VaultError};
+use crate::vault::{SealedVault, VaultError};
 
 /// The maximum length of a message, in bytes.
 const LONGEST: usize = 240;
@@ -348,75 +348,6 @@ fn requests() -> Vec<Sample> {
     ]
 }
 
-fn key_services() -> Vec<Sample> {
-    vec![
-        sample!(KeyServiceError::Denied),
-        sample!(KeyServiceError::UnknownKey),
-        sample!(KeyServiceError::Disabled),
-        sample!(KeyServiceError::Mismatch),
-        sample!(KeyServiceError::Unavailable { retry_after: None }),
-        sample!(KeyServiceError::Protocol("its answer cannot be read")),
-    ]
-}
-
-fn transfers() -> Vec<Sample> {
-    vec![
-        sample!(TransferError::Source(VaultError::Busy)),
-        sample!(TransferError::Target(VaultError::DiskFull)),
-        sample!(TransferError::SameVault),
-        sample!(TransferError::NotEmpty),
-        sample!(TransferError::OtherTarget),
-        sample!(TransferError::RefreshUnderWay(3)),
-        sample!(TransferError::Differs("grant")),
-        sample!(TransferError::Ended),
-    ]
-}
-
-fn vault() -> Vec<Sample> {
-    let source = Arc::new(std::io::Error::other("cause"));
-    vec![
-        sample!(VaultError::KeyNotSet("VALETKEY_MASTER_KEY".into())),
-        sample!(VaultError::KeyUnreadable(ErrorKind::NotFound)),
-        sample!(VaultError::KeyNotAFile),
-        sample!(VaultError::KeyExposed { mode: 0o644 }),
-        sample!(VaultError::KeyNotBase64),
-        sample!(VaultError::KeyWrongLength),
-        sample!(VaultError::WrongMasterKey),
-        sample!(VaultError::UnknownMasterKey),
-        sample!(VaultError::KeyService(KeyServiceError::Denied)),
-        sample!(VaultError::Tampered),
-        sample!(VaultError::NotAVault),
-        sample!(VaultError::NewerVersion {
-            found: 9,
-            supported: 8
-        }),
-        sample!(VaultError::Damaged),
-        sample!(VaultError::Mixed),
-        sample!(VaultError::Replaced),
-        sample!(VaultError::InUse),
-        sample!(VaultError::ReadOnly),
-        sample!(VaultError::AccessDenied("the directory of the vault")),
-        sample!(VaultError::NoDirectory),
-        sample!(VaultError::TooManyOpenFiles),
-        sample!(VaultError::CannotOpen),
-        sample!(VaultError::UnsafePath("it is a link")),
-        sample!(VaultError::OtherOwner { file: 1, process: 2 }),
-        sample!(VaultError::OtherGroup { file: 1, process: 2 }),
-        sample!(VaultError::UnknownFileSystem("nfs".into())),
-        sample!(VaultError::Forked),
-        sample!(VaultError::Unsupported("it has no threads")),
-        sample!(VaultError::NotSupported("backups")),
-        sample!(VaultError::Busy),
-        sample!(VaultError::Unreachable),
-        sample!(VaultError::Moved),
-        sample!(VaultError::Incomplete),
-        sample!(VaultError::DiskFull),
-        sample!(VaultError::TooLarge),
-        sample!(VaultError::RandomUnavailable),
-        sample!(VaultError::Storage(source)),
-    ]
-}
-
 #[test]
 fn each_message_is_a_fragment_that_says_what_to_do() {
     let facts = ["Denied", "NotFound", "NotPermitted"].map(|variant| ("Error", variant));
@@ -467,13 +398,13 @@ fn each_message_is_a_fragment_that_says_what_to_do() {
     ];
     check(
         &["vault/error.rs"],
-        &vault(),
+        &vault::errors(),
         &facts.map(|variant| ("VaultError", variant)),
     );
-    check(&["vault/transfer/error.rs"], &transfers(), &[]);
+    check(&["vault/transfer/error.rs"], &vault::transfers(), &[]);
     check(
         &["vault/key_service_error.rs"],
-        &key_services(),
+        &vault::key_services(),
         &["Mismatch", "Protocol"].map(|variant| ("KeyServiceError", variant)),
     );
 }

@@ -9,6 +9,7 @@ mod erase;
 pub(in crate::vault) mod fixtures;
 mod grants;
 mod keys;
+mod lists;
 mod revocations;
 mod tenants;
 mod tokens;
@@ -43,6 +44,7 @@ pub(crate) fn check<T: Tables>(make: &dyn Fn() -> T) {
         tenants::checks(),
         keys::checks(),
         connections::checks(),
+        lists::checks(),
         tokens::checks(),
         grants::checks(),
         due::checks(),

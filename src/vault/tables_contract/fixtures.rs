@@ -2,8 +2,8 @@
 
 use crate::model::{ConnectionId, ConsentId, GrantId, RevocationId, TenantId};
 use crate::vault::tables::{
-    AuditRow, ConnectionRow, ConsentRow, DefinitionRow, GrantRow, KeyRow, RevocationRow, Rows, RowsMut,
-    Secrets, Tables, TenantRow, Write,
+    AuditRow, ConnectionRow, ConsentRow, DefinitionRow, GrantRow, KeyRow, Listing, RevocationRow, Rows,
+    RowsMut, Secrets, Tables, TenantRow, Write,
 };
 use crate::vault::{DefinitionVersion, StateHash, VaultError};
 
@@ -201,4 +201,51 @@ pub(in crate::vault) fn entry(number: u64, tenant: Option<TenantRow>) -> AuditRo
         body: vec![byte, 5],
         mac: [byte; 32],
     }
+}
+
+pub(super) const NONE: [u8; 0] = [];
+
+/// All connections of a tenant.
+pub(super) const ALL: Listing<'_> = Listing {
+    owner: None,
+    provider: None,
+    grant: None,
+    with_revoked: true,
+    sought: None,
+    after: None,
+    limit: 1_000,
+};
+
+/// Returns the first byte of the id of each connection in a list.
+pub(super) fn ids(tables: &impl Tables, tenant: TenantRow, listing: &Listing<'_>) -> Vec<u8> {
+    read(tables, |rows| rows.connections(tenant, listing))
+        .iter()
+        .map(|listed| listed.connection.id.as_bytes()[0])
+        .collect()
+}
+
+/// Creates connections in no order: of ada (1 to 4), of bob (5) and of the workspace (6).
+pub(super) fn filled<T: Tables>(tables: &T) -> TenantRow {
+    let acme = tenant(tables, "acme");
+    let other = tenant(tables, "zeta");
+    commit(tables, |rows| {
+        connect(rows, other, &connection(7, "ada", "notes"))?;
+        connect(rows, acme, &connection(5, "bob", "notes"))?;
+        connect(rows, acme, &connection(4, "ada", "notes"))?;
+        connect(rows, acme, &connection(6, "", "notes"))?;
+        connect(rows, acme, &connection(1, "ada", "notes"))?;
+        connect(rows, acme, &connection(3, "ada", "mail"))?;
+        let shared = ConnectionRow {
+            grant: grant_id(1),
+            ..connection(2, "ada", "calendar")
+        };
+        connect(rows, acme, &shared)?;
+        let revoked = ConnectionRow {
+            revoked: true,
+            ..connection(4, "ada", "notes")
+        };
+        assert!(rows.put_connection(acme, &revoked)?);
+        Ok(())
+    });
+    acme
 }

@@ -154,10 +154,14 @@ fn cases(world: &World) -> Vec<Case> {
         let many = if full() { rows.len() } else { 1 };
         for row in rows.iter().cycle().skip(at).take(many.min(rows.len())) {
             for (nth, value) in edit::values(&db, column, row).iter().enumerate() {
+                // Half of the kinds of values for each column, and the other half for the next one.
+                if !full() && nth % 2 != at % 2 {
+                    continue;
+                }
                 let edit = edit::set(column, row, value);
                 // An open handle differs only in the rows that it remembers: some values of each
                 // column are enough to test that.
-                let when: &[When] = if full() || nth % 4 == 0 {
+                let when: &[When] = if full() || nth % 4 < 2 {
                     &[When::Closed, When::Open]
                 } else {
                     &[When::Closed]
@@ -278,7 +282,7 @@ fn promise_30_edits_of_two_columns_redirect_nothing() {
     let world = World::build();
     let file = File::of(&world);
     let mut random = Random::new(30);
-    let mut edits = sample(file.pairs_within_rows(&mut random), 250, &mut random);
+    let mut edits = sample(file.pairs_within_rows(&mut random), 120, &mut random);
     let across = if full() { usize::MAX } else { 100 };
     edits.extend(file.pairs_across_tables(&mut random, across));
     nothing_is_redirected(&world, &edits, &[When::Closed]);
@@ -288,7 +292,7 @@ fn promise_30_edits_of_two_columns_redirect_nothing() {
 fn promise_30_moved_copied_and_deleted_rows_redirect_nothing() {
     let world = World::build();
     let mut random = Random::new(31);
-    let edits = sample(File::of(&world).whole_rows(), 250, &mut random);
+    let edits = sample(File::of(&world).whole_rows(), 120, &mut random);
     nothing_is_redirected(&world, &edits, &[When::Closed]);
     for edit in rows::forged() {
         let (_directory, path) = world.copy();
@@ -301,7 +305,7 @@ fn promise_30_moved_copied_and_deleted_rows_redirect_nothing() {
 fn promise_30_rows_of_an_older_copy_redirect_nothing() {
     let world = World::build();
     let mut random = Random::new(32);
-    let edits = sample(File::of(&world).older_rows(), 250, &mut random);
+    let edits = sample(File::of(&world).older_rows(), 120, &mut random);
     nothing_is_redirected(&world, &edits, &[When::Closed]);
 }
 
@@ -318,7 +322,7 @@ fn promise_30_an_edit_during_a_request_redirects_nothing() {
         .map(|case| case.edit)
         .collect();
     let mut random = Random::new(33);
-    let mut edits = sample(edits, 200, &mut random);
+    let mut edits = sample(edits, 100, &mut random);
     let file = File::of(&world);
     edits.extend(file.routes(if full() { usize::MAX } else { 2 }));
     nothing_is_redirected(&world, &edits, &[When::Requesting]);
