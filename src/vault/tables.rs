@@ -13,11 +13,12 @@ mod row;
 mod search;
 mod staleness;
 mod stamp;
+mod unlinked;
 
 pub(crate) use mark::{Mark, Stage, Writer, check_complete};
 pub(crate) use row::{
     AuditRow, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, GapRow, GrantRow, HeadRow, KeyRow,
-    RevocationRow, Sealed, Secrets, TenantRow, VaultRow,
+    PendingRow, RevocationRow, Sealed, Secrets, TenantRow, VaultRow,
 };
 pub(crate) use search::{
     Ahead, Chain, Direction, Doomed, DueRows, FoundRows, ListedRow, Listing, Of, Pruned, TokenRow, Wanted,
@@ -27,6 +28,7 @@ pub(crate) use search::{
 pub(crate) use staleness::Place;
 pub(crate) use staleness::{Begun, Staleness, Topic};
 pub(crate) use stamp::{Basis, Stamp};
+pub(crate) use unlinked::{Unlinked, UnlinkedMut};
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -201,6 +203,8 @@ pub(crate) trait Rows {
     /// Returns the number up to which a pass of pruning has examined a tenant's entries in this
     /// chain.
     fn pruned_to(&self, chain: Chain, of: TenantRow, what: Pruned) -> Result<u64>;
+    /// Returns the entries that wait to be linked, if this database keeps entries apart until then.
+    fn unlinked(&self) -> Option<&dyn Unlinked>;
 }
 
 /// A write transaction. It sees its own changes.
@@ -277,6 +281,9 @@ pub(crate) trait RowsMut: Rows {
     /// Inserts a gap and deletes the gaps that lie within it.
     fn put_gap(&mut self, chain: Chain, gap: &GapRow) -> Result<()>;
     fn set_pruned_to(&mut self, chain: Chain, of: TenantRow, what: Pruned, number: u64) -> Result<()>;
+
+    /// Returns the entries that wait to be linked, as [`Rows::unlinked`] does, to change them.
+    fn unlinked_mut(&mut self) -> Option<&mut dyn UnlinkedMut>;
 
     /// Raises the times of last use, in one statement if each takes a round trip. Unknown
     /// connections are skipped.

@@ -9,6 +9,7 @@ mod erase;
 pub(in crate::vault) mod fixtures;
 mod grants;
 mod keys;
+mod pending;
 mod revocations;
 mod tenants;
 mod tokens;
@@ -50,6 +51,7 @@ pub(crate) fn check<T: Tables>(make: &dyn Fn() -> T) {
         definitions::checks(),
         revocations::checks(),
         audit::checks(),
+        pending::checks(),
         erase::checks(),
         transfer::checks(),
     ];

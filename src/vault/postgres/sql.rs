@@ -15,7 +15,7 @@ use crate::vault::postgres::pool::{Lent, Pool};
 use crate::vault::postgres::session::{Answer, Step, Wants};
 use crate::vault::postgres::statement;
 use crate::vault::postgres::value::{Bind, Columns, Value};
-use crate::vault::tables::{Place, TenantRow, Topic, Writer};
+use crate::vault::tables::{Chain, Place, TenantRow, Topic, VAULT_CHAIN, Writer};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -29,6 +29,10 @@ const ROLLBACK: &str = "ROLLBACK";
 
 /// Writers of one tenant follow one another: what a writer reads stays true until it commits.
 const LOCK: &str = "SELECT id FROM tenants WHERE id = :tenant FOR NO KEY UPDATE";
+
+/// Those that link, prune or prove the chain of a tenant follow one another. They hold up nobody
+/// else, because changes add their entries without reading the chain.
+const LOCK_CHAIN: &str = "SELECT chain FROM audit_heads WHERE chain = :chain FOR NO KEY UPDATE";
 
 /// Fails if the mark of a transfer forbids the transaction. It is sent with the writes, whose locks
 /// a transfer waits for before it changes its mark.
@@ -63,6 +67,7 @@ pub(super) struct Sql<'p> {
 struct State {
     begun: bool,
     locked: BTreeSet<TenantRow>,
+    locked_chains: BTreeSet<TenantRow>,
     waiting: Vec<Waiting>,
     /// True while reads are only announced.
     announcing: bool,
@@ -118,6 +123,18 @@ impl<'p> Sql<'p> {
     pub(super) fn lock(&self, tenant: TenantRow) {
         if matches!(self.kind, Kind::Write(_)) && self.state.borrow_mut().locked.insert(tenant) {
             self.later(LOCK, &[(":tenant", &tenant)]);
+        }
+    }
+
+    /// Lets no other writer of this chain proceed until this transaction ends.
+    pub(super) fn lock_chain(&self, chain: Chain) {
+        match chain {
+            Chain::Legacy | Chain::Of(VAULT_CHAIN) => self.lock(VAULT_CHAIN),
+            Chain::Of(of) => {
+                if self.is_write() && self.state.borrow_mut().locked_chains.insert(of) {
+                    self.later(LOCK_CHAIN, &[(":chain", &of)]);
+                }
+            }
         }
     }
 

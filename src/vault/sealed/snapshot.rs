@@ -42,11 +42,12 @@ impl Read {
     }
 
     /// Announces the reads of [`is_current`](Self::is_current), and of the end of the tenant's
-    /// chain if entries will be appended to it.
+    /// chain if entries will be linked to it.
     pub(super) fn announce(&self, rows: &dyn Rows, tenant: TenantRow, entries: &[AuditEntry]) {
         let grants = self.grants.keys().map(|id| Ahead::Grant(*id));
         let connections = self.connections.keys().map(|id| Ahead::Connection(*id));
-        let end = (!entries.is_empty()).then_some(Ahead::End(Chain::Of(tenant)));
+        let links = !entries.is_empty() && rows.unlinked().is_none();
+        let end = links.then_some(Ahead::End(Chain::Of(tenant)));
         let reads: Vec<_> = grants.chain(connections).chain(end).collect();
         rows.announce(tenant, &reads);
     }

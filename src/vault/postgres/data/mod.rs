@@ -6,6 +6,7 @@ pub(super) mod consent;
 pub(super) mod definition;
 pub(super) mod erase;
 pub(super) mod grant;
+mod pending;
 pub(super) mod revocation;
 pub(super) mod tenant;
 pub(super) mod token;

@@ -43,7 +43,7 @@ const INSERT_NUMBERED_TENANT: &str = "INSERT INTO tenants (id, name) VALUES (:te
 const COUNT_FROM: &str = "SELECT setval(pg_get_serial_sequence('tenants', 'id'), max(id)) FROM tenants";
 /// Conflicts with the row lock that every writer of a tenant takes, and with every write.
 const EXCLUDE: &str = "LOCK TABLE tenants, tenant_keys, connections, grants, uses, consents, definitions,
-    revocations, audit, audit_heads IN EXCLUSIVE MODE";
+    revocations, audit, audit_heads, audit_pending IN EXCLUSIVE MODE";
 const UNNAME: &str = "UPDATE tenants SET name = NULL WHERE id = :tenant";
 const DELETE_TENANT: &str = "DELETE FROM tenants WHERE id = :tenant";
 

@@ -7,7 +7,8 @@ use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};
 use crate::vault::StateHash;
 use crate::vault::tables::{
     AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Doomed, GapRow, GrantRow,
-    HeadRow, KeyRow, Pruned, RevocationRow, RowsMut, Sealed, Secrets, TenantRow, VaultRow,
+    HeadRow, KeyRow, Pruned, RevocationRow, RowsMut, Sealed, Secrets, TenantRow, UnlinkedMut,
+    VaultRow,
 };
 
 impl RowsMut for View<'_> {
@@ -132,6 +133,10 @@ impl RowsMut for View<'_> {
 
     fn set_pruned_to(&mut self, chain: Chain, of: TenantRow, what: Pruned, number: u64) -> Result<()> {
         audit::set_pruned_to(self.tx, chain, of, what, number)
+    }
+
+    fn unlinked_mut(&mut self) -> Option<&mut dyn UnlinkedMut> {
+        None
     }
 
     fn record_uses(&mut self, uses: &[(TenantRow, ConnectionId, i64)]) -> Result<()> {
