@@ -21,7 +21,7 @@ pub(crate) use row::{
     PendingRow, RevocationRow, Sealed, Secrets, TenantRow, VaultRow,
 };
 pub(crate) use search::{
-    Ahead, Chain, Direction, Doomed, DueRows, FoundRows, ListedRow, Listing, Of, Pruned, TokenRow, Wanted,
+    Ahead, Chain, Direction, Doomed, DueRows, Expected, FoundRows, ListedRow, Listing, Of, Pruned, TokenRow, Wanted,
 };
 
 #[cfg(feature = "postgres")]
@@ -238,6 +238,15 @@ pub(crate) trait RowsMut: Rows {
     fn delete_key(&mut self, tenant: TenantRow, version: u32) -> Result<()>;
     /// Replaces a wrapped key if it is still `before`.
     fn rewrap_key(&mut self, tenant: TenantRow, before: &KeyRow, after: &KeyRow) -> Result<bool>;
+
+    /// Checks that these rows are stored as they were read, without a read, and keeps them so until
+    /// the transaction ends. It ends with [`Moved`](Write::Moved) if one of them has changed. This is
+    /// the first call of the transaction, which afterwards may only write these grants, count seals
+    /// and add entries that wait to be linked: it does not keep out other writers of the tenant.
+    ///
+    /// Returns `false`, and checks nothing, if writers follow one another anyway. The caller then
+    /// reads the rows.
+    fn expect(&mut self, tenant: TenantRow, expected: &Expected) -> Result<bool>;
 
     /// Inserts or replaces a connection. Returns `false`, and changes nothing, if another
     /// connection that is not revoked has its label, its account or the default.

@@ -73,6 +73,9 @@ impl Rows for Sql<'_> {
     }
 
     fn names_key(&self, tenant: TenantRow, version: u32) -> Result<bool> {
+        if self.is_write() {
+            tenant::wait_for_seals(self);
+        }
         self.lock(tenant);
         tenant::names_key(self, tenant, version)
     }

@@ -2,11 +2,11 @@
 
 use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};
 use crate::vault::postgres::data::{
-    audit, connection, consent, definition, erase, grant, revocation, tenant,
+    audit, connection, consent, definition, erase, expected, grant, revocation, tenant,
 };
 use crate::vault::postgres::sql::Sql;
 use crate::vault::tables::{
-    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Doomed, GapRow, GrantRow,
+    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Doomed, Expected, GapRow, GrantRow,
     HeadRow, KeyRow, Pruned, RevocationRow, RowsMut, Sealed, Secrets, TenantRow, Topic, UnlinkedMut,
     VAULT_CHAIN, VaultRow,
 };
@@ -86,6 +86,13 @@ impl RowsMut for Sql<'_> {
     fn rewrap_key(&mut self, tenant: TenantRow, before: &KeyRow, after: &KeyRow) -> Result<bool> {
         self.lock(tenant);
         tenant::rewrap_key(self, tenant, before, after)
+    }
+
+    fn expect(&mut self, tenant: TenantRow, expected: &Expected) -> Result<bool> {
+        self.release(tenant);
+        expected::expect(self, tenant, expected);
+        // Rows that have changed end the transaction with `Moved`.
+        Ok(true)
     }
 
     fn put_connection(&mut self, tenant: TenantRow, row: &ConnectionRow) -> Result<bool> {

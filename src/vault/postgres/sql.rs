@@ -27,7 +27,9 @@ const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 const COMMIT: &str = "COMMIT";
 const ROLLBACK: &str = "ROLLBACK";
 
-/// Writers of one tenant follow one another: what a writer reads stays true until it commits.
+/// Writers that create, erase or rearrange rows of one tenant follow one another: what they read
+/// stays true until they commit. A change of grants that exist takes no such lock. It locks those
+/// grants, so every other writer locks each grant on which it depends as well.
 const LOCK: &str = "SELECT id FROM tenants WHERE id = :tenant FOR NO KEY UPDATE";
 
 /// Those that link, prune or prove the chain of a tenant follow one another. They hold up nobody
@@ -119,11 +121,17 @@ impl<'p> Sql<'p> {
         })
     }
 
-    /// Lets no other writer of this tenant proceed until this transaction ends.
+    /// Lets no other writer of this tenant proceed until this transaction ends, unless the tenant was
+    /// released.
     pub(super) fn lock(&self, tenant: TenantRow) {
         if matches!(self.kind, Kind::Write(_)) && self.state.borrow_mut().locked.insert(tenant) {
             self.later(LOCK, &[(":tenant", &tenant)]);
         }
+    }
+
+    /// Does without the lock of this tenant: the transaction locks the rows on which it depends.
+    pub(super) fn release(&self, tenant: TenantRow) {
+        self.state.borrow_mut().locked.insert(tenant);
     }
 
     /// Lets no other writer of this chain proceed until this transaction ends.
@@ -427,7 +435,7 @@ impl<'p> Sql<'p> {
 /// An error that is shown to a caller which may handle it inside the transaction.
 fn error_of(failure: &Failure) -> VaultError {
     match failure {
-        Failure::Again | Failure::UsedUp | Failure::Refused => VaultError::Busy,
+        Failure::Again | Failure::Changed | Failure::UsedUp | Failure::Refused => VaultError::Busy,
         Failure::Vault(error) => error.clone(),
     }
 }

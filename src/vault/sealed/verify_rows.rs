@@ -52,16 +52,17 @@ impl Noted {
         self.forgotten.insert(fingerprint);
     }
 
-    /// Records the newest statement about a connection. A refresh adds one to the generation, so a
-    /// statement about one that does not follow the last shows that an entry is missing.
+    /// Records the newest statement about a connection. The first is about a consent, and a refresh
+    /// adds one to the generation: another statement shows that an entry is missing.
     fn put(&mut self, connection: ConnectionId, mut last: Last) {
-        if let Some(known) = self.last.get(&connection) {
-            let follows = last.kind != AuditKind::Refreshed
-                || known.is_legacy
-                || last.generation == known.generation.saturating_add(1)
-                || self.is_pruned_between(known.number, last.number);
-            last.is_incomplete = known.is_incomplete || !follows;
-        }
+        let known = self.last.get(&connection);
+        let before = known.map_or(0, |known| known.number);
+        let is_next = known.is_some_and(|known| last.generation == known.generation.saturating_add(1));
+        let may_follow = last.kind != AuditKind::Refreshed
+            || is_next
+            || self.has_legacy
+            || self.is_pruned_between(before, last.number);
+        last.is_incomplete = !may_follow || known.is_some_and(|known| known.is_incomplete);
         self.last.insert(connection, last);
     }
 

@@ -7,7 +7,7 @@ use crate::vault::sqlite::data::{
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::tables::{
     Ahead, AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Direction, Doomed,
-    DueRows, FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow,
+    DueRows, Expected, FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow,
     Rows, RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, Unlinked, UnlinkedMut, VaultRow, Wanted,
 };
 use crate::vault::{StateHash, VaultError};
@@ -288,6 +288,10 @@ impl RowsMut for Sql<'_> {
 
     fn rewrap_key(&mut self, tenant: TenantRow, before: &KeyRow, after: &KeyRow) -> Result<bool> {
         tenant::rewrap_key(*self, tenant, before, after)
+    }
+
+    fn expect(&mut self, _: TenantRow, _: &Expected) -> Result<bool> {
+        Ok(false)
     }
 
     fn put_connection(&mut self, tenant: TenantRow, row: &ConnectionRow) -> Result<bool> {

@@ -141,6 +141,15 @@ pub(crate) enum Ahead<'a> {
     End(Chain),
 }
 
+/// Rows of a tenant as they were when a decision was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Expected {
+    /// Grants and their revisions.
+    pub(crate) grants: Vec<(GrantId, u64)>,
+    /// Connections and their MACs.
+    pub(crate) connections: Vec<(ConnectionId, [u8; 32])>,
+}
+
 /// A row together with the tenant it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Of<T> {

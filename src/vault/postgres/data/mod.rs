@@ -5,6 +5,7 @@ pub(super) mod connection;
 pub(super) mod consent;
 pub(super) mod definition;
 pub(super) mod erase;
+pub(super) mod expected;
 pub(super) mod grant;
 mod pending;
 pub(super) mod revocation;

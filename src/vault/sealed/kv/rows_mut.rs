@@ -6,7 +6,7 @@ use super::{
 use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};
 use crate::vault::StateHash;
 use crate::vault::tables::{
-    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Doomed, GapRow, GrantRow,
+    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Doomed, Expected, GapRow, GrantRow,
     HeadRow, KeyRow, Pruned, RevocationRow, RowsMut, Sealed, Secrets, TenantRow, UnlinkedMut,
     VaultRow,
 };
@@ -59,6 +59,10 @@ impl RowsMut for View<'_> {
 
     fn rewrap_key(&mut self, tenant: TenantRow, before: &KeyRow, after: &KeyRow) -> Result<bool> {
         keys::rewrap(self.tx, tenant, before, after)
+    }
+
+    fn expect(&mut self, _: TenantRow, _: &Expected) -> Result<bool> {
+        Ok(false)
     }
 
     fn put_connection(&mut self, tenant: TenantRow, row: &ConnectionRow) -> Result<bool> {
