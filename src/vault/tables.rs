@@ -240,9 +240,10 @@ pub(crate) trait RowsMut: Rows {
     fn rewrap_key(&mut self, tenant: TenantRow, before: &KeyRow, after: &KeyRow) -> Result<bool>;
 
     /// Checks that these rows are stored as they were read, without a read, and keeps them so until
-    /// the transaction ends. It ends with [`Moved`](Write::Moved) if one of them has changed. This is
-    /// the first call of the transaction, which afterwards may only write these grants, count seals
-    /// and add entries that wait to be linked: it does not keep out other writers of the tenant.
+    /// the transaction ends. It ends with [`Moved`](Write::Moved) if one of them has changed. This
+    /// is the first call of the transaction, which afterwards may only write these grants, count
+    /// seals and add entries that wait to be linked: it does not keep out other writers of the
+    /// tenant.
     ///
     /// Returns `false`, and checks nothing, if writers follow one another anyway. The caller then
     /// reads the rows.

@@ -6,6 +6,7 @@ mod consents;
 mod definitions;
 mod due;
 mod erase;
+mod expected;
 pub(in crate::vault) mod fixtures;
 mod grants;
 mod keys;
@@ -53,6 +54,7 @@ pub(crate) fn check<T: Tables>(make: &dyn Fn() -> T) {
         audit::checks(),
         pending::checks(),
         erase::checks(),
+        expected::checks(),
         transfer::checks(),
     ];
     for (name, check) in all.into_iter().flatten() {

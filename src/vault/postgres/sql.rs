@@ -32,8 +32,8 @@ const ROLLBACK: &str = "ROLLBACK";
 /// grants, so every other writer locks each grant on which it depends as well.
 const LOCK: &str = "SELECT id FROM tenants WHERE id = :tenant FOR NO KEY UPDATE";
 
-/// Those that link, prune or prove the chain of a tenant follow one another. They hold up nobody
-/// else, because changes add their entries without reading the chain.
+/// Transactions that link, prune or prove the chain of a tenant follow one another. No other one
+/// waits for them, because changes add their entries without reading the chain.
 const LOCK_CHAIN: &str = "SELECT chain FROM audit_heads WHERE chain = :chain FOR NO KEY UPDATE";
 
 /// Fails if the mark of a transfer forbids the transaction. It is sent with the writes, whose locks
@@ -121,8 +121,8 @@ impl<'p> Sql<'p> {
         })
     }
 
-    /// Lets no other writer of this tenant proceed until this transaction ends, unless the tenant was
-    /// released.
+    /// Lets no other writer of this tenant proceed until this transaction ends, unless the tenant
+    /// was released.
     pub(super) fn lock(&self, tenant: TenantRow) {
         if matches!(self.kind, Kind::Write(_)) && self.state.borrow_mut().locked.insert(tenant) {
             self.later(LOCK, &[(":tenant", &tenant)]);

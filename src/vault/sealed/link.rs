@@ -1,7 +1,7 @@
 //! Links the audit entries that wait to the chains of their tenants.
 //!
 //! Whatever reads, proves or prunes a chain links its entries first, and upkeep links those of all
-//! tenants. Two that link the same chain wait for each other; nobody else waits for them.
+//! tenants. Two transactions that link the same chain wait for each other; no other one waits.
 
 use crate::vault::VaultError;
 use crate::vault::envelope::{AuditKey, Link, VaultId};

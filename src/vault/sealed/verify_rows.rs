@@ -128,7 +128,8 @@ impl Found {
 
 impl<T: Tables> Core<T> {
     /// Returns the connections whose rows contradict the newest audit entry about them, and those
-    /// about which an entry is missing. `noted` holds the statements of the chain up to the entry `end`.
+    /// about which an entry is missing. `noted` holds the statements of the chain up to the entry
+    /// `end`.
     pub(super) fn out_of_date(
         &self,
         tenant: &Tenant,
