@@ -62,7 +62,7 @@ pub(super) fn meaning(error: &Error) -> Failure {
         // Only the statement that counts seals divides.
         SqlState::DIVISION_BY_ZERO => Failure::UsedUp,
         // Only the statements that check rows take a logarithm.
-        SqlState::INVALID_ARGUMENT_FOR_LOGARITHM => Failure::Changed,
+        SqlState::INVALID_ARGUMENT_FOR_LOG => Failure::Changed,
         // Only the statement that checks the mark takes a square root.
         SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION => Failure::Refused,
         _ => Failure::Vault(of_code(code)),
