@@ -110,7 +110,8 @@ fn every_change_of_an_entry_that_waits_to_be_linked_is_found() {
     let sql = |statements: &str| cluster.sql(&format!("SET search_path = {schema}; {statements}"));
     let tenant = sql("SELECT max(tenant) FROM audit_pending");
     let target = sql(&format!("SELECT max(id) FROM tenants WHERE id <> {tenant}"));
-    let positions = sql("SELECT string_agg(CAST(position AS text), ' ' ORDER BY position) FROM audit_pending");
+    let positions =
+        sql("SELECT string_agg(CAST(position AS text), ' ' ORDER BY position) FROM audit_pending");
     let positions: Vec<u64> = positions.split(' ').map(|it| it.parse().unwrap()).collect();
     assert_eq!(positions.len(), REFRESHES, "a change does not link");
     for table in ["audit", "audit_heads", "audit_pending"] {
@@ -118,7 +119,9 @@ fn every_change_of_an_entry_that_waits_to_be_linked_is_found() {
     }
     let restore = || {
         for table in ["audit", "audit_heads", "audit_pending"] {
-            sql(&format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table}"));
+            sql(&format!(
+                "DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table}"
+            ));
         }
     };
     for (at, position) in positions.iter().enumerate() {
@@ -136,7 +139,11 @@ fn every_change_of_an_entry_that_waits_to_be_linked_is_found() {
         ];
         for change in broken {
             sql(&change);
-            assert_eq!(found(&vault, Host::TENANT, connection).0, Some(number), "{change}");
+            assert_eq!(
+                found(&vault, Host::TENANT, connection).0,
+                Some(number),
+                "{change}"
+            );
             restore();
         }
         let missing = [
@@ -161,7 +168,9 @@ fn every_change_of_an_entry_that_waits_to_be_linked_is_found() {
         restore();
         // An entry that was linked is put back.
         assert_eq!(verify(&vault), (linked + REFRESHES as u64, None));
-        sql(&format!("INSERT INTO audit_pending SELECT * FROM kept_audit_pending WHERE {one}"));
+        sql(&format!(
+            "INSERT INTO audit_pending SELECT * FROM kept_audit_pending WHERE {one}"
+        ));
         let again = linked + REFRESHES as u64 + 1;
         assert_eq!(verify(&vault).1, Some(again));
         restore();

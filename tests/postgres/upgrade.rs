@@ -24,8 +24,10 @@ fn a_vault_of_the_first_version_is_upgraded_and_goes_on() {
     let before = vault.verify_audit(&connection.tenant, |_, _| {}).unwrap();
     assert!(before.is_intact());
     // What the first version had.
-    sql("DROP TABLE audit_pending; ALTER TABLE audit_heads DROP COLUMN layout;
-         UPDATE valetkey_schema SET version = 1");
+    sql(
+        "DROP TABLE audit_pending; ALTER TABLE audit_heads DROP COLUMN layout;
+         UPDATE valetkey_schema SET version = 1",
+    );
     for _ in 0..2 {
         let vault = open(&cluster).unwrap();
         assert_eq!(sql("SELECT version FROM valetkey_schema"), "2");
@@ -56,7 +58,13 @@ fn a_process_of_the_first_version_can_neither_open_a_newer_schema_nor_write_to_a
     cluster.sql(&sql("UPDATE valetkey_schema SET version = 3"));
     let newer = open(&cluster);
     assert!(
-        matches!(newer, Err(VaultError::NewerVersion { found: 3, supported: 2 })),
+        matches!(
+            newer,
+            Err(VaultError::NewerVersion {
+                found: 3,
+                supported: 2
+            })
+        ),
         "{newer:?}"
     );
 }

@@ -65,11 +65,7 @@ impl DataKey {
         entry: [u8; ID_LEN],
         record: Vec<u8>,
     ) -> Result<Fields, VaultError> {
-        self.open_bound(
-            FORMAT_1,
-            |header| binding(vault, tenant, &entry, header),
-            record,
-        )
+        self.open_bound(FORMAT_1, |header| binding(vault, tenant, &entry, header), record)
     }
 }
 
@@ -93,7 +89,9 @@ mod tests {
     fn promise_04_a_body_opens_for_its_own_entry_only() {
         let key = DataKey::generate(1 << 31).unwrap();
         let (acme, other) = (TenantId::new("acme").unwrap(), TenantId::new("zeta").unwrap());
-        let body = key.seal_entry(VAULT, &acme, [5; 16], &[b"alice"], [7; 12]).unwrap();
+        let body = key
+            .seal_entry(VAULT, &acme, [5; 16], &[b"alice"], [7; 12])
+            .unwrap();
         let (entry, record) = named_entry(&body);
         assert_eq!(entry, Some([5; 16]));
         let opened = |vault, tenant, entry| key.open_entry(vault, tenant, entry, record.to_vec());

@@ -7,8 +7,7 @@ use crate::model::{ProviderId, TenantId, UserId};
 use crate::vault::VaultError;
 use crate::vault::envelope::vectors::{self, Hex, Number};
 use crate::vault::envelope::{
-    AuditKey, Context, DataKey, Fields, Kind, Link, MasterKey, MasterKeys, VaultId,
-    named_entry,
+    AuditKey, Context, DataKey, Fields, Kind, Link, MasterKey, MasterKeys, VaultId, named_entry,
 };
 
 #[derive(Deserialize)]

@@ -6,9 +6,9 @@ use crate::vault::postgres::data::{
 };
 use crate::vault::postgres::sql::Sql;
 use crate::vault::tables::{
-    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Doomed, Expected, GapRow, GrantRow,
-    HeadRow, KeyRow, Pruned, RevocationRow, RowsMut, Sealed, Secrets, TenantRow, Topic, UnlinkedMut,
-    VAULT_CHAIN, VaultRow,
+    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Doomed, Expected, GapRow,
+    GrantRow, HeadRow, KeyRow, Pruned, RevocationRow, RowsMut, Sealed, Secrets, TenantRow, Topic,
+    UnlinkedMut, VAULT_CHAIN, VaultRow,
 };
 use crate::vault::{StateHash, VaultError};
 

@@ -132,7 +132,15 @@ pub(super) fn append(
 ) -> Result<()> {
     let mut nonces = Nonces::draw(entries.len())?;
     if let Some(unlinked) = rows.unlinked_mut() {
-        return add(unlinked, key, body_key, vault, (tenant, name), entries, &mut nonces);
+        return add(
+            unlinked,
+            key,
+            body_key,
+            vault,
+            (tenant, name),
+            entries,
+            &mut nonces,
+        );
     }
     let seal = |number, entry: &AuditEntry| {
         let body = Body::of(entry);

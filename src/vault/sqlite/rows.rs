@@ -7,8 +7,9 @@ use crate::vault::sqlite::data::{
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::tables::{
     Ahead, AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Direction, Doomed,
-    DueRows, Expected, FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow,
-    Rows, RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, Unlinked, UnlinkedMut, VaultRow, Wanted,
+    DueRows, Expected, FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned,
+    RevocationRow, Rows, RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, Unlinked, UnlinkedMut,
+    VaultRow, Wanted,
 };
 use crate::vault::{StateHash, VaultError};
 

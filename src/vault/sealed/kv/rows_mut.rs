@@ -6,8 +6,8 @@ use super::{
 use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};
 use crate::vault::StateHash;
 use crate::vault::tables::{
-    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Doomed, Expected, GapRow, GrantRow,
-    HeadRow, KeyRow, Pruned, RevocationRow, RowsMut, Sealed, Secrets, TenantRow, UnlinkedMut,
+    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Doomed, Expected, GapRow,
+    GrantRow, HeadRow, KeyRow, Pruned, RevocationRow, RowsMut, Sealed, Secrets, TenantRow, UnlinkedMut,
     VaultRow,
 };
 
