@@ -16,6 +16,9 @@ type Result<T> = std::result::Result<T, VaultError>;
 /// The number of entries that one transaction links: some tens of milliseconds.
 const CHUNK: usize = 500;
 
+/// The number of entries that one call of upkeep links: a few seconds.
+pub(super) const MOST: usize = 50_000;
+
 /// Returns whether a vault wrote this entry for this tenant.
 fn is_genuine(key: &AuditKey, vault: VaultId, tenant: TenantRow, entry: &PendingRow) -> bool {
     key.pending(vault, tenant, entry.at, &entry.kind, &entry.body) == entry.mac

@@ -42,7 +42,7 @@ impl<T: Tables> Core<T> {
 
     pub(super) fn sweep(&self, limits: &SweepLimits) -> Result<Swept> {
         let mut swept = Swept::default();
-        self.link_all(limits.rows)?;
+        self.link_all(link::MOST)?;
         swept.consents = self.delete_consents(limits.consents_before, limits.rows)?;
         swept.quarantines = self.end_quarantines(limits.now, limits.rows)?;
         swept.former_grants = self.delete_dead_grants(limits.now, limits.rows)?;
