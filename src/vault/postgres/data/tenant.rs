@@ -41,9 +41,10 @@ const INSERT_TENANT: &str = "INSERT INTO tenants (name) VALUES (:name) RETURNING
 const INSERT_NUMBERED_TENANT: &str = "INSERT INTO tenants (id, name) VALUES (:tenant, :name)";
 /// The next number is above all that are stored.
 const COUNT_FROM: &str = "SELECT setval(pg_get_serial_sequence('tenants', 'id'), max(id)) FROM tenants";
-/// Conflicts with the row lock that every writer of a tenant takes, and with every write.
-const EXCLUDE: &str = "LOCK TABLE tenants, tenant_keys, connections, grants, uses, consents, definitions,
-    revocations, audit, audit_heads, audit_pending IN EXCLUSIVE MODE";
+/// Conflicts with the row locks that writers take, and with every write. The tables are in the order
+/// in which changes of grants and transactions that link use them; all others lock a tenant first.
+const EXCLUDE: &str = "LOCK TABLE tenants, grants, connections, tenant_keys, uses, consents, definitions,
+    revocations, audit_heads, audit_pending, audit IN EXCLUSIVE MODE";
 /// Waits for every transaction that has checked a key, and may still store what the key seals.
 const WAIT_FOR_SEALS: &str = "LOCK TABLE tenant_keys IN ACCESS EXCLUSIVE MODE";
 const UNNAME: &str = "UPDATE tenants SET name = NULL WHERE id = :tenant";
