@@ -23,7 +23,7 @@ fn a_vault_of_the_first_version_is_upgraded_and_goes_on() {
     let vault = open(&cluster).unwrap();
     let before = vault.verify_audit(&connection.tenant, |_, _| {}).unwrap();
     assert!(before.is_intact());
-    // What the first version had.
+    // The first version had neither.
     sql(
         "DROP TABLE audit_pending; ALTER TABLE audit_heads DROP COLUMN layout;
          UPDATE valetkey_schema SET version = 1",
@@ -54,7 +54,7 @@ fn a_process_of_the_first_version_can_neither_open_a_newer_schema_nor_write_to_a
     assert_eq!(number(), "0");
     cluster.try_sql(&sql(head));
     assert_eq!(number(), "0", "the server refused it");
-    // What the first version did when it opened a schema.
+    // The next version is refused in the same way by this one.
     cluster.sql(&sql("UPDATE valetkey_schema SET version = 3"));
     let newer = open(&cluster);
     assert!(

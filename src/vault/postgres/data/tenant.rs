@@ -41,8 +41,9 @@ const INSERT_TENANT: &str = "INSERT INTO tenants (name) VALUES (:name) RETURNING
 const INSERT_NUMBERED_TENANT: &str = "INSERT INTO tenants (id, name) VALUES (:tenant, :name)";
 /// The next number is above all that are stored.
 const COUNT_FROM: &str = "SELECT setval(pg_get_serial_sequence('tenants', 'id'), max(id)) FROM tenants";
-/// Conflicts with the row locks that writers take, and with every write. The tables are in the order
-/// in which changes of grants and transactions that link use them; all others lock a tenant first.
+/// Conflicts with the row locks that writers take, and with every write. The tables are in the
+/// order in which changes of grants, and transactions that link, use them. All other writers lock a
+/// tenant first.
 const EXCLUDE: &str = "LOCK TABLE tenants, grants, connections, tenant_keys, uses, consents, definitions,
     revocations, audit_heads, audit_pending, audit IN EXCLUSIVE MODE";
 /// Waits for every transaction that has checked a key, and may still store what the key seals.
