@@ -390,7 +390,8 @@ pub struct AuditReport {
     /// chain is intact.
     pub first_broken: Option<u64>,
     /// Connections whose row does not match the newest audit entry about it: an older row was put
-    /// back, or the row was removed.
+    /// back, or the row was removed. In PostgreSQL also connections about which an entry was
+    /// removed before it was linked to the chain.
     pub out_of_date: Vec<ConnectionId>,
     /// Definitions that do not match the newest audit entry about them: an older one was put back,
     /// or one was altered or removed. Each is the kind and the id, as `provider notes`.

@@ -13,20 +13,22 @@ mod row;
 mod search;
 mod staleness;
 mod stamp;
+mod unlinked;
 
 pub(crate) use mark::{Mark, Stage, Writer, check_complete};
 pub(crate) use row::{
     AuditRow, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, GapRow, GrantRow, HeadRow, KeyRow,
-    RevocationRow, Sealed, Secrets, TenantRow, VaultRow,
+    PendingRow, RevocationRow, Sealed, Secrets, TenantRow, VaultRow,
 };
 pub(crate) use search::{
-    Ahead, Chain, Direction, Doomed, DueRows, FoundRows, ListedRow, Listing, Of, Pruned, TokenRow, Wanted,
+    Ahead, Chain, Direction, Doomed, DueRows, Expected, FoundRows, ListedRow, Listing, Of, Pruned, TokenRow, Wanted,
 };
 
 #[cfg(feature = "postgres")]
 pub(crate) use staleness::Place;
 pub(crate) use staleness::{Begun, Staleness, Topic};
 pub(crate) use stamp::{Basis, Stamp};
+pub(crate) use unlinked::{Unlinked, UnlinkedMut};
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -201,6 +203,8 @@ pub(crate) trait Rows {
     /// Returns the number up to which a pass of pruning has examined a tenant's entries in this
     /// chain.
     fn pruned_to(&self, chain: Chain, of: TenantRow, what: Pruned) -> Result<u64>;
+    /// Returns the entries that wait to be linked, if this database keeps entries apart until then.
+    fn unlinked(&self) -> Option<&dyn Unlinked>;
 }
 
 /// A write transaction. It sees its own changes.
@@ -234,6 +238,16 @@ pub(crate) trait RowsMut: Rows {
     fn delete_key(&mut self, tenant: TenantRow, version: u32) -> Result<()>;
     /// Replaces a wrapped key if it is still `before`.
     fn rewrap_key(&mut self, tenant: TenantRow, before: &KeyRow, after: &KeyRow) -> Result<bool>;
+
+    /// Checks that these rows are stored as they were read, without a read, and keeps them so until
+    /// the transaction ends. It ends with [`Moved`](Write::Moved) if one of them has changed. This
+    /// is the first call of the transaction, which afterwards may only write these grants, count
+    /// seals and add entries that wait to be linked: it does not keep out other writers of the
+    /// tenant.
+    ///
+    /// Returns `false`, and checks nothing, if writers follow one another anyway. The caller then
+    /// reads the rows.
+    fn expect(&mut self, tenant: TenantRow, expected: &Expected) -> Result<bool>;
 
     /// Inserts or replaces a connection. Returns `false`, and changes nothing, if another
     /// connection that is not revoked has its label, its account or the default.
@@ -277,6 +291,9 @@ pub(crate) trait RowsMut: Rows {
     /// Inserts a gap and deletes the gaps that lie within it.
     fn put_gap(&mut self, chain: Chain, gap: &GapRow) -> Result<()>;
     fn set_pruned_to(&mut self, chain: Chain, of: TenantRow, what: Pruned, number: u64) -> Result<()>;
+
+    /// Returns the entries that wait to be linked, as [`Rows::unlinked`] does, to change them.
+    fn unlinked_mut(&mut self) -> Option<&mut dyn UnlinkedMut>;
 
     /// Raises the times of last use, in one statement if each takes a round trip. Unknown
     /// connections are skipped.

@@ -6,10 +6,12 @@ mod consents;
 mod definitions;
 mod due;
 mod erase;
+mod expected;
 pub(in crate::vault) mod fixtures;
 mod grants;
 mod keys;
 mod lists;
+mod pending;
 mod revocations;
 mod tenants;
 mod tokens;
@@ -52,7 +54,9 @@ pub(crate) fn check<T: Tables>(make: &dyn Fn() -> T) {
         definitions::checks(),
         revocations::checks(),
         audit::checks(),
+        pending::checks(),
         erase::checks(),
+        expected::checks(),
         transfer::checks(),
     ];
     for (name, check) in all.into_iter().flatten() {

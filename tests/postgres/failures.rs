@@ -250,7 +250,7 @@ fn other_tables_and_newer_schemas_are_left_alone() {
         matches!(error, VaultError::NewerVersion { found: 7, .. }),
         "{error:?}"
     );
-    cluster.sql("UPDATE newer.valetkey_schema SET version = 1");
+    cluster.sql("UPDATE newer.valetkey_schema SET version = 2");
     let error = options("newer")
         .connect(MasterKey::generate().unwrap())
         .unwrap_err();

@@ -16,6 +16,8 @@ mod support;
 mod tampering;
 mod transfer;
 mod trips;
+mod upgrade;
+mod writers;
 
 use std::sync::Arc;
 

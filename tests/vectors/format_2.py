@@ -115,6 +115,12 @@ def seal_audit(key, version, vault, tenant, number, fields, nonce):
     return header + nonce + AESGCM(key).encrypt(nonce, join(fields), aad)
 
 
+def seal_entry(key, version, vault, tenant, entry, fields, nonce):
+    header = b"\x01" + u32(version)
+    aad = join([b"valetkey/1", b"audit_entry", vault, text(tenant), entry, header])
+    return b"\x03" + entry + header + nonce + AESGCM(key).encrypt(nonce, join(fields), aad)
+
+
 def wrap_audit_key(master, vault, secret, nonce):
     header = b"\x01" + derive(master, b"id", 16)
     aad = join([b"valetkey/1", b"audit_key", vault, header])
@@ -184,6 +190,26 @@ def audit_bodies():
         }
 
 
+def audit_entries():
+    for name, tenant, version, fields in [
+        ("an entry without text", "acme", AUDIT_KEYS, [b""] * 10),
+        ("an entry with text", "Ärger & Söhne / 東京", ROW_KEY - 1, [b"alice", made("c", 16), b"gmail", u64(3)]),
+    ]:
+        key, vault = made("audit data key of " + name, 32), made("vault of " + name, 16)
+        entry, nonce = made("entry of " + name, 16), made("nonce of " + name, 12)
+        yield {
+            "name": name,
+            "data_key": key,
+            "version": version,
+            "vault": vault,
+            "tenant": tenant,
+            "entry": entry,
+            "nonce": nonce,
+            "fields": fields,
+            "body": seal_entry(key, version, vault, tenant, entry, fields, nonce),
+        }
+
+
 def audit():
     master, vault, secret = made("master key", 32), made("audited vault", 16), made("audit key", 32)
     chain_key, fingerprint_key = derive(secret, b"audit"), derive(secret, b"fingerprint")
@@ -227,6 +253,14 @@ def audit():
         seal = sign(b"checkpoint", vault, i64(chain), u64(last), edges[1])
         checkpoints.append({"chain": chain, "number": last, "mac": edges[1], "seal": seal})
 
+    pending = []
+    for tenant, at, kind, body in [
+        (1, NOW, "consent_completed", made("first pending body", 60)),
+        (2**31, -1, "refreshed", b""),
+    ]:
+        entry_mac = sign(b"pending", vault, i64(tenant), i64(at), text(kind), body)
+        pending.append({"tenant": tenant, "at": at, "kind": kind, "body": body, "mac": entry_mac})
+
     parts = [b"acme", made("connection", 16), u64(1), b"access-token"]
     return {
         "master_key": master,
@@ -238,6 +272,7 @@ def audit():
         "heads": heads,
         "gaps": gaps,
         "checkpoints": checkpoints,
+        "pending": pending,
         "fingerprints": [{"parts": parts, "fingerprint": mac(fingerprint_key, parts)[:8]}],
     }
 
@@ -651,6 +686,7 @@ def main():
         "format": 2,
         "records": list(records()),
         "audit_bodies": list(audit_bodies()),
+        "audit_entries": list(audit_entries()),
         "audit": audit(),
         "row_macs": list(row_macs()),
         "connections": list(connections()),

@@ -140,6 +140,19 @@ impl AuditKey {
         ])
     }
 
+    /// Returns the MAC of an entry that has no number yet. Its body names the entry.
+    #[must_use]
+    pub fn pending(&self, vault: VaultId, tenant: i64, at: i64, kind: &str, body: &[u8]) -> [u8; 32] {
+        self.sign(&[
+            b"pending",
+            vault.as_bytes(),
+            &tenant.to_be_bytes(),
+            &at.to_be_bytes(),
+            kind.as_bytes(),
+            body,
+        ])
+    }
+
     /// Returns the seal of the head of the one chain that schemas 1 and 2 kept. It authenticates
     /// the newest entry as the newest, and the number of the first entry that was found to be
     /// broken during a write.
@@ -396,6 +409,26 @@ mod tests {
             AuditKey::generate().unwrap().checkpoint(VAULT, 1, 2, &ONES),
             // A checkpoint is not a head, although it has the same parts.
             key.chain_head(VAULT, 1, 2, &ONES, None),
+        ]);
+    }
+
+    #[test]
+    fn every_part_of_a_pending_entry_counts() {
+        let key = AuditKey::generate().unwrap();
+        assert_eq!(
+            key.pending(VAULT, 1, 5, "refreshed", b"body"),
+            key.pending(VAULT, 1, 5, "refreshed", b"body")
+        );
+        assert_all_differ(&[
+            key.pending(VAULT, 1, 5, "refreshed", b"body"),
+            key.pending(OTHER_VAULT, 1, 5, "refreshed", b"body"),
+            key.pending(VAULT, 2, 5, "refreshed", b"body"),
+            key.pending(VAULT, 1, 6, "refreshed", b"body"),
+            key.pending(VAULT, 1, 5, "refreshe", b"dbody"),
+            key.pending(VAULT, 1, 5, "refreshed", b"bodz"),
+            AuditKey::generate()
+                .unwrap()
+                .pending(VAULT, 1, 5, "refreshed", b"body"),
         ]);
     }
 

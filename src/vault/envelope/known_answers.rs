@@ -7,7 +7,7 @@ use crate::model::{ProviderId, TenantId, UserId};
 use crate::vault::VaultError;
 use crate::vault::envelope::vectors::{self, Hex, Number};
 use crate::vault::envelope::{
-    AuditKey, Context, DataKey, Fields, Kind, Link, MasterKey, MasterKeys, VaultId,
+    AuditKey, Context, DataKey, Fields, Kind, Link, MasterKey, MasterKeys, VaultId, named_entry,
 };
 
 #[derive(Deserialize)]
@@ -159,6 +159,37 @@ fn audit_bodies_have_the_known_bytes() {
 }
 
 #[derive(Deserialize)]
+struct EntryBody {
+    name: String,
+    data_key: Hex,
+    version: u32,
+    vault: Hex,
+    tenant: String,
+    entry: Hex,
+    nonce: Hex,
+    fields: Vec<Hex>,
+    body: Hex,
+}
+
+#[test]
+fn bodies_of_entries_without_a_number_have_the_known_bytes() {
+    let answers: Vec<EntryBody> = vectors::format_2("audit_entries");
+    assert_eq!(answers.len(), 2);
+    for answer in answers {
+        let key = answer.data_key.data_key(answer.version);
+        let vault = VaultId::from_bytes(answer.vault.array());
+        let tenant = TenantId::new(answer.tenant).unwrap();
+        let (entry, fields) = (answer.entry.array(), slices(&answer.fields));
+        let sealed = key.seal_entry(vault, &tenant, entry, &fields, answer.nonce.array());
+        assert!(sealed.unwrap() == answer.body.0, "{}", answer.name);
+        let (named, record) = named_entry(&answer.body.0);
+        assert_eq!(named, Some(entry), "{}", answer.name);
+        let opened = key.open_entry(vault, &tenant, entry, record.to_vec());
+        assert!(is_all(&opened.unwrap(), &answer.fields), "{}", answer.name);
+    }
+}
+
+#[derive(Deserialize)]
 struct RowMac {
     name: String,
     data_key: Hex,
@@ -187,6 +218,7 @@ struct Audit {
     heads: Vec<Head>,
     gaps: Vec<Gap>,
     checkpoints: Vec<Checkpoint>,
+    pending: Vec<Pending>,
     fingerprints: Vec<Fingerprint>,
 }
 
@@ -230,6 +262,15 @@ struct Checkpoint {
 }
 
 #[derive(Deserialize)]
+struct Pending {
+    tenant: i64,
+    at: i64,
+    kind: String,
+    body: Hex,
+    mac: Hex,
+}
+
+#[derive(Deserialize)]
 struct Fingerprint {
     parts: Vec<Hex>,
     fingerprint: Hex,
@@ -243,9 +284,10 @@ fn the_macs_of_the_audit_have_the_known_bytes() {
         audit.heads.len(),
         audit.gaps.len(),
         audit.checkpoints.len(),
+        audit.pending.len(),
         audit.fingerprints.len(),
     ];
-    assert_eq!(counts, [3, 6, 3, 3, 1]);
+    assert_eq!(counts, [3, 6, 3, 3, 2, 1]);
     let vault = VaultId::from_bytes(audit.vault.array());
     let keys = MasterKeys::from(MasterKey::new(audit.master_key.secret()));
     let key = AuditKey::unwrap(&audit.wrapped.0, &keys, vault).unwrap();
@@ -289,6 +331,10 @@ fn the_macs_of_the_audit_have_the_known_bytes() {
             "checkpoint of {}",
             checkpoint.chain
         );
+    }
+    for entry in audit.pending {
+        let mac = key.pending(vault, entry.tenant, entry.at, &entry.kind, &entry.body.0);
+        assert_eq!(mac, entry.mac.array(), "pending entry of {}", entry.tenant);
     }
     for answer in audit.fingerprints {
         assert_eq!(

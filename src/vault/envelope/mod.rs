@@ -78,6 +78,8 @@
 //! | its additional data | list of parts: `"valetkey/1"`, the parts from kind to header as above, no route |
 //! | body of an audit entry | format `0x01` · as above, under the tenant's audit key |
 //! | its additional data | list of parts: `"valetkey/1"`, `"audit"`, vault 16, tenant, number u64, header |
+//! | body of an audit entry that was stored before it had a number | format `0x03` · entry id 16, random · record in format `0x01`, under the tenant's audit key |
+//! | additional data of that record | list of parts: `"valetkey/1"`, `"audit_entry"`, vault 16, tenant, entry id 16, header of the record |
 //!
 //! Schemas 1 and 2 wrote records in format 1. Only their migration opens it
 //! ([`DataKey::open_format_1`]), and nothing but bodies of audit entries is written in it: an entry
@@ -122,6 +124,7 @@
 //! | row of a grant | row key | `"grant"`, [fields of the row](#routes-and-bodies) |
 //! | row of a consent request | row key | `"consent"`, an encoding of state 32, id 16, user text, owner, expires_at i64, body |
 //! | audit entry | chain key | `"link"`, vault 16, number u64, MAC of the entry before (zeros for the first), at i64, tenant i64 or empty, kind, body |
+//! | audit entry without a number yet | chain key | `"pending"`, vault 16, tenant i64, at i64, kind, body |
 //! | head of a chain | chain key | `"chain head"`, vault 16, chain i64, number u64, MAC of the last entry, first broken number u64 or empty |
 //! | head of the chain of schemas 1 and 2 | chain key | `"head"`, then as above without the chain |
 //! | gap of pruned entries | chain key | `"gap"`, vault 16, chain i64, first u64, last u64, MAC of the entry before, MAC of the last |
@@ -163,6 +166,7 @@ mod aad;
 mod aead;
 mod audit_key;
 mod data_key;
+mod entry;
 mod fields;
 mod key_encryption;
 mod key_file;
@@ -178,6 +182,7 @@ pub(crate) use aead::{Cipher, Nonces};
 pub(crate) use audit_key::proves;
 pub use audit_key::{AuditKey, Link};
 pub use data_key::DataKey;
+pub use entry::named_entry;
 pub use fields::Fields;
 pub use key_encryption::{KeyContext, KeyEncryption};
 pub use master_key::MasterKey;

@@ -8,7 +8,7 @@ use crate::vault::envelope::aead::{self, NONCE_LEN, TAG_LEN};
 use crate::vault::envelope::{DataKey, Fields, MAX_SECRET_LEN, VaultId, aad, fields};
 
 /// The format of bodies of audit entries, and of all records of schemas 1 and 2.
-const FORMAT_1: u8 = 1;
+pub(super) const FORMAT_1: u8 = 1;
 /// The format of records whose additional data includes the route.
 const FORMAT_2: u8 = 2;
 const HEADER_LEN: usize = 1 + 4;
@@ -187,7 +187,7 @@ impl DataKey {
         )
     }
 
-    fn seal_bound(
+    pub(super) fn seal_bound(
         &self,
         format: u8,
         binding: impl Fn(&[u8]) -> Vec<u8>,
@@ -253,7 +253,7 @@ impl DataKey {
         self.open_bound(FORMAT_1, |header| context.encode(FORMAT_1, header), record)
     }
 
-    fn open_bound<A: AsRef<[u8]>>(
+    pub(super) fn open_bound<A: AsRef<[u8]>>(
         &self,
         format: u8,
         binding: impl FnOnce(&[u8]) -> A,

@@ -19,6 +19,8 @@ pub(super) const POOLER: &str = "the address leads to a pooler that drops the se
 pub(super) enum Failure {
     /// The transaction can be run again from its beginning: it lost against another one.
     Again,
+    /// A row is not as it was read.
+    Changed,
     /// A key would seal more than it may.
     UsedUp,
     /// The mark of a transfer forbids the write.
@@ -36,7 +38,7 @@ impl From<VaultError> for Failure {
 impl From<Failure> for VaultError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Again | Failure::UsedUp => Self::Busy,
+            Failure::Again | Failure::Changed | Failure::UsedUp => Self::Busy,
             Failure::Refused => Self::Moved,
             Failure::Vault(error) => error,
         }
@@ -59,6 +61,8 @@ pub(super) fn meaning(error: &Error) -> Failure {
         | SqlState::UNIQUE_VIOLATION => Failure::Again,
         // Only the statement that counts seals divides.
         SqlState::DIVISION_BY_ZERO => Failure::UsedUp,
+        // Only the statements that check rows take a logarithm.
+        SqlState::INVALID_ARGUMENT_FOR_LOG => Failure::Changed,
         // Only the statement that checks the mark takes a square root.
         SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION => Failure::Refused,
         _ => Failure::Vault(of_code(code)),

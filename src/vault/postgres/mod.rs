@@ -22,6 +22,7 @@ mod pool;
 #[cfg(feature = "_internals")]
 pub(crate) mod probe;
 mod rows;
+mod rows_mut;
 mod server_clock;
 mod session;
 mod sql;

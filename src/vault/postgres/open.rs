@@ -5,10 +5,16 @@ use crate::vault::postgres::options::PostgresOptions;
 use crate::vault::postgres::pool::Pool;
 use crate::vault::{VaultError, VaultWarning};
 
-/// The schema of a new vault.
+/// The first version of the schema.
 const SCHEMA: &str = include_str!("schema.sql");
+/// The steps from each version to the next. A new vault takes all of them.
+///
+/// Version 2 has entries of the audit that wait to be linked. A process that knows only version 1
+/// would link its entries before older ones that wait, so it must not write any more: it refuses to
+/// open the schema, and one that is open already cannot write the head of a chain.
+const STEPS: [&str; 1] = [include_str!("schema_2.sql")];
 /// The newest version of the schema.
-const VERSION: i64 = 1;
+const VERSION: usize = STEPS.len() + 1;
 
 /// Processes that open the same new database at once follow one another.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(8607110411)";
@@ -46,10 +52,17 @@ pub(super) fn open(io: &Io, pool: &Pool, options: &PostgresOptions) -> Result<Ve
                     supported: u32::try_from(VERSION).unwrap_or(u32::MAX),
                 });
             }
-            Some(_) => session.batch("COMMIT").await.map_err(|error| failed(&error))?,
+            Some(version) => {
+                let steps: Vec<_> = STEPS.into_iter().skip(version.saturating_sub(1)).collect();
+                let upgrade = format!("{} COMMIT", steps.concat());
+                session.batch(&upgrade).await.map_err(|error| failed(&error))?;
+            }
             None if state.tables > 0 => return Err(VaultError::NotAVault),
             None => {
-                let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}; {SCHEMA} COMMIT");
+                let create = format!(
+                    "CREATE SCHEMA IF NOT EXISTS {schema}; {SCHEMA} {} COMMIT",
+                    STEPS.concat()
+                );
                 session.batch(&create).await.map_err(|error| failed(&error))?;
             }
         }
@@ -66,7 +79,7 @@ struct State {
     is_replica: bool,
     is_asynchronous: bool,
     tables: i64,
-    version: Option<i64>,
+    version: Option<usize>,
     standbys: i64,
     waits_for_no_standby: bool,
 }
@@ -88,7 +101,8 @@ async fn state(session: &crate::vault::postgres::session::Session) -> Result<Sta
     let is_vault: bool = row.try_get(3).map_err(|_| column())?;
     let version = if is_vault {
         let row = session.row(FOUND).await.map_err(|error| failed(&error))?;
-        Some(row.try_get(0).map_err(|_| column())?)
+        let version: i64 = row.try_get(0).map_err(|_| column())?;
+        Some(usize::try_from(version).map_err(|_| column())?)
     } else {
         None
     };

@@ -15,7 +15,7 @@ use crate::vault::postgres::pool::{Lent, Pool};
 use crate::vault::postgres::session::{Answer, Step, Wants};
 use crate::vault::postgres::statement;
 use crate::vault::postgres::value::{Bind, Columns, Value};
-use crate::vault::tables::{Place, TenantRow, Topic, Writer};
+use crate::vault::tables::{Chain, Place, TenantRow, Topic, VAULT_CHAIN, Writer};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -27,8 +27,14 @@ const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 const COMMIT: &str = "COMMIT";
 const ROLLBACK: &str = "ROLLBACK";
 
-/// Writers of one tenant follow one another: what a writer reads stays true until it commits.
+/// Writers that create, erase or rearrange rows of one tenant follow one another: what they read
+/// stays true until they commit. A change of grants that exist takes no such lock. It locks those
+/// grants, so every other writer locks each grant on which it depends as well.
 const LOCK: &str = "SELECT id FROM tenants WHERE id = :tenant FOR NO KEY UPDATE";
+
+/// Transactions that link, prune or prove the chain of a tenant follow one another. No other one
+/// waits for them, because changes add their entries without reading the chain.
+const LOCK_CHAIN: &str = "SELECT chain FROM audit_heads WHERE chain = :chain FOR NO KEY UPDATE";
 
 /// Fails if the mark of a transfer forbids the transaction. It is sent with the writes, whose locks
 /// a transfer waits for before it changes its mark.
@@ -63,6 +69,7 @@ pub(super) struct Sql<'p> {
 struct State {
     begun: bool,
     locked: BTreeSet<TenantRow>,
+    locked_chains: BTreeSet<TenantRow>,
     waiting: Vec<Waiting>,
     /// True while reads are only announced.
     announcing: bool,
@@ -114,10 +121,28 @@ impl<'p> Sql<'p> {
         })
     }
 
-    /// Lets no other writer of this tenant proceed until this transaction ends.
+    /// Lets no other writer of this tenant proceed until this transaction ends, unless the tenant
+    /// was released.
     pub(super) fn lock(&self, tenant: TenantRow) {
         if matches!(self.kind, Kind::Write(_)) && self.state.borrow_mut().locked.insert(tenant) {
             self.later(LOCK, &[(":tenant", &tenant)]);
+        }
+    }
+
+    /// Does without the lock of this tenant: the transaction locks the rows on which it depends.
+    pub(super) fn release(&self, tenant: TenantRow) {
+        self.state.borrow_mut().locked.insert(tenant);
+    }
+
+    /// Lets no other writer of this chain proceed until this transaction ends.
+    pub(super) fn lock_chain(&self, chain: Chain) {
+        match chain {
+            Chain::Legacy | Chain::Of(VAULT_CHAIN) => self.lock(VAULT_CHAIN),
+            Chain::Of(of) => {
+                if self.is_write() && self.state.borrow_mut().locked_chains.insert(of) {
+                    self.later(LOCK_CHAIN, &[(":chain", &of)]);
+                }
+            }
         }
     }
 
@@ -410,7 +435,7 @@ impl<'p> Sql<'p> {
 /// An error that is shown to a caller which may handle it inside the transaction.
 fn error_of(failure: &Failure) -> VaultError {
     match failure {
-        Failure::Again | Failure::UsedUp | Failure::Refused => VaultError::Busy,
+        Failure::Again | Failure::Changed | Failure::UsedUp | Failure::Refused => VaultError::Busy,
         Failure::Vault(error) => error.clone(),
     }
 }

@@ -83,6 +83,7 @@ impl PostgresTables {
             match self.write_once(writer, &mut write) {
                 Ok(written) => return Ok(written),
                 Err(Failure::Again) => {}
+                Err(Failure::Changed) => return Ok(Write::Moved),
                 Err(Failure::UsedUp) => return Ok(Write::NewDataKey),
                 Err(Failure::Refused) => {
                     self.read(|rows| writer.check(rows))?;

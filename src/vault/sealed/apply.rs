@@ -38,6 +38,23 @@ struct Prepared {
     entries: Vec<AuditEntry>,
 }
 
+impl Prepared {
+    /// Returns whether nothing is written but grants of the snapshot.
+    fn changes_grants_only(&self, read: &Read, needs: Needs<'_>) -> bool {
+        let Change {
+            grants,
+            connections,
+            deleted,
+            ..
+        } = &self.change;
+        let is_more = !connections.is_empty()
+            || !deleted.is_empty()
+            || !self.kept.is_empty()
+            || needs.completes.is_some();
+        !is_more && grants.iter().all(|write| read.has_grant(write.stored.grant.id))
+    }
+}
+
 /// The result of storing a change: the pending revocations that keep tokens, and the tokens that
 /// ended.
 #[derive(Default)]
@@ -194,9 +211,16 @@ impl<T: Tables> Core<T> {
         prepared: &Prepared,
     ) -> Result<Write<Vec<(GrantId, RevocationId)>>> {
         let tenant = seals.tenant;
-        read.announce(rows, tenant.row, &prepared.entries);
-        if !read.is_current(rows, tenant.row)? {
-            return Ok(Write::Moved);
+        let expected = prepared.changes_grants_only(read, needs).then(|| read.expected());
+        let is_checked = match expected.flatten() {
+            Some(expected) => rows.expect(tenant.row, &expected)?,
+            None => false,
+        };
+        if !is_checked {
+            read.announce(rows, tenant.row, &prepared.entries);
+            if !read.is_current(rows, tenant.row)? {
+                return Ok(Write::Moved);
+            }
         }
         let new_seals = prepared.new.as_ref().map_or(0, SealedTokens::seals);
         let needed = prepared.kept.iter().map(SealedRevocation::seals).sum::<u32>() + new_seals;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Actor, ConnectionId, ProviderId, StoredName as _, Timestamp, UserId};
-use crate::vault::envelope::Fields;
+use crate::vault::envelope::{AuditKey, Fields};
 use crate::vault::sealed::core::Core;
+use crate::vault::sealed::link;
 use crate::vault::sealed::tenant::Tenant;
 use crate::vault::tables::{AuditRow, Chain, Direction, Rows, Tables, Write};
 use crate::vault::{AuditEntry, AuditFilter, AuditKind, AuditOrder, TokenUse, UseRecord, VaultError};
@@ -84,11 +85,28 @@ pub(super) fn entries_after(
     }
 }
 
+/// Returns the entries of a tenant that follow this number in a chain, and those that wait to be
+/// linked to it.
+pub(super) fn news(
+    rows: &dyn Rows,
+    tenant: &Tenant,
+    key: &AuditKey,
+    of: Chain,
+    after: u64,
+) -> Result<Vec<AuditRow>> {
+    let mut entries = entries_after(rows, tenant, of, after)?;
+    if of == Chain::Of(tenant.row) {
+        entries.extend(link::pending(rows, key, tenant.vault, tenant.row)?);
+    }
+    Ok(entries)
+}
+
 impl<T: Tables> Core<T> {
     pub(super) fn audit(&self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>> {
         let Some(tenant) = self.tenant(filter.tenant)? else {
             return Ok(Vec::new());
         };
+        self.link(tenant.row)?;
         // Entries of schemas 1 and 2 precede all others.
         let chains = match filter.order {
             AuditOrder::OldestFirst => [Chain::Legacy, Chain::Of(tenant.row)],

@@ -4,10 +4,13 @@
 //! That takes about a microsecond for a few hundred bytes.
 
 use crate::model::{Actor, TenantId};
+use crate::random;
 use crate::vault::envelope::{AuditKey, DataKey, Link, Nonces, VaultId};
 #[cfg(feature = "sqlite")]
 use crate::vault::tables::GapRow;
-use crate::vault::tables::{AuditRow, Chain, HeadRow, Rows, RowsMut, TenantRow, VAULT_CHAIN};
+use crate::vault::tables::{
+    AuditRow, Chain, HeadRow, PendingRow, Rows, RowsMut, TenantRow, UnlinkedMut, VAULT_CHAIN,
+};
 use crate::vault::{AuditEntry, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -66,7 +69,7 @@ fn continues_legacy(rows: &dyn Rows) -> Result<bool> {
     Ok(gaps.first().is_some_and(|gap| gap.first == 1))
 }
 
-fn put_head(
+pub(super) fn put_head(
     rows: &mut dyn RowsMut,
     key: &AuditKey,
     vault: VaultId,
@@ -117,8 +120,8 @@ pub(super) fn continue_legacy(
     put_head(rows, key, vault, chain, end.number, end.mac, None)
 }
 
-/// Appends entries to a tenant's chain, in the transaction that they record. Their bodies are
-/// sealed with this key.
+/// Appends entries to a tenant's chain, in the transaction that they record, or adds them to those
+/// that wait to be linked. Their bodies are sealed with this key.
 pub(super) fn append(
     rows: &mut dyn RowsMut,
     key: &AuditKey,
@@ -128,11 +131,50 @@ pub(super) fn append(
     entries: &[AuditEntry],
 ) -> Result<()> {
     let mut nonces = Nonces::draw(entries.len())?;
+    if let Some(unlinked) = rows.unlinked_mut() {
+        return add(
+            unlinked,
+            key,
+            body_key,
+            vault,
+            (tenant, name),
+            entries,
+            &mut nonces,
+        );
+    }
     let seal = |number, entry: &AuditEntry| {
         let body = Body::of(entry);
         body_key.seal_audit(vault, name, number, &body.fields(), nonces.take()?)
     };
     extend(rows, key, vault, Chain::Of(tenant), entries, seal).map(drop)
+}
+
+/// Adds entries to those of a tenant that wait to be linked. Neither the chain nor its end is read.
+fn add(
+    rows: &mut dyn UnlinkedMut,
+    key: &AuditKey,
+    body_key: &DataKey,
+    vault: VaultId,
+    (tenant, name): (TenantRow, &TenantId),
+    entries: &[AuditEntry],
+    nonces: &mut Nonces,
+) -> Result<()> {
+    let mut added = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let mut id = [0; 16];
+        random::fill(&mut id)?;
+        let body = Body::of(entry);
+        let body = body_key.seal_entry(vault, name, id, &body.fields(), nonces.take()?)?;
+        let (at, kind) = (entry.at.as_unix_millis(), entry.kind.as_str());
+        added.push(PendingRow {
+            position: 0,
+            at,
+            kind: kind.to_owned(),
+            mac: key.pending(vault, tenant, at, kind, &body),
+            body,
+        });
+    }
+    rows.add_pending(tenant, &added)
 }
 
 /// Appends an entry to the vault's own chain. Its body is not sealed, because no tenant's key can

@@ -12,6 +12,7 @@
 //!              the operations of the seven traits
 //! side         what a transfer between vaults needs
 //! chain        writing the chains of the audit
+//! link         linking entries that were stored without a number
 //! kv, memory, store
 //!              rows in any store of keys and values
 //! ```
@@ -27,6 +28,7 @@ mod grants;
 mod host;
 pub(in crate::vault) mod keyring;
 mod kv;
+mod link;
 mod lists;
 mod memory;
 mod prune;

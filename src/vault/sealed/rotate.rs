@@ -171,9 +171,6 @@ impl<T: Tables> Core<T> {
                 .collect();
             let needed = u32::try_from(2 * resealed.len()).map_err(|_| VaultError::TooLarge)?;
             self.write_sealed(tenant, |rows, seals| {
-                if !seals.count(rows, needed)? {
-                    return Ok(Write::NewDataKey);
-                }
                 let mut stored = 0;
                 for Resealed { before, access, rest } in &resealed {
                     let now = rows.grant(tenant.row, before.id)?;
@@ -188,6 +185,10 @@ impl<T: Tables> Core<T> {
                     rows::sign_grant(&mut row, tenant.row_key());
                     rows.put_grant(tenant.row, &row, Secrets::Set { access, rest })?;
                     stored += 1;
+                }
+                // Like every change, this locks grants before keys.
+                if !seals.count(rows, needed)? {
+                    return Ok(Write::NewDataKey);
                 }
                 Ok(Write::Commit(stored))
             })

@@ -7,7 +7,7 @@ use crate::model::{TenantId, Timestamp};
 use crate::vault::envelope::{Context, DataKey, Kind, MasterKeys};
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::tenant::Tenant;
-use crate::vault::sealed::{chain, rows, tokens};
+use crate::vault::sealed::{chain, link, rows, tokens};
 use crate::vault::tables::{AuditRow, GrantRow, KeyRow, Rows, RowsMut, Sealed, Tables, VaultRow, Write};
 use crate::vault::transfer::side::{ChainKey, Record, Side, Sided};
 use crate::vault::{AuditChain, AuditEntry, AuditReport, VaultError};
@@ -100,6 +100,14 @@ impl<T: Tables> Side for Core<T> {
 
     fn append(&self, with: &ChainKey, rows: &mut dyn RowsMut, entry: &AuditEntry, body: &[u8]) -> Result<()> {
         chain::append_bare(rows, &with.key, with.vault, entry, body).map(drop)
+    }
+
+    fn link(&self, with: &ChainKey, rows: &mut dyn RowsMut) -> Result<()> {
+        link::link_all_now(rows, &with.key, with.vault)
+    }
+
+    fn link_most(&self) -> Result<()> {
+        self.link_all(usize::MAX)
     }
 
     fn master_keys(&self) -> &MasterKeys {

@@ -7,7 +7,7 @@ use crate::vault::change::{Snapshot, StoredConnection};
 use crate::vault::sealed::rows;
 use crate::vault::sealed::tenant::Tenant;
 use crate::vault::tables::{
-    Ahead, Chain, ConnectionRow, GrantRow, ListedRow, Listing, Rows, Sealed, TenantRow,
+    Ahead, Chain, ConnectionRow, Expected, GrantRow, ListedRow, Listing, Rows, Sealed, TenantRow,
 };
 use crate::vault::{AuditEntry, VaultError};
 
@@ -36,19 +36,40 @@ impl Read {
         self.grants.get(&id).copied().flatten().unwrap_or_default()
     }
 
+    /// Returns whether a grant existed.
+    pub(super) fn has_grant(&self, id: GrantId) -> bool {
+        self.grants.get(&id).is_some_and(Option::is_some)
+    }
+
     /// Returns the time of the last use of a connection.
     pub(super) fn used_at(&self, id: ConnectionId) -> Option<Timestamp> {
         self.used.get(&id).copied()
     }
 
     /// Announces the reads of [`is_current`](Self::is_current), and of the end of the tenant's
-    /// chain if entries will be appended to it.
+    /// chain if entries will be linked to it.
     pub(super) fn announce(&self, rows: &dyn Rows, tenant: TenantRow, entries: &[AuditEntry]) {
         let grants = self.grants.keys().map(|id| Ahead::Grant(*id));
         let connections = self.connections.keys().map(|id| Ahead::Connection(*id));
-        let end = (!entries.is_empty()).then_some(Ahead::End(Chain::Of(tenant)));
+        let links = !entries.is_empty() && rows.unlinked().is_none();
+        let end = links.then_some(Ahead::End(Chain::Of(tenant)));
         let reads: Vec<_> = grants.chain(connections).chain(end).collect();
         rows.announce(tenant, &reads);
+    }
+
+    /// Returns the state in which all rows were read. Returns `None` if one of them did not exist:
+    /// its absence cannot be kept without keeping out other writers.
+    pub(super) fn expected(&self) -> Option<Expected> {
+        let grants = self.grants.iter();
+        let connections = self.connections.iter();
+        Some(Expected {
+            grants: grants
+                .map(|(id, seen)| seen.map(|seen| (*id, seen.revision)))
+                .collect::<Option<_>>()?,
+            connections: connections
+                .map(|(id, mac)| mac.map(|mac| (*id, mac)))
+                .collect::<Option<_>>()?,
+        })
     }
 
     /// Returns whether no row has changed since it was read.

@@ -11,7 +11,7 @@ use crate::vault::sealed::core::Core;
 use crate::vault::sealed::refresh::load;
 use crate::vault::sealed::snapshot::Read;
 use crate::vault::sealed::verify_rows::user_fingerprint;
-use crate::vault::sealed::{chain, prune};
+use crate::vault::sealed::{chain, link, prune};
 use crate::vault::tables::{Chain, CheckpointRow, Doomed, Of, RowsMut, Tables, VAULT_CHAIN, Write};
 use crate::vault::{
     AuditChain, AuditEntry, AuditHead, AuditKind, Erasure, Forget, Forgotten, Holder, SweepLimits, Swept,
@@ -42,6 +42,7 @@ impl<T: Tables> Core<T> {
 
     pub(super) fn sweep(&self, limits: &SweepLimits) -> Result<Swept> {
         let mut swept = Swept::default();
+        self.link_all(link::MOST)?;
         swept.consents = self.delete_consents(limits.consents_before, limits.rows)?;
         swept.quarantines = self.end_quarantines(limits.now, limits.rows)?;
         swept.former_grants = self.delete_dead_grants(limits.now, limits.rows)?;
@@ -146,6 +147,8 @@ impl<T: Tables> Core<T> {
                 if !self.keyring.append(rows, seals, &key, entries)? {
                     return Ok(Write::NewDataKey);
                 }
+                // The proof is the last entry of the chain.
+                link::link_now(rows, &key, vault, tenant.row)?;
                 let of = Chain::Of(tenant.row);
                 let head = chain::head(rows, &key, vault, of)?;
                 let seal = key.checkpoint(vault, tenant.row, head.number, &head.mac);

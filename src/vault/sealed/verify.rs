@@ -1,7 +1,9 @@
 //! Heads of the audit's chains, and verifying a chain against the entries and the rows.
 
+use std::collections::HashSet;
+
 use crate::model::TenantId;
-use crate::vault::envelope::{AuditKey, Link, VaultId};
+use crate::vault::envelope::{AuditKey, Link, VaultId, named_entry};
 use crate::vault::sealed::audit::CHUNK;
 use crate::vault::sealed::chain;
 use crate::vault::sealed::core::Core;
@@ -29,11 +31,20 @@ impl<T: Tables> Core<T> {
         })
     }
 
+    /// Links the entries that wait, if this is the chain of a tenant.
+    fn link_chain(&self, chain: Chain) -> Result<()> {
+        match chain {
+            Chain::Of(VAULT_CHAIN) | Chain::Legacy => Ok(()),
+            Chain::Of(tenant) => self.link(tenant),
+        }
+    }
+
     pub(super) fn audit_heads(&self, tenant: Option<&TenantId>) -> Result<Vec<AuditHead>> {
         let (key, vault) = self.keyring.audit_key(&self.tables)?;
         let mut heads = Vec::new();
         for named in self.named_chains(tenant)? {
             let Some(of) = self.chain(&named)? else { continue };
+            self.link_chain(of)?;
             let head = self.write(|rows| {
                 let head = chain::head(rows, &key, vault, of)?;
                 // An empty chain needs no checkpoint, and a head that was exported before has one.
@@ -106,6 +117,7 @@ impl<T: Tables> Core<T> {
         let Some(of) = self.chain(named)? else {
             return Ok(AuditReport::default());
         };
+        self.link_chain(of)?;
         let (key, vault) = self.keyring.audit_key(&self.tables)?;
         let tenant = match named {
             AuditChain::Tenant(name) => self.tenant(name)?,
@@ -118,13 +130,22 @@ impl<T: Tables> Core<T> {
         let (end, gaps) = self
             .tables
             .read(|rows| Ok((chain::head(rows, &key, vault, of)?, rows.gaps(of)?)))?;
+        noted.gaps = gaps.iter().map(|gap| (gap.first, gap.last)).collect();
         let mut walk = Walk {
             number: 0,
             mac: [0; 32],
             checked: 0,
         };
+        let mut named = HashSet::new();
+        let mut repeated = None;
         let broken = self.walk(&key, vault, of, &end, &gaps, &mut walk, &mut |row, number| {
             progress(number, end.number);
+            // An entry that was linked can be put back among those that wait.
+            if let (Some(entry), _) = named_entry(&row.body)
+                && !named.insert(entry)
+            {
+                repeated = repeated.or(Some(number));
+            }
             match &tenant {
                 Some(tenant) => self.note(tenant, row, false, &mut noted),
                 None => Ok(()),
@@ -134,7 +155,7 @@ impl<T: Tables> Core<T> {
         let cut = cut.then(|| walk.number.saturating_add(1));
         let mut report = AuditReport {
             checked: walk.checked,
-            first_broken: [broken, cut, end.broken].into_iter().flatten().min(),
+            first_broken: [broken, cut, end.broken, repeated].into_iter().flatten().min(),
             ..AuditReport::default()
         };
         let Some(tenant) = tenant else { return Ok(report) };

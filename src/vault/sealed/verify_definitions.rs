@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::vault::envelope::AuditKey;
-use crate::vault::sealed::audit::{self, CHUNK, entries_after};
+use crate::vault::sealed::audit::{self, CHUNK, news};
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::definitions::version_fingerprint;
 use crate::vault::sealed::tenant::Tenant;
@@ -53,7 +53,7 @@ impl<T: Tables> Core<T> {
         // Definitions may have changed since the chain was read. The entries since then and the
         // rows are read in one view, in which every changed row has its entry.
         let (entries, rows) = self.tables.read(|rows| {
-            let entries = entries_after(rows, tenant, of, end)?;
+            let entries = news(rows, tenant, key, of, end)?;
             Ok((entries, all(rows, tenant)?))
         })?;
         for row in entries {

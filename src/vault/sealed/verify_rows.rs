@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Connection, ConnectionId, Status, TenantId, UserId};
 use crate::vault::envelope::{AuditKey, Kind};
-use crate::vault::sealed::audit::{CHUNK, entries_after};
+use crate::vault::sealed::audit::{CHUNK, entries_after, news};
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::tenant::Tenant;
 use crate::vault::sealed::verify_definitions::NotedDefinitions;
@@ -22,6 +22,10 @@ struct Last {
     /// The user who owns the connection; `None` for a workspace connection.
     owner: Option<UserId>,
     is_legacy: bool,
+    /// The number of the entry.
+    number: u64,
+    /// True if an entry about an earlier generation is missing.
+    is_incomplete: bool,
 }
 
 /// The statements of the chains about the connections of a tenant.
@@ -33,6 +37,8 @@ pub(super) struct Noted {
     pub(super) definitions: NotedDefinitions,
     /// True if there are entries of schemas 1 and 2, which do not cover every connection.
     has_legacy: bool,
+    /// The first and the last number of each run of pruned entries.
+    pub(super) gaps: Vec<(u64, u64)>,
 }
 
 impl Noted {
@@ -44,6 +50,31 @@ impl Noted {
             owner.is_none_or(|user| user_fingerprint(key, tenant, user) != fingerprint)
         });
         self.forgotten.insert(fingerprint);
+    }
+
+    /// Records the newest statement about a connection. The first is about a consent, and a refresh
+    /// adds one to the generation: another statement shows that an entry is missing.
+    fn put(&mut self, connection: ConnectionId, mut last: Last) {
+        let known = self.last.get(&connection);
+        let before = known.map_or(0, |known| known.number);
+        let is_next = known.is_some_and(|known| last.generation == known.generation.saturating_add(1));
+        let may_follow = last.kind != AuditKind::Refreshed
+            || is_next
+            || self.has_legacy
+            || self.is_pruned_between(before, last.number);
+        last.is_incomplete = !may_follow || known.is_some_and(|known| known.is_incomplete);
+        self.last.insert(connection, last);
+    }
+
+    fn is_pruned_between(&self, before: u64, after: u64) -> bool {
+        let mut gaps = self.gaps.iter();
+        gaps.any(|(first, last)| *first > before && *last < after)
+    }
+
+    /// Returns the connections about which an entry is missing.
+    fn incomplete(&self) -> impl Iterator<Item = ConnectionId> {
+        let rows = self.last.iter().filter(|(_, last)| last.is_incomplete);
+        rows.map(|(id, _)| *id)
     }
 
     /// Returns the connections that must have a row.
@@ -96,8 +127,9 @@ impl Found {
 }
 
 impl<T: Tables> Core<T> {
-    /// Returns the connections whose rows contradict the newest audit entry about them. `noted`
-    /// holds the statements of the chain up to the entry `end`.
+    /// Returns the connections whose rows contradict the newest audit entry about them, and those
+    /// about which an entry is missing. `noted` holds the statements of the chain up to the entry
+    /// `end`.
     pub(super) fn out_of_date(
         &self,
         tenant: &Tenant,
@@ -107,12 +139,12 @@ impl<T: Tables> Core<T> {
     ) -> Result<Vec<ConnectionId>> {
         let mut suspects = self.suspects(tenant, key, noted)?;
         if suspects.is_empty() {
-            return Ok(Vec::new());
+            return Ok(noted.incomplete().collect());
         }
         // Rows may have changed since the chain was read. Rows and entries are therefore read again
         // in one view, in which every changed row has its entry.
         let (entries, found) = self.tables.read(|rows| {
-            let entries = entries_after(rows, tenant, of, end)?;
+            let entries = news(rows, tenant, key, of, end)?;
             Ok((entries, Found::read(rows, tenant, &suspects)?))
         })?;
         for row in entries {
@@ -129,6 +161,7 @@ impl<T: Tables> Core<T> {
             }
         }
         suspects.append(&mut gone);
+        suspects.extend(noted.incomplete());
         Ok(suspects.into_iter().collect())
     }
 
@@ -226,7 +259,7 @@ impl<T: Tables> Core<T> {
             }
             (_, Some(connection)) => {
                 if let Some(last) = about_tokens(entry, is_legacy) {
-                    noted.last.insert(connection, last);
+                    noted.put(connection, last);
                 }
             }
             _ => {}
@@ -303,6 +336,8 @@ fn about_tokens(entry: AuditEntry, is_legacy: bool) -> Option<Last> {
         // The user who consented to it does not own the workspace connection.
         owner: entry.user.filter(|_| !entry.shared),
         is_legacy,
+        number: entry.number,
+        is_incomplete: false,
     })
 }
 

@@ -7,8 +7,9 @@ use crate::vault::sqlite::data::{
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::tables::{
     Ahead, AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Direction, Doomed,
-    DueRows, FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow,
-    Rows, RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, VaultRow, Wanted,
+    DueRows, Expected, FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned,
+    RevocationRow, Rows, RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, Unlinked, UnlinkedMut,
+    VaultRow, Wanted,
 };
 use crate::vault::{StateHash, VaultError};
 
@@ -232,6 +233,11 @@ impl Rows for Sql<'_> {
     fn pruned_to(&self, chain: Chain, of: TenantRow, what: Pruned) -> Result<u64> {
         audit::pruned_to(*self, chain, of, what)
     }
+
+    /// Writers of a file follow one another, so that each links its entries itself.
+    fn unlinked(&self) -> Option<&dyn Unlinked> {
+        None
+    }
 }
 
 impl RowsMut for Sql<'_> {
@@ -283,6 +289,10 @@ impl RowsMut for Sql<'_> {
 
     fn rewrap_key(&mut self, tenant: TenantRow, before: &KeyRow, after: &KeyRow) -> Result<bool> {
         tenant::rewrap_key(*self, tenant, before, after)
+    }
+
+    fn expect(&mut self, _: TenantRow, _: &Expected) -> Result<bool> {
+        Ok(false)
     }
 
     fn put_connection(&mut self, tenant: TenantRow, row: &ConnectionRow) -> Result<bool> {
@@ -357,6 +367,10 @@ impl RowsMut for Sql<'_> {
 
     fn set_pruned_to(&mut self, chain: Chain, of: TenantRow, what: Pruned, number: u64) -> Result<()> {
         audit::set_pruned_to(*self, chain, of, what, number)
+    }
+
+    fn unlinked_mut(&mut self) -> Option<&mut dyn UnlinkedMut> {
+        None
     }
 
     fn record_uses(&mut self, uses: &[(TenantRow, ConnectionId, i64)]) -> Result<()> {

@@ -167,6 +167,19 @@ pub(crate) struct AuditRow {
     pub(crate) mac: [u8; 32],
 }
 
+/// An audit entry that has no number in its chain yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PendingRow {
+    /// The place among the entries of the tenant that wait. The database assigns it when the entry
+    /// is added; it is ignored then.
+    pub(crate) position: u64,
+    pub(crate) at: i64,
+    pub(crate) kind: String,
+    /// The sealed body, which names the entry.
+    pub(crate) body: Vec<u8>,
+    pub(crate) mac: [u8; 32],
+}
+
 /// The end of a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeadRow {

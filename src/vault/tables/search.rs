@@ -141,6 +141,19 @@ pub(crate) enum Ahead<'a> {
     End(Chain),
 }
 
+/// Rows of a tenant as they were when a decision was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "postgres"),
+    allow(dead_code, reason = "writers of other databases follow one another")
+)]
+pub(crate) struct Expected {
+    /// Grants and their revisions.
+    pub(crate) grants: Vec<(GrantId, u64)>,
+    /// Connections and their MACs.
+    pub(crate) connections: Vec<(ConnectionId, [u8; 32])>,
+}
+
 /// A row together with the tenant it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Of<T> {

@@ -268,6 +268,7 @@ fn close(sides: &Sides<'_>, transfer: [u8; 16]) -> Result<u64> {
     let expected = [Stage::Open, Stage::Closing];
     mark(sides.from, transfer, &expected, Stage::Closing, |_| Ok(())).map_err(TransferError::Source)?;
     sides.from.erase_forgotten().map_err(TransferError::Source)?;
+    sides.from.link_most().map_err(TransferError::Source)?;
     let survey = verify::survey(sides)?;
     if survey.held > 0 {
         return Err(TransferError::RefreshUnderWay(survey.held));
@@ -285,6 +286,8 @@ fn freeze(from: &dyn Side, transfer: [u8; 16], now: Timestamp) -> Result<()> {
     let entry = AuditEntry::new(AuditKind::VaultMoved, now);
     let key = from.chain_key().map_err(TransferError::Source)?;
     mark(from, transfer, &[Stage::Closing], Stage::Moving, |rows| {
+        // The target takes chains only.
+        from.link(&key, rows)?;
         from.append(&key, rows, &entry, &transfer)
     })
     .map_err(TransferError::Source)

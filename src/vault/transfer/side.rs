@@ -58,6 +58,11 @@ pub(in crate::vault) trait Side {
     fn chain_key(&self) -> Result<ChainKey>;
     /// Appends an entry to the vault's own chain.
     fn append(&self, key: &ChainKey, rows: &mut dyn RowsMut, entry: &AuditEntry, body: &[u8]) -> Result<()>;
+    /// Links the audit entries of all tenants that wait, in this transaction.
+    fn link(&self, key: &ChainKey, rows: &mut dyn RowsMut) -> Result<()>;
+    /// Links the audit entries of all tenants that wait, so that few are left for the transaction
+    /// that ends all writes.
+    fn link_most(&self) -> Result<()>;
     /// Returns the master keys.
     fn master_keys(&self) -> &MasterKeys;
     /// Returns the vault's own row, its keys wrapped by other master keys.

@@ -78,10 +78,12 @@ const HEAD: &str = concat!(
     head_columns!(names),
     " FROM audit_heads WHERE chain = :chain AND number IS NOT NULL"
 );
+/// The layout is the version of the schema whose rules the writer follows, so that a process of an
+/// older version which still runs cannot write a head.
 const PUT_HEAD: &str = concat!(
-    "INSERT INTO audit_heads (chain, ",
+    "INSERT INTO audit_heads (chain, layout, ",
     head_columns!(names),
-    ") VALUES (:chain, ",
+    ") VALUES (:chain, 2, ",
     head_columns!(values),
     ") ON CONFLICT (chain) DO UPDATE SET ",
     head_columns!(changes)
@@ -129,7 +131,8 @@ const PUT_CHECKPOINT: &str = concat!(
     ") ON CONFLICT (chain, number) DO UPDATE SET ",
     checkpoint_columns!(changes)
 );
-const DELETE_CHAIN: [&str; 5] = [
+const DELETE_CHAIN: [&str; 6] = [
+    "DELETE FROM audit_pending WHERE tenant = :chain",
     "DELETE FROM audit_pruned WHERE tenant = :chain",
     "DELETE FROM audit WHERE chain = :chain",
     "DELETE FROM audit_heads WHERE chain = :chain",

@@ -12,6 +12,9 @@ const CONNECTIONS_OF_OWNER: &str = "SELECT uuid FROM connections
 const CONNECTIONS: &str = "SELECT uuid FROM connections WHERE tenant = :tenant ORDER BY uuid LIMIT :limit";
 const GRANTS_OF: &str =
     "SELECT DISTINCT grant_id FROM connections WHERE tenant = :tenant AND uuid = ANY(:uuids)";
+/// Grants are locked before the connections that use them are written, as every change does.
+const LOCK_GRANTS: &str = "SELECT 1 FROM grants WHERE tenant = :tenant AND uuid = ANY(:grants)
+    ORDER BY uuid FOR UPDATE";
 const DELETE_USES: &str = "DELETE FROM uses WHERE tenant = :tenant AND uuid = ANY(:uuids)";
 const DELETE_CONNECTIONS: &str = "DELETE FROM connections WHERE tenant = :tenant AND uuid = ANY(:uuids)";
 /// Deletes the grants that no connection uses any longer, and those that they replaced.
@@ -77,6 +80,7 @@ fn delete_connections(sql: &Sql<'_>, tenant: TenantRow, uuids: Vec<Vec<u8>>) -> 
     }
     let count = uuids.len();
     let grants: Vec<Vec<u8>> = sql.all(GRANTS_OF, &[(":tenant", &tenant), (":uuids", &uuids)], taken)?;
+    sql.later(LOCK_GRANTS, &[(":tenant", &tenant), (":grants", &grants)]);
     sql.later(DELETE_USES, &[(":tenant", &tenant), (":uuids", &uuids)]);
     sql.later(DELETE_CONNECTIONS, &[(":tenant", &tenant), (":uuids", &uuids)]);
     let deleted = sql.execute(DELETE_GRANTS, &[(":tenant", &tenant), (":grants", &grants)])?;

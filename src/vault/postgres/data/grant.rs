@@ -29,7 +29,8 @@ const GRANT: &str = concat!(
     grant_columns!(names),
     " FROM grants WHERE tenant = :tenant AND uuid = :uuid"
 );
-/// A claim takes no lock of the tenant, so a writer locks the grants on which its decision depends.
+/// Claims and changes of grants take no lock of the tenant, so a writer locks the grants on which
+/// its decision depends.
 const GRANT_TO_WRITE: &str = concat!(
     "SELECT ",
     grant_columns!(names),

@@ -41,9 +41,13 @@ const INSERT_TENANT: &str = "INSERT INTO tenants (name) VALUES (:name) RETURNING
 const INSERT_NUMBERED_TENANT: &str = "INSERT INTO tenants (id, name) VALUES (:tenant, :name)";
 /// The next number is above all that are stored.
 const COUNT_FROM: &str = "SELECT setval(pg_get_serial_sequence('tenants', 'id'), max(id)) FROM tenants";
-/// Conflicts with the row lock that every writer of a tenant takes, and with every write.
-const EXCLUDE: &str = "LOCK TABLE tenants, tenant_keys, connections, grants, uses, consents, definitions,
-    revocations, audit, audit_heads IN EXCLUSIVE MODE";
+/// Conflicts with the row locks that writers take, and with every write. The tables are in the
+/// order in which changes of grants, and transactions that link, use them. All other writers lock a
+/// tenant first.
+const EXCLUDE: &str = "LOCK TABLE tenants, grants, connections, tenant_keys, uses, consents, definitions,
+    revocations, audit_heads, audit_pending, audit IN EXCLUSIVE MODE";
+/// Waits for every transaction that has checked a key, and may still store what the key seals.
+const WAIT_FOR_SEALS: &str = "LOCK TABLE tenant_keys IN ACCESS EXCLUSIVE MODE";
 const UNNAME: &str = "UPDATE tenants SET name = NULL WHERE id = :tenant";
 const DELETE_TENANT: &str = "DELETE FROM tenants WHERE id = :tenant";
 
@@ -138,6 +142,12 @@ pub(crate) fn insert_numbered_tenant(sql: &Sql<'_>, tenant: TenantRow, name: &Te
 
 pub(crate) fn exclude_writers(sql: &Sql<'_>) {
     sql.control(EXCLUDE);
+}
+
+/// Waits for transactions that seal, and lets none seal until this one ends: a key that seals
+/// nothing now may be destroyed. A transaction that changes grants does not lock its tenant.
+pub(crate) fn wait_for_seals(sql: &Sql<'_>) {
+    sql.control(WAIT_FOR_SEALS);
 }
 
 pub(crate) fn unname_tenant(sql: &Sql<'_>, tenant: TenantRow) {

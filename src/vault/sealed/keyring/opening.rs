@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use crate::vault::VaultError;
-use crate::vault::envelope::{Binding, Context, DataKey, Fields};
+use crate::vault::envelope::{self, Binding, Context, DataKey, Fields};
 use crate::vault::sealed::keyring::Keyring;
 use crate::vault::sealed::tenant::Tenant;
 use crate::vault::tables::Tables;
@@ -75,14 +75,19 @@ impl Keyring {
         number: u64,
         body: Vec<u8>,
     ) -> Result<Fields> {
-        let version = DataKey::version_of(&body)?;
-        if version == tenant.audit.version {
-            return self
-                .entry_key(tenant)?
-                .open_audit(tenant.vault, &tenant.name, number, body);
+        let (entry, record) = envelope::named_entry(&body);
+        let version = DataKey::version_of(record)?;
+        let other;
+        let key = if version == tenant.audit.version {
+            self.entry_key(tenant)?
+        } else {
+            other = self.other_key(tables, tenant, version)?;
+            &*other
+        };
+        match entry {
+            Some(entry) => key.open_entry(tenant.vault, &tenant.name, entry, record.to_vec()),
+            None => key.open_audit(tenant.vault, &tenant.name, number, body),
         }
-        self.other_key(tables, tenant, version)?
-            .open_audit(tenant.vault, &tenant.name, number, body)
     }
 
     pub(in crate::vault::sealed) fn unwrap(

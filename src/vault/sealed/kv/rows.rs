@@ -6,7 +6,7 @@ use crate::vault::StateHash;
 use crate::vault::tables::{
     Ahead, AuditRow, Chain, CheckpointRow, ConsentRow, Direction, DueRows, FoundRows, GapRow, GrantRow,
     HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow, Rows, Sealed, SealedDefinition,
-    TenantRow, VaultRow, Wanted,
+    TenantRow, Unlinked, VaultRow, Wanted,
 };
 
 impl Rows for View<'_> {
@@ -226,5 +226,10 @@ impl Rows for View<'_> {
 
     fn pruned_to(&self, chain: Chain, of: TenantRow, what: Pruned) -> Result<u64> {
         audit::pruned_to(self.tx, chain, of, what)
+    }
+
+    /// Transactions of a store are serializable, so that each links its entries itself.
+    fn unlinked(&self) -> Option<&dyn Unlinked> {
+        None
     }
 }

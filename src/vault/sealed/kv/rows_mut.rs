@@ -6,8 +6,9 @@ use super::{
 use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};
 use crate::vault::StateHash;
 use crate::vault::tables::{
-    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Doomed, GapRow, GrantRow,
-    HeadRow, KeyRow, Pruned, RevocationRow, RowsMut, Sealed, Secrets, TenantRow, VaultRow,
+    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Doomed, Expected, GapRow,
+    GrantRow, HeadRow, KeyRow, Pruned, RevocationRow, RowsMut, Sealed, Secrets, TenantRow, UnlinkedMut,
+    VaultRow,
 };
 
 impl RowsMut for View<'_> {
@@ -58,6 +59,10 @@ impl RowsMut for View<'_> {
 
     fn rewrap_key(&mut self, tenant: TenantRow, before: &KeyRow, after: &KeyRow) -> Result<bool> {
         keys::rewrap(self.tx, tenant, before, after)
+    }
+
+    fn expect(&mut self, _: TenantRow, _: &Expected) -> Result<bool> {
+        Ok(false)
     }
 
     fn put_connection(&mut self, tenant: TenantRow, row: &ConnectionRow) -> Result<bool> {
@@ -132,6 +137,10 @@ impl RowsMut for View<'_> {
 
     fn set_pruned_to(&mut self, chain: Chain, of: TenantRow, what: Pruned, number: u64) -> Result<()> {
         audit::set_pruned_to(self.tx, chain, of, what, number)
+    }
+
+    fn unlinked_mut(&mut self) -> Option<&mut dyn UnlinkedMut> {
+        None
     }
 
     fn record_uses(&mut self, uses: &[(TenantRow, ConnectionId, i64)]) -> Result<()> {
