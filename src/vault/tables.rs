@@ -8,12 +8,14 @@
 //! Columns that an implementation searches are separate fields. All others of a row are in one
 //! encoded field.
 
+mod epoch;
 mod mark;
 mod row;
 mod search;
 mod staleness;
 mod stamp;
 
+pub(crate) use epoch::{Change, Epoch, check_wraps};
 pub(crate) use mark::{Mark, Stage, Writer, check_complete};
 pub(crate) use row::{
     AuditRow, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, GapRow, GrantRow, HeadRow, KeyRow,
