@@ -10,6 +10,7 @@ mod machines;
 mod pooler;
 mod proxy;
 mod remembered;
+mod row_security;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod support;
