@@ -213,7 +213,20 @@ fn moto_wraps_keys() {
     assert_eq!(failed.unwrap_err(), KeyServiceError::UnknownKey);
 
     let before = SystemClock.now();
-    let scheduled = kms(&arn).deletion_days(0).destroy().unwrap();
+    // For this operation moto knows keys by their id alone; the service accepts the ARN as well.
+    let (inner, name) = (http(), arn.clone());
+    let by_id = move |mut request: HttpRequest| {
+        let body = String::from_utf8(request.body.as_bytes().to_vec()).unwrap();
+        let (_, id) = name.rsplit_once('/').unwrap();
+        request.body = Body::from(body.replace(&name, id));
+        inner.send(request)
+    };
+    let doomed = AwsKms::new(arn.as_str(), credentials, by_id).unwrap();
+    let scheduled = doomed
+        .endpoint(moto.address.clone())
+        .deletion_days(0)
+        .destroy()
+        .unwrap();
     let Destruction::Scheduled(until) = scheduled else {
         panic!("{scheduled:?}")
     };
