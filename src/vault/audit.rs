@@ -97,6 +97,8 @@ pub enum AuditKind {
     DataKeyRotated,
     /// Every key is wrapped by another master key.
     MasterKeyRotated,
+    /// The former master key was destroyed, or its destruction is scheduled.
+    MasterKeyDestroyed,
     /// The vault's content was moved into this vault, or out of it.
     VaultMoved,
     /// An authorization server, a provider or a client registration was added.
@@ -109,7 +111,7 @@ pub enum AuditKind {
 
 impl AuditKind {
     /// Every kind.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ConsentStarted,
         Self::ConsentCompleted,
         Self::ConsentDenied,
@@ -126,6 +128,7 @@ impl AuditKind {
         Self::TenantForgotten,
         Self::DataKeyRotated,
         Self::MasterKeyRotated,
+        Self::MasterKeyDestroyed,
         Self::VaultMoved,
         Self::DefinitionAdded,
         Self::DefinitionChanged,
@@ -152,6 +155,7 @@ impl AuditKind {
             Self::TenantForgotten => "tenant_forgotten",
             Self::DataKeyRotated => "data_key_rotated",
             Self::MasterKeyRotated => "master_key_rotated",
+            Self::MasterKeyDestroyed => "master_key_destroyed",
             Self::VaultMoved => "vault_moved",
             Self::DefinitionAdded => "definition_added",
             Self::DefinitionChanged => "definition_changed",

@@ -40,6 +40,12 @@ pub enum VaultError {
     /// A data key names a master key that was not given.
     #[error("a data key is wrapped by an unknown master key; add that key to the keyring")]
     UnknownMasterKey,
+    /// The active master key of this process is the former key of a rotation that destroys it.
+    /// Nothing was changed.
+    #[error(
+        "the active master key of this process is about to be destroyed; make its successor active and restart"
+    )]
+    FormerMasterKey,
     /// The key service that wraps the vault's keys failed.
     #[error(transparent)]
     KeyService(KeyServiceError),

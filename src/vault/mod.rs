@@ -57,7 +57,7 @@ pub(crate) mod upkeep;
 
 pub use crate::model::VaultWarning;
 pub use audit::{AuditEntry, AuditHead, AuditKind, AuditReport};
-pub use envelope::{KeyContext, KeyEncryption, MasterKey, MasterKeys};
+pub use envelope::{Destruction, KeyContext, KeyEncryption, MasterKey, MasterKeys};
 pub use error::VaultError;
 pub use key_service_error::KeyServiceError;
 #[cfg(feature = "postgres")]

@@ -8,6 +8,7 @@
 //! Columns that an implementation searches are separate fields. All others of a row are in one
 //! encoded field.
 
+mod epoch;
 mod mark;
 mod row;
 mod search;
@@ -15,6 +16,7 @@ mod staleness;
 mod stamp;
 mod unlinked;
 
+pub(crate) use epoch::{Change, Epoch, check_wraps};
 pub(crate) use mark::{Mark, Stage, Writer, check_complete};
 pub(crate) use row::{
     AuditRow, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, GapRow, GrantRow, HeadRow, KeyRow,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::model::{Actor, TenantId, Timestamp, UserId};
-use crate::vault::{AuditHead, Erasure, VaultError, VaultWarning};
+use crate::vault::{AuditHead, Destruction, Erasure, VaultError, VaultWarning};
 
 /// Deletes expired records, rotates keys and writes backups.
 pub trait Housekeeping {
@@ -176,6 +176,13 @@ pub enum Rotation<'a> {
         /// The largest number of records.
         limit: usize,
     },
+    /// Replaces all data keys, and then destroys the former master key.
+    Destroy {
+        /// The name of the former master key.
+        former: &'a str,
+        /// The largest number of keys and records.
+        limit: usize,
+    },
 }
 
 /// The progress of a key rotation.
@@ -190,12 +197,16 @@ pub struct Rotated {
     pub remaining: usize,
     /// The ids of other master keys that still wrap keys. If empty, the host can remove those keys.
     pub still_named: Vec<[u8; 16]>,
+    /// The end of the former master key, once nothing in the vault names it. Only a rotation that
+    /// destroys it sets this.
+    pub destruction: Option<Destruction>,
 }
 
 impl Rotated {
     /// Returns whether nothing remains to be done.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.remaining == 0 && self.still_named.is_empty()
+        let is_underway = self.destruction == Some(Destruction::Underway);
+        self.remaining == 0 && self.still_named.is_empty() && !is_underway
     }
 }

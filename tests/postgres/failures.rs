@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use valetkey::connections::{ConnectionFilter, Settings};
 use valetkey::testing::Host;
@@ -43,22 +43,6 @@ fn an_address_that_is_none_is_refused_without_repeating_it() {
             PostgresOptions::new(address).unwrap().schema(schema).is_err(),
             "{schema}"
         );
-    }
-}
-
-#[test]
-fn a_server_that_is_not_there_is_unreachable() {
-    for address in [
-        "host=127.0.0.1 port=1 user=valetkey",
-        "host=/no/such/directory user=valetkey",
-    ] {
-        let options = PostgresOptions::new(address)
-            .unwrap()
-            .password("s3cret")
-            .deadline(Duration::from_secs(5));
-        let error = refused(options);
-        assert!(matches!(error, VaultError::Unreachable), "{error:?}");
-        assert!(error.is_retryable());
     }
 }
 
@@ -155,7 +139,7 @@ fn a_server_without_a_free_connection_is_busy() {
 fn a_full_disk_is_reported_and_changes_nothing() {
     let Some(cluster) = Cluster::start() else { return };
     let Some(disk) = Disk::mount() else { return };
-    let path = disk.0.path().display();
+    let path = disk.path().display();
     cluster.sql(&format!("CREATE TABLESPACE small LOCATION '{path}'"));
     cluster.sql("ALTER ROLE valetkey SET default_tablespace = small");
     // The space of a full disk does not come back by waiting, as it would in production.
@@ -168,10 +152,7 @@ fn a_full_disk_is_reported_and_changes_nothing() {
         .build()
         .unwrap();
     host.connect(&person("alice"), "notes");
-    let filler = disk.0.path().join("filler");
-    // Writes until nothing fits.
-    let mut file = fs::File::create(&filler).unwrap();
-    while file.write_all(&[1; 4096]).is_ok() {}
+    let filler = disk.fill();
     // The space that is free within pages comes first.
     let failed = (0..5_000).find_map(|number| {
         let user = person(&format!("user-{number}"));
@@ -186,18 +167,17 @@ fn a_full_disk_is_reported_and_changes_nothing() {
         .list(&user, &ConnectionFilter::default())
         .unwrap();
     assert_eq!(stored, []);
-    drop(file);
     fs::remove_file(filler).unwrap();
     host.connect(&user, "notes");
     assert_eq!(host.resolver.resolve(&user, "notes").unwrap().generation(), 1);
 }
 
 /// A file system of 16 MiB, which only root can mount.
-struct Disk(tempfile::TempDir);
+pub(crate) struct Disk(tempfile::TempDir);
 
 impl Disk {
     #[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
-    fn mount() -> Option<Self> {
+    pub(crate) fn mount() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=16m,mode=700,uid=postgres", "none"])
@@ -209,6 +189,18 @@ impl Disk {
         }
         eprintln!("skipped: no file system can be mounted here, so that no disk can be filled");
         None
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Writes until nothing fits. Returns the file that takes the space.
+    pub(crate) fn fill(&self) -> PathBuf {
+        let filler = self.path().join("filler");
+        let mut file = fs::File::create(&filler).unwrap();
+        while file.write_all(&[1; 4096]).is_ok() {}
+        filler
     }
 }
 

@@ -1,6 +1,8 @@
 //! A vault in PostgreSQL that hosts on several machines share.
 
 mod asynchronous;
+#[cfg(feature = "aws-kms")]
+mod bad_inputs;
 mod clocks;
 mod contract;
 mod cuts;
@@ -10,6 +12,7 @@ mod machines;
 mod pooler;
 mod proxy;
 mod remembered;
+mod row_security;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod support;

@@ -236,6 +236,11 @@ impl Cluster {
         let _ = self.psql(sql);
     }
 
+    /// Returns whether the server refuses SQL.
+    pub(crate) fn fails(&self, sql: &str) -> bool {
+        !self.psql(sql).status.success()
+    }
+
     /// Runs SQL as the owner of the database.
     pub(crate) fn sql(&self, sql: &str) -> String {
         let output = self.psql(sql);

@@ -1,4 +1,4 @@
-//! Erasure by keys: new data keys, a new master key, and the end of the former one.
+//! Erasure by keys: copies of the database do not open once the former master key is destroyed.
 
 #![cfg(feature = "sqlite")]
 
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use valetkey::vault::{
-    KeyContext, KeyEncryption, KeyServiceError, MasterKey, MasterKeys, SqliteVault, VaultError,
+    Destruction, KeyContext, KeyEncryption, KeyServiceError, MasterKey, MasterKeys, SqliteVault, VaultError,
 };
 use valetkey::{Clock as _, SecretBytes};
 
@@ -50,6 +50,11 @@ impl KeyEncryption for Service {
         self.check()?;
         self.key.unwrap(wrapped, context)
     }
+
+    fn destroy(&self) -> Result<Destruction, KeyServiceError> {
+        self.destroyed.store(true, Ordering::SeqCst);
+        Ok(Destruction::Done)
+    }
 }
 
 fn by(service: &Arc<Service>) -> MasterKeys {
@@ -82,15 +87,18 @@ fn a_copy_from_before_does_not_open_once_the_former_key_is_destroyed() {
     let keys = by(&next).with_former(by(&former));
     let vault = SqliteVault::open(path("agent.db"), keys).unwrap();
     let now = valetkey::SystemClock.now().max(at(1));
-    assert_eq!(vault.rotate_data_key(&tenant(), now).unwrap().done, 1);
     let mut passes = 0;
-    while !vault.reseal_tokens(10, now).unwrap().is_finished() {
+    let destruction = loop {
+        let rotated = vault.rotate_and_destroy(former.name(), 10, now).unwrap();
+        if rotated.is_finished() {
+            break rotated.destruction;
+        }
+        assert!(!former.destroyed.load(Ordering::SeqCst));
         passes += 1;
         assert!(passes < 100, "an old data key remains");
-    }
-    while !vault.rotate_master_key(10, now).unwrap().is_finished() {}
+    };
+    assert_eq!(destruction, Some(Destruction::Done));
     drop(vault);
-    former.destroyed.store(true, Ordering::SeqCst);
 
     let gone = SqliteVault::open(path("unopened.db"), by(&former));
     assert!(

@@ -12,7 +12,8 @@ use valetkey::connections::Budget;
 use valetkey::testing::ManualClock;
 use valetkey::testing::vault_contract::check;
 use valetkey::vault::{
-    KeyContext, KeyEncryption, KeyServiceError, MasterKey, MasterKeys, SealedVault, SqliteVault, VaultError,
+    Destruction, KeyContext, KeyEncryption, KeyServiceError, MasterKey, MasterKeys, SealedVault, SqliteVault,
+    VaultError,
 };
 use valetkey::{Error, SecretBytes, Timestamp};
 
@@ -74,6 +75,11 @@ impl KeyEncryption for Service {
     fn unwrap(&self, wrapped: &[u8], context: &KeyContext<'_>) -> Result<SecretBytes, KeyServiceError> {
         self.called()?;
         self.key.unwrap(wrapped, context)
+    }
+
+    fn destroy(&self) -> Result<Destruction, KeyServiceError> {
+        self.called()?;
+        self.key.destroy()
     }
 }
 

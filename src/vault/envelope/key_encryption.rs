@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::model::TenantId;
+use crate::model::{TenantId, Timestamp};
 use crate::random;
 use crate::secret::SecretBytes;
 use crate::vault::envelope::aead::{self, Cipher, KEY_LEN, NONCE_LEN};
@@ -65,6 +65,39 @@ pub trait KeyEncryption: fmt::Debug + Send + Sync + 'static {
     /// [`KeyServiceError`] by the cause; [`Mismatch`](KeyServiceError::Mismatch) if the bytes were
     /// altered or wrapped with another context.
     fn unwrap(&self, wrapped: &[u8], context: &KeyContext<'_>) -> Result<SecretBytes, KeyServiceError>;
+
+    /// Destroys the key: nothing that it wrapped may open afterwards, for anyone.
+    ///
+    /// `rotate_and_destroy` of a vault calls this after it has verified that nothing in the vault
+    /// needs the key. A call after one that has succeeded, in this process or another one, returns
+    /// the same outcome. An implementation without a way to destroy keys returns
+    /// [`Destruction::ByHost`].
+    ///
+    /// # Errors
+    ///
+    /// [`KeyServiceError`] by the cause. The key may or may not be destroyed then, and the call can
+    /// be repeated.
+    ///
+    /// # Security
+    ///
+    /// The caller must know that nothing else uses the key: no other vault, and no backup that is
+    /// still needed.
+    fn destroy(&self) -> Result<Destruction, KeyServiceError>;
+}
+
+/// The outcome of [`KeyEncryption::destroy`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Destruction {
+    /// The key does not exist any more, so that everything it wrapped is erased.
+    Done,
+    /// The service destroys the key at this time. Until then it unwraps nothing, but someone with
+    /// the right to do so can cancel the destruction.
+    Scheduled(Timestamp),
+    /// The service has several keys under one name, and some are left: call again.
+    Underway,
+    /// Only the host can destroy the key. The text says what it must do.
+    ByHost(&'static str),
 }
 
 impl<K: KeyEncryption + ?Sized> KeyEncryption for Arc<K> {
@@ -78,6 +111,10 @@ impl<K: KeyEncryption + ?Sized> KeyEncryption for Arc<K> {
 
     fn unwrap(&self, wrapped: &[u8], context: &KeyContext<'_>) -> Result<SecretBytes, KeyServiceError> {
         (**self).unwrap(wrapped, context)
+    }
+
+    fn destroy(&self) -> Result<Destruction, KeyServiceError> {
+        (**self).destroy()
     }
 }
 
@@ -181,6 +218,14 @@ impl KeyEncryption for MasterKey {
             .open(*nonce, &context.to_bytes(), &mut buffer)
             .map_err(|_| KeyServiceError::Mismatch)?;
         Ok(SecretBytes::new(opened.to_vec()))
+    }
+
+    /// The key is in the memory of this process, which does not know its copies.
+    fn destroy(&self) -> Result<Destruction, KeyServiceError> {
+        Ok(Destruction::ByHost(
+            "delete the former master key and all its copies: its file or sealed form, backups of it, and the memory \
+             of processes that still have it",
+        ))
     }
 }
 

@@ -14,7 +14,7 @@ use ring::digest;
 use crate::clock::{Clock, SystemClock};
 use crate::model::Timestamp;
 use crate::vault::envelope::aead::Cipher;
-use crate::vault::envelope::key_encryption::{self, KeyContext, KeyEncryption};
+use crate::vault::envelope::key_encryption::{self, Destruction, KeyContext, KeyEncryption};
 use crate::vault::{KeyServiceError, VaultError};
 
 /// The default time for which an unwrapped key is remembered.
@@ -135,6 +135,17 @@ impl KeyService {
     /// Returns the id that names the key in everything that it wraps.
     pub(super) const fn id(&self) -> &[u8; 16] {
         &self.id
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.service.name()
+    }
+
+    /// Destroys the service's key, and forgets the keys that it wrapped.
+    pub(super) fn destroy(&self) -> Result<Destruction, VaultError> {
+        let destruction = self.service.destroy()?;
+        *self.lock() = Slots::default();
+        Ok(destruction)
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::model::Timestamp;
+use crate::vault::VaultError;
 use crate::vault::envelope::MasterKey;
-use crate::vault::envelope::key_encryption::KeyEncryption;
+use crate::vault::envelope::key_encryption::{Destruction, KeyEncryption};
 use crate::vault::envelope::key_service::{KeyService, Lifetime};
 
 /// One or more master keys. The active key wraps; all of them unwrap.
@@ -113,6 +114,20 @@ impl MasterKeys {
         self.0.iter().find(|key| key.id() == id).map(|key| &**key)
     }
 
+    /// Returns the id of the former key of this name, but not that of the active key.
+    pub(crate) fn former_named(&self, name: &str) -> Option<&[u8; 16]> {
+        let named = self.0.iter().skip(1).find(|key| key.name() == name)?;
+        Some(named.id()).filter(|id| *id != self.active_id())
+    }
+
+    /// Destroys the key with this id, as far as its keeper allows.
+    pub(crate) fn destroy(&self, id: &[u8; 16]) -> Result<Destruction, VaultError> {
+        match self.get(id).ok_or(VaultError::UnknownMasterKey)? {
+            KeySource::Local(master) => Ok(master.destroy()?),
+            KeySource::Service(service) => service.destroy(),
+        }
+    }
+
     /// Returns the id of the active key.
     pub(crate) fn active_id(&self) -> &[u8; 16] {
         self.active().id()
@@ -148,6 +163,13 @@ impl KeySource {
         match self {
             Self::Local(master) => master.id(),
             Self::Service(service) => service.id(),
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Local(master) => master.name(),
+            Self::Service(service) => service.name(),
         }
     }
 }

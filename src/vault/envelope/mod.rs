@@ -184,7 +184,7 @@ pub use audit_key::{AuditKey, Link};
 pub use data_key::DataKey;
 pub use entry::named_entry;
 pub use fields::Fields;
-pub use key_encryption::{KeyContext, KeyEncryption};
+pub use key_encryption::{Destruction, KeyContext, KeyEncryption};
 pub use master_key::MasterKey;
 #[cfg(feature = "_internals")]
 pub use master_key::check_value;

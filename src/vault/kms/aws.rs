@@ -18,12 +18,17 @@ use url::Url;
 
 use crate::clock::{Clock, SystemClock};
 use crate::http::{HttpClient, HttpRequest};
+use crate::model::Timestamp;
 use crate::secret::SecretBytes;
 use crate::vault::kms::exchange;
-use crate::vault::{KeyContext, KeyEncryption, KeyServiceError};
+use crate::vault::{Destruction, KeyContext, KeyEncryption, KeyServiceError};
 
 /// The media type of the service's requests.
 const JSON: &str = "application/x-amz-json-1.1";
+
+/// The days that the service can wait before it deletes a key.
+const SHORTEST_DELETION: u8 = 7;
+const LONGEST_DELETION: u8 = 30;
 
 /// Returns current credentials.
 type CredentialSource = dyn Fn() -> Result<AwsCredentials, KeyServiceError> + Send + Sync;
@@ -35,7 +40,8 @@ type CredentialSource = dyn Fn() -> Result<AwsCredentials, KeyServiceError> + Se
 /// so that CloudTrail shows which tenant's key was used, and a policy can restrict it. The names of
 /// tenants therefore appear in CloudTrail.
 ///
-/// The credentials need `kms:Encrypt` and `kms:Decrypt` on the key.
+/// The credentials need `kms:Encrypt` and `kms:Decrypt` on the key, and `kms:ScheduleKeyDeletion`
+/// and `kms:DescribeKey` to destroy it.
 ///
 /// ```no_run
 /// use valetkey::http::UreqClient;
@@ -57,6 +63,7 @@ pub struct AwsKms {
     credentials: Arc<CredentialSource>,
     http: Arc<dyn HttpClient>,
     clock: Arc<dyn Clock>,
+    deletion_days: u8,
 }
 
 /// Credentials of an AWS principal.
@@ -128,6 +135,7 @@ impl AwsKms {
             credentials: Arc::new(credentials),
             http: Arc::new(http),
             clock: Arc::new(SystemClock),
+            deletion_days: LONGEST_DELETION,
         })
     }
 
@@ -135,6 +143,18 @@ impl AwsKms {
     #[must_use]
     pub fn endpoint(self, endpoint: Url) -> Self {
         Self { endpoint, ..self }
+    }
+
+    /// Sets the number of days that the service waits before it deletes the key after
+    /// [`destroy`](KeyEncryption::destroy): from 7 to 30. Other numbers are set to the nearest of
+    /// them. Default: 30.
+    #[must_use]
+    pub fn deletion_days(self, days: u8) -> Self {
+        let deletion_days = days.clamp(SHORTEST_DELETION, LONGEST_DELETION);
+        Self {
+            deletion_days,
+            ..self
+        }
     }
 
     /// Sets the clock that dates the signatures, for tests.
@@ -166,7 +186,7 @@ impl AwsKms {
             .with_header(CONTENT_TYPE, HeaderValue::from_static(JSON))
             .with_header(HeaderName::from_static("x-amz-target"), target)
             .with_body(std::mem::take(&mut *body));
-        let answer = exchange::send(&*self.http, request)?;
+        let answer = exchange::send(&*self.http, request, exchange::MAX_RESPONSE_BYTES)?;
         if answer.status == StatusCode::OK {
             return Ok(answer.body);
         }
@@ -242,6 +262,38 @@ struct DecryptAnswer<'a> {
     plaintext: &'a str,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ScheduleRequest<'a> {
+    key_id: &'a str,
+    pending_window_in_days: u8,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct DescribeRequest<'a> {
+    key_id: &'a str,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ScheduleAnswer {
+    /// In seconds since 1970.
+    deletion_date: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DescribeAnswer {
+    key_metadata: KeyMetadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct KeyMetadata {
+    deletion_date: Option<f64>,
+}
+
 #[derive(Deserialize)]
 struct Failure<'a> {
     #[serde(borrow, rename = "__type")]
@@ -282,6 +334,50 @@ impl KeyEncryption for AwsKms {
             .map_err(|_| KeyServiceError::Protocol("its answer has no key"))?;
         exchange::key_of(answer.plaintext)
     }
+
+    /// Schedules the deletion of the key. From then on the service neither wraps nor unwraps with
+    /// it; until the day of the deletion, someone with `kms:CancelKeyDeletion` can bring it back.
+    fn destroy(&self) -> Result<Destruction, KeyServiceError> {
+        let scheduled = self.call(
+            "ScheduleKeyDeletion",
+            &ScheduleRequest {
+                key_id: &self.arn,
+                pending_window_in_days: self.deletion_days,
+            },
+        );
+        let date = match scheduled {
+            Ok(answer) => {
+                let answer: Option<ScheduleAnswer> = serde_json::from_slice(answer.as_bytes()).ok();
+                answer.map(|answer| answer.deletion_date)
+            }
+            // The deletion may be scheduled already.
+            Err(KeyServiceError::Disabled) => self.deletion_date()?,
+            Err(KeyServiceError::UnknownKey) => return Ok(Destruction::Done),
+            Err(error) => return Err(error),
+        };
+        let date = date.ok_or(KeyServiceError::Protocol(
+            "its answer has no day of the deletion; a key with replicas must be deleted at the service",
+        ))?;
+        Ok(Destruction::Scheduled(timestamp(date)))
+    }
+}
+
+impl AwsKms {
+    /// Returns the day on which the key is deleted, in seconds since 1970.
+    fn deletion_date(&self) -> Result<Option<f64>, KeyServiceError> {
+        let answer = self.call("DescribeKey", &DescribeRequest { key_id: &self.arn })?;
+        let answer: DescribeAnswer = serde_json::from_slice(answer.as_bytes())
+            .map_err(|_| KeyServiceError::Protocol("its answer does not describe the key"))?;
+        Ok(answer.key_metadata.deletion_date)
+    }
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the time is rounded, and too large values are limited"
+)]
+fn timestamp(seconds: f64) -> Timestamp {
+    Timestamp::from_unix_millis((seconds * 1_000.0) as i64)
 }
 
 impl fmt::Debug for AwsKms {

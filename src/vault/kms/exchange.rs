@@ -11,7 +11,7 @@ use crate::secret::SecretBytes;
 use crate::vault::KeyServiceError;
 
 /// The limit of an answer: a wrapped key has a few kilobytes at most.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024;
+pub(super) const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 /// The room for a request, so that a key in it is not left in an outgrown buffer.
 const REQUEST_BYTES: usize = 32 * 1024;
 
@@ -28,8 +28,9 @@ pub(super) fn json(value: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, KeyServ
 pub(super) fn send(
     client: &dyn HttpClient,
     mut request: HttpRequest,
+    max_response_bytes: usize,
 ) -> Result<HttpResponse, KeyServiceError> {
-    request.max_response_bytes = Some(MAX_RESPONSE_BYTES);
+    request.max_response_bytes = Some(max_response_bytes);
     client.send(request).map_err(|error| match error {
         HttpError::Refused => KeyServiceError::Protocol("its address is not an https URL"),
         HttpError::Untrusted => KeyServiceError::Protocol("its certificate is not trusted"),

@@ -10,12 +10,13 @@ use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
+use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 use zeroize::Zeroizing;
 
 use crate::random;
 use crate::secret::SecretBytes;
-use crate::vault::{KeyContext, KeyEncryption, KeyServiceError};
+use crate::vault::{Destruction, KeyContext, KeyEncryption, KeyServiceError};
 
 const NONCE_LEN: usize = 12;
 const TAG_BITS: usize = 128;
@@ -28,6 +29,8 @@ type PinSource = dyn Fn() -> Result<SecretBytes, KeyServiceError> + Send + Sync;
 /// The key needs the attributes `CKA_ENCRYPT` and `CKA_DECRYPT` and the mechanism `CKM_AES_GCM`.
 /// Create it inside the token and make it not extractable, for example with `pkcs11-tool --keygen
 /// --key-type AES:32 --label agents --sensitive`.
+///
+/// [`destroy`](KeyEncryption::destroy) needs a token that lets its user destroy the key.
 ///
 /// The context of each wrapped key is the additional authenticated data. Nonces are random; the key
 /// wraps one key for each tenant, so that their number stays far below 2^32.
@@ -104,11 +107,14 @@ impl Pkcs11Key {
             }
         }
         *open = None;
-        let here = open.insert(self.connect()?);
+        let here = open.insert(self.connect(Pkcs11::open_ro_session)?);
         operation(&here.session, here.key).map_err(|error| failure(&error))
     }
 
-    fn connect(&self) -> Result<Open, KeyServiceError> {
+    fn connect(
+        &self,
+        open: impl Fn(&Pkcs11, Slot) -> Result<Session, Error>,
+    ) -> Result<Open, KeyServiceError> {
         let pin = (self.pin)()?;
         let pin = std::str::from_utf8(pin.expose_secret())
             .map_err(|_| KeyServiceError::Protocol("the PIN is not UTF-8"))?;
@@ -128,7 +134,7 @@ impl Pkcs11Key {
                     .is_ok_and(|info| info.label().trim_end() == self.token)
             })
             .ok_or(KeyServiceError::Unavailable { retry_after: None })?;
-        let session = module.open_ro_session(slot).map_err(|error| failure(&error))?;
+        let session = open(&module, slot).map_err(|error| failure(&error))?;
         match session.login(UserType::User, Some(&AuthPin::new(pin.into()))) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
             Err(error) => return Err(failure(&error)),
@@ -188,6 +194,22 @@ impl KeyEncryption for Pkcs11Key {
         })?;
         Ok(SecretBytes::new(std::mem::take(&mut *key)))
     }
+
+    /// Destroys the key in the token at once. Copies that the token's own backup made are not
+    /// reached.
+    fn destroy(&self) -> Result<Destruction, KeyServiceError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        *open = None;
+        let here = match self.connect(Pkcs11::open_rw_session) {
+            Ok(here) => here,
+            Err(KeyServiceError::UnknownKey) => return Ok(Destruction::Done),
+            Err(error) => return Err(error),
+        };
+        here.session
+            .destroy_object(here.key)
+            .map_err(|error| failure(&error))?;
+        Ok(Destruction::Done)
+    }
 }
 
 impl fmt::Debug for Pkcs11Key {
@@ -231,6 +253,7 @@ fn failure(error: &Error) -> KeyServiceError {
         | RvError::PinExpired
         | RvError::PinLenRange
         | RvError::KeyFunctionNotPermitted
+        | RvError::ActionProhibited
         | RvError::UserPinNotInitialized => KeyServiceError::Denied,
         RvError::EncryptedDataInvalid | RvError::EncryptedDataLenRange => KeyServiceError::Mismatch,
         RvError::MechanismInvalid | RvError::MechanismParamInvalid => {

@@ -15,8 +15,13 @@ use url::Url;
 use crate::http::{HttpClient, HttpRequest, HttpResponse};
 use crate::model::TenantId;
 use crate::secret::SecretBytes;
-use crate::vault::kms::exchange;
-use crate::vault::{KeyContext, KeyEncryption, KeyServiceError};
+use crate::vault::kms::exchange::{self, MAX_RESPONSE_BYTES};
+use crate::vault::{Destruction, KeyContext, KeyEncryption, KeyServiceError};
+
+/// The limit of a list of keys: about 180,000 tenants.
+const MAX_LIST_BYTES: usize = 8 * 1024 * 1024;
+/// The number of keys that one call deletes, so that it ends within a bounded time.
+const MAX_DELETED: usize = 100;
 
 /// Returns a current token.
 type TokenSource = dyn Fn() -> Result<SecretBytes, KeyServiceError> + Send + Sync;
@@ -30,6 +35,9 @@ type TokenSource = dyn Fn() -> Result<SecretBytes, KeyServiceError> + Send + Syn
 /// The token's policy needs `create` and `update` on `<mount>/encrypt/<prefix>-*` and `update` on
 /// `<mount>/decrypt/<prefix>-*`. The engine must support associated data (HashiCorp Vault 1.9 or
 /// OpenBao).
+///
+/// To replace all keys, use another prefix, and destroy the keys of the former one with
+/// `rotate_and_destroy` of the vault.
 ///
 /// ```no_run
 /// use valetkey::http::UreqClient;
@@ -150,11 +158,15 @@ impl VaultTransit {
     ///
     /// [`KeyServiceError`] by the cause. A key that does not exist counts as deleted.
     pub fn delete_key(&self, tenant: &TenantId) -> Result<(), KeyServiceError> {
+        self.delete(&self.key_name(Some(tenant)))
+    }
+
+    fn delete(&self, name: &str) -> Result<(), KeyServiceError> {
         #[derive(Serialize)]
         struct Config {
             deletion_allowed: bool,
         }
-        let key = format!("keys/{}", self.key_name(Some(tenant)));
+        let key = format!("keys/{name}");
         let allow = Config {
             deletion_allowed: true,
         };
@@ -172,6 +184,39 @@ impl VaultTransit {
             true => Ok(()),
             false => Err(failure(&deleted)),
         }
+    }
+
+    /// Returns the names of all keys of this prefix, that of the vault itself last.
+    fn key_names(&self) -> Result<Vec<String>, KeyServiceError> {
+        let answer = self.call(Method::GET, "keys?list=true", None::<&()>)?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(Vec::new());
+        }
+        if !answer.status.is_success() {
+            return Err(failure(&answer));
+        }
+        let answer: Answer<Listed> = serde_json::from_slice(answer.body.as_bytes())
+            .map_err(|_| KeyServiceError::Protocol("its answer has no list of keys"))?;
+        let mut names = answer.data.keys;
+        names.retain(|name| self.is_key_name(name));
+        let of_vault = self.key_name(None);
+        names.sort_by_key(|name| *name == of_vault);
+        Ok(names)
+    }
+
+    /// Returns whether [`key_name`](Self::key_name) returns this name for a vault or a tenant.
+    fn is_key_name(&self, name: &str) -> bool {
+        let Some(rest) = name.strip_prefix(&*self.prefix) else {
+            return false;
+        };
+        let is_hash = |rest: &str| {
+            rest.len() == 32
+                && rest
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
+        };
+        rest.strip_prefix('-')
+            .is_some_and(|rest| rest == "vault" || is_hash(rest))
     }
 
     /// Names the keys after everything that decides which keys they are.
@@ -210,7 +255,11 @@ impl VaultTransit {
         body: Option<&impl Serialize>,
     ) -> Result<HttpResponse, KeyServiceError> {
         let mut url = self.address.clone();
+        let (path, query) = path
+            .split_once('?')
+            .map_or((path, None), |(path, query)| (path, Some(query)));
         url.set_path(&format!("/v1/{}/{path}", self.mount));
+        url.set_query(query);
         let mut request = HttpRequest::new(method, url)
             .with_secret_header(HeaderName::from_static("x-vault-token"), (self.token)()?)
             .map_err(|_| KeyServiceError::Denied)?;
@@ -223,7 +272,15 @@ impl VaultTransit {
                 .with_header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
                 .with_body(std::mem::take(&mut *body));
         }
-        exchange::send(&*self.http, request)
+        exchange::send(
+            &*self.http,
+            request,
+            if query.is_some() {
+                MAX_LIST_BYTES
+            } else {
+                MAX_RESPONSE_BYTES
+            },
+        )
     }
 }
 
@@ -254,6 +311,11 @@ struct Encrypted<'a> {
 struct Decrypted<'a> {
     // Base64 contains nothing that JSON escapes, so that the text is never copied.
     plaintext: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    keys: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -303,6 +365,21 @@ impl KeyEncryption for VaultTransit {
         let answer: Answer<Decrypted<'_>> = serde_json::from_slice(answer.body.as_bytes())
             .map_err(|_| KeyServiceError::Protocol("its answer has no key"))?;
         exchange::key_of(answer.data.plaintext)
+    }
+
+    /// Deletes the keys of all tenants, those of forgotten ones included, and then that of the
+    /// vault: at most 100 in one call. The token needs `list` on `<mount>/keys` and the rights that
+    /// [`delete_key`](Self::delete_key) needs.
+    fn destroy(&self) -> Result<Destruction, KeyServiceError> {
+        let names = self.key_names()?;
+        for name in names.iter().take(MAX_DELETED) {
+            self.delete(name)?;
+        }
+        Ok(if names.len() > MAX_DELETED {
+            Destruction::Underway
+        } else {
+            Destruction::Done
+        })
     }
 }
 

@@ -27,6 +27,7 @@ mod server_clock;
 mod session;
 mod sql;
 mod statement;
+mod subject;
 mod tables;
 #[cfg(test)]
 mod tests;

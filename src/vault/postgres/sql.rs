@@ -14,6 +14,7 @@ use crate::vault::postgres::options::Statements;
 use crate::vault::postgres::pool::{Lent, Pool};
 use crate::vault::postgres::session::{Answer, Step, Wants};
 use crate::vault::postgres::statement;
+use crate::vault::postgres::subject::Subject;
 use crate::vault::postgres::value::{Bind, Columns, Value};
 use crate::vault::tables::{Chain, Place, TenantRow, Topic, VAULT_CHAIN, Writer};
 
@@ -73,6 +74,7 @@ struct State {
     waiting: Vec<Waiting>,
     /// True while reads are only announced.
     announcing: bool,
+    subject: Subject,
     /// The rows of announced reads that were not taken yet.
     answered: Vec<(Asked, Vec<tokio_postgres::Row>)>,
     failure: Option<Failure>,
@@ -214,6 +216,7 @@ impl<'p> Sql<'p> {
                 wants: Wants::Rows,
             };
             let ahead = Some(asked);
+            self.tell(&mut state, |subject| subject.before(&values));
             state.waiting.push(Waiting { step, ahead });
             return Ok(Some(Vec::new()));
         }
@@ -290,8 +293,27 @@ impl<'p> Sql<'p> {
             parameters,
             wants,
         };
-        let ahead = None;
-        self.state.borrow_mut().waiting.push(Waiting { step, ahead });
+        let mut state = self.state.borrow_mut();
+        self.tell(&mut state, |subject| subject.before(&values));
+        state.waiting.push(Waiting { step, ahead: None });
+    }
+
+    /// Names the tenant that the next statement is about, if the server wants to know.
+    pub(super) fn about(&self, tenant: TenantRow) {
+        self.tell(&mut self.state.borrow_mut(), |subject| subject.tell(tenant));
+    }
+
+    fn tell(&self, state: &mut State, next: impl FnOnce(&mut Subject) -> Option<Step>) {
+        if self.names_tenants()
+            && let Some(step) = next(&mut state.subject)
+        {
+            state.waiting.push(Waiting { step, ahead: None });
+        }
+    }
+
+    /// Returns whether the server compares each row with the tenant of the statement.
+    pub(super) fn names_tenants(&self) -> bool {
+        self.pool.options().names_tenants
     }
 
     /// Runs everything that waits, and then this statement.
@@ -302,10 +324,11 @@ impl<'p> Sql<'p> {
         answers.pop().ok_or(VaultError::Damaged)
     }
 
-    /// Returns whether single statements need a transaction that brings the settings of the vault,
+    /// Returns whether single statements need a transaction that brings settings of the vault,
     /// because the session lacks them.
     fn is_wrapped(&self) -> bool {
-        self.kind == Kind::Single && self.pool.options().statements == Statements::Unnamed
+        let lacks_settings = self.pool.options().statements == Statements::Unnamed || self.names_tenants();
+        self.kind == Kind::Single && lacks_settings
     }
 
     /// Sends everything that waits, and `last` if one is given.
@@ -324,6 +347,10 @@ impl<'p> Sql<'p> {
             state.begun = self.kind != Kind::Single;
         }
         let last = last.or(is_wrapped.then_some(COMMIT));
+        if is_wrapped {
+            // The setting ends with the transaction.
+            state.subject = Subject::default();
+        }
         let before = steps.len();
         let (waiting, aheads): (Vec<_>, Vec<_>) =
             state.waiting.drain(..).map(|it| (it.step, it.ahead)).unzip();

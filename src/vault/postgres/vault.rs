@@ -34,7 +34,8 @@ use crate::vault::sealed::Core;
 /// database without the master key can do what SECURITY.md lists. **Erased secrets remain readable
 /// to someone with the master key**, in free space, in the write-ahead log, in replicas and in
 /// backups, until the server removes those. The vault therefore always reports an erasure as
-/// [`Pending`](crate::vault::Erasure::Pending).
+/// [`Pending`](crate::vault::Erasure::Pending). [`rotate_and_destroy`](Self::rotate_and_destroy)
+/// makes the remains unreadable everywhere.
 ///
 /// # Replicas
 ///

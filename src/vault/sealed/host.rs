@@ -58,6 +58,72 @@ macro_rules! host_methods {
                 self.core().rotate(Rotation::Tokens { limit }, now)
             }
 
+            /// Replaces every data key and then destroys the former master key of this name, so
+            /// that what was erased before cannot be read any more: not in free space of the
+            /// database, its log, its replicas or its backups. Each call handles at most `limit`
+            /// keys and records. Repeat until [nothing remains](Rotated::is_finished);
+            /// [`Rotated::destruction`] then says what became of the key.
+            ///
+            /// First give every process a new key as a former one, then as the active one, and keep
+            /// the key that is to be destroyed as a former one. Do not call
+            /// [`rotate_master_key`](Self::rotate_master_key) before: the new key would open the
+            /// former data keys. From the first call on, a process in which the former key is still
+            /// active cannot store new tenants. The key is destroyed only after no key and no
+            /// record needs it. Consent requests and pending revocations keep it as long as they
+            /// exist. An interrupted call is continued by the next one.
+            ///
+            /// `former` is the [name](crate::vault::KeyEncryption::name) of the key.
+            ///
+            /// # Errors
+            ///
+            /// * [`VaultError::UnknownMasterKey`] if no former master key has this name.
+            /// * [`VaultError::NotSupported`] if the active master key has wrapped the former data
+            ///   keys.
+            /// * [`VaultError::KeyService`] if the key service fails.
+            /// * [`VaultError::FormerMasterKey`] if the active key of this process is the one that
+            ///   another process destroys.
+            /// * Otherwise [`VaultError`] if the store cannot be read or written.
+            ///
+            /// # Security
+            ///
+            /// Nothing brings the key back. **Backups from before the call, and every other vault
+            /// that the key wraps, become unreadable.** Secrets that were erased while the call ran
+            /// may be sealed with a new key; they are erased by the next rotation of this kind.
+            /// Entries of the audit keep their keys.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use valetkey::vault::{Destruction, KeyEncryption as _, MasterKey, MasterKeys};
+            /// use valetkey::vault::SqliteVault;
+            /// use valetkey::{Clock as _, SystemClock};
+            ///
+            /// # let directory = tempfile::tempdir()?;
+            /// # let path = directory.path().join("agent.db");
+            /// # let (text, new) = (MasterKey::generate()?.to_base64(), MasterKey::generate()?);
+            /// # drop(SqliteVault::open(&path, MasterKey::from_base64(&text)?)?);
+            /// let old = MasterKey::from_base64(&text)?;
+            /// let name = old.name().to_owned();
+            /// let vault = SqliteVault::open(&path, MasterKeys::new(new, [old]))?;
+            /// let ended = loop {
+            ///     let rotated = vault.rotate_and_destroy(&name, 100, SystemClock.now())?;
+            ///     if rotated.is_finished() {
+            ///         break rotated.destruction;
+            ///     }
+            /// };
+            /// // A key service destroys its key; a key of the host is the host's to delete.
+            /// assert!(matches!(ended, Some(Destruction::ByHost(_))));
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            pub fn rotate_and_destroy(
+                &self,
+                former: &str,
+                limit: usize,
+                now: Timestamp,
+            ) -> Result<Rotated, VaultError> {
+                self.core().rotate(Rotation::Destroy { former, limit }, now)
+            }
+
             /// Writes a consistent copy of the vault to a new file, while other callers read and
             /// write.
             ///

@@ -11,7 +11,9 @@ use crate::vault::sealed::chain;
 use crate::vault::sealed::reserve::{Limits, Reserve};
 use crate::vault::sealed::seals::Seals;
 use crate::vault::sealed::tenant::{AUDIT_KEYS, ROW_KEY, Tenant, WrappedKey};
-use crate::vault::tables::{Chain, KeyRow, RowsMut, Tables, VAULT_CHAIN, VaultRow, Write, check_complete};
+use crate::vault::tables::{
+    Chain, KeyRow, RowsMut, Tables, VAULT_CHAIN, VaultRow, Write, check_complete, check_wraps,
+};
 use crate::vault::{AuditEntry, AuditKind, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -133,6 +135,15 @@ impl Keyring {
         }
     }
 
+    /// Forgets the vault's own row if the stored one has been wrapped again.
+    fn reread<T: Tables>(&self, tables: &T, known: &Opened) -> Result<()> {
+        let stored = tables.read(|rows| rows.vault())?;
+        if stored.is_some_and(|row| row.audit_key != known.wrapped) {
+            *self.vault.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        Ok(())
+    }
+
     /// Returns the key of the audit.
     pub(super) fn audit_key<T: Tables>(&self, tables: &T) -> Result<(Arc<AuditKey>, VaultId)> {
         let opened = self.vault(tables)?;
@@ -144,7 +155,16 @@ impl Keyring {
         if let Some(key) = known.filter(|key| self.keys.allows(key.lifetime())) {
             return Ok((key, opened.id));
         }
-        let key = Arc::new(AuditKey::unwrap(&opened.wrapped, &self.keys, opened.id)?);
+        let (opened, key) = match AuditKey::unwrap(&opened.wrapped, &self.keys, opened.id) {
+            Ok(key) => (opened, Arc::new(key)),
+            // Another process may have destroyed the master key that wrapped it.
+            Err(error) => {
+                self.reread(tables, &opened)?;
+                let opened = self.vault(tables)?;
+                let key = AuditKey::unwrap(&opened.wrapped, &self.keys, opened.id).map_err(|_| error)?;
+                (opened, Arc::new(key))
+            }
+        };
         *opened.audit_key.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&key));
         Ok((key, opened.id))
     }
@@ -262,8 +282,13 @@ impl Keyring {
             keys.push(self.new_key(vault, name, version)?);
         }
         let written = tables.write(|rows| {
-            if rows.vault()?.is_some_and(|row| row.id != *vault.as_bytes()) {
+            let stored = rows.vault()?;
+            if stored.as_ref().is_some_and(|row| row.id != *vault.as_bytes()) {
                 return Ok(Write::Unchanged(false));
+            }
+            // The master key of the vault itself is never one that is destroyed.
+            if stored.is_some_and(|row| row.master_key != *self.keys.active_id()) {
+                check_wraps(rows, self.keys.active_id())?;
             }
             if rows.tenant(name)?.is_some() {
                 return Ok(Write::Unchanged(true));
@@ -363,6 +388,7 @@ impl Keyring {
             if newest.is_none_or(|newest| newest.version != version) {
                 return Ok(Write::Unchanged(false));
             }
+            check_wraps(rows, &key.master_key)?;
             rows.insert_key(tenant.row, &key)?;
             if is_audit {
                 return Ok(Write::Commit(true));

@@ -8,7 +8,8 @@
 //! recent, lists
 //!              the rows and lists that were read since the last commit
 //! apply        sealing and storing what a decision writes
-//! consents, definitions, grants, find, refresh, revocations, audit, verify, prune, upkeep, rotate
+//! consents, definitions, grants, find, refresh, revocations, audit, verify, prune, upkeep, rotate,
+//! epoch
 //!              the operations of the seven traits
 //! side         what a transfer between vaults needs
 //! chain        writing the chains of the audit
@@ -23,6 +24,7 @@ mod chain;
 mod consents;
 mod core;
 mod definitions;
+mod epoch;
 mod find;
 mod grants;
 mod host;

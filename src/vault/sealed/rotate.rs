@@ -6,7 +6,9 @@ use crate::vault::envelope::{Context, DataKey, Kind};
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::tenant::Tenant;
 use crate::vault::sealed::{chain, rows, tokens};
-use crate::vault::tables::{GrantRow, KeyRow, Of, Sealed, Secrets, Tables, Write};
+use crate::vault::tables::{
+    Change, Epoch, GrantRow, KeyRow, Of, RowsMut, Sealed, Secrets, Tables, Write, check_wraps,
+};
 use crate::vault::{AuditEntry, AuditKind, Rotated, Rotation, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -36,6 +38,7 @@ impl<T: Tables> Core<T> {
                 })
             }
             Rotation::Tokens { limit } => self.reseal(limit, now),
+            Rotation::Destroy { former, limit } => self.rotate_and_destroy(former, limit, now),
         }
     }
 
@@ -51,7 +54,7 @@ impl<T: Tables> Core<T> {
                     break;
                 }
                 rotated.done += keys.len();
-                self.rewrap(keys)?;
+                self.rewrap(keys, |rows| mark_rewrapped(rows, former, &active))?;
             }
         }
         named = self.tables.read(|rows| rows.master_keys())?;
@@ -63,7 +66,13 @@ impl<T: Tables> Core<T> {
         Ok(rotated)
     }
 
-    fn rewrap(&self, keys: Vec<Of<KeyRow>>) -> Result<()> {
+    /// Wraps keys again with the active master key. `check` runs at the beginning of the
+    /// transaction that stores them.
+    pub(super) fn rewrap(
+        &self,
+        keys: Vec<Of<KeyRow>>,
+        check: impl Fn(&mut dyn RowsMut) -> Result<()>,
+    ) -> Result<()> {
         let (vault, master) = (self.keyring.vault(&self.tables)?.id, self.keyring.master_keys());
         let mut wrapped = Vec::with_capacity(keys.len());
         for Of { tenant, name, row } in keys {
@@ -76,6 +85,7 @@ impl<T: Tables> Core<T> {
             wrapped.push((tenant, row, after));
         }
         self.write(|rows| {
+            check(rows)?;
             for (tenant, before, after) in &wrapped {
                 // Another process may rotate as well, or the tenant may be gone. Then the key stays
                 // unchanged.
@@ -100,6 +110,7 @@ impl<T: Tables> Core<T> {
             if row.master_key == active {
                 return Ok(Write::Unchanged(()));
             }
+            check_wraps(rows, &active)?;
             row.master_key = active;
             row.key_check = check;
             row.audit_key.clone_from(&audit_key);
@@ -109,7 +120,7 @@ impl<T: Tables> Core<T> {
         })
     }
 
-    fn reseal(&self, limit: usize, now: Timestamp) -> Result<Rotated> {
+    pub(super) fn reseal(&self, limit: usize, now: Timestamp) -> Result<Rotated> {
         let mut rotated = Rotated::default();
         for Of {
             name, row: version, ..
@@ -231,5 +242,23 @@ impl<T: Tables> Core<T> {
             rows.delete_key(tenant.row, version)?;
             Ok(Write::Commit(true))
         })
+    }
+}
+
+/// Notes that the active master key wraps former data keys from now on.
+fn mark_rewrapped(rows: &mut dyn RowsMut, former: &[u8; 16], active: &[u8; 16]) -> Result<()> {
+    check_wraps(rows, active)?;
+    match Epoch::read(rows)? {
+        Some(found) if found.change == Change::Rewrapped && found.active == *active => Ok(()),
+        // It would keep readable what the other rotation is about to erase.
+        Some(found) if found.change == Change::Replacing => Err(VaultError::NotSupported(
+            "`rotate_master_key` while `rotate_and_destroy` has not ended; repeat that one until it has",
+        )),
+        _ => Epoch {
+            change: Change::Rewrapped,
+            former: *former,
+            active: *active,
+        }
+        .put(rows),
     }
 }

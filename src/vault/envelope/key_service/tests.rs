@@ -79,6 +79,11 @@ impl KeyEncryption for Service {
         self.called()?;
         self.key.unwrap(wrapped, context)
     }
+
+    fn destroy(&self) -> Result<Destruction, KeyServiceError> {
+        self.called()?;
+        self.key.destroy()
+    }
 }
 
 fn tenant(name: &str) -> TenantId {
@@ -316,6 +321,9 @@ fn a_service_that_returns_another_key_length_is_refused() {
         }
         fn unwrap(&self, _: &[u8], _: &KeyContext<'_>) -> Result<SecretBytes, KeyServiceError> {
             Ok(SecretBytes::new(vec![1; 16]))
+        }
+        fn destroy(&self) -> Result<Destruction, KeyServiceError> {
+            Ok(Destruction::Done)
         }
     }
     assert!(matches!(

@@ -211,6 +211,77 @@ fn moto_wraps_keys() {
     let unknown = kms(&arn.replace("key/", "key/00000000-"));
     let failed = unknown.wrap(&SecretBytes::new(vec![7; 32]), &KeyContext::master_key());
     assert_eq!(failed.unwrap_err(), KeyServiceError::UnknownKey);
+
+    let before = SystemClock.now();
+    // For this operation moto knows keys by their id alone; the service accepts the ARN as well.
+    let (inner, name) = (http(), arn.clone());
+    let by_id = move |mut request: HttpRequest| {
+        let body = String::from_utf8(request.body.as_bytes().to_vec()).unwrap();
+        let (_, id) = name.rsplit_once('/').unwrap();
+        request.body = Body::from(body.replace(&name, id));
+        inner.send(request)
+    };
+    let doomed = AwsKms::new(arn.as_str(), credentials, by_id).unwrap();
+    let scheduled = doomed
+        .endpoint(moto.address.clone())
+        .deletion_days(0)
+        .destroy()
+        .unwrap();
+    let Destruction::Scheduled(until) = scheduled else {
+        panic!("{scheduled:?}")
+    };
+    let days = |count: u64| Duration::from_secs(count * 24 * 3600);
+    assert!(before + days(6) < until && until < before + days(8), "{until:?}");
+}
+
+/// Answers with these statuses and bodies in turn, and keeps the operations and bodies it was sent.
+fn in_turn(answers: &[(u16, &'static str)]) -> (AwsKms, Arc<Mutex<Vec<String>>>) {
+    let sent: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (keep, answers) = (Arc::clone(&sent), answers.to_vec());
+    let client = move |request: HttpRequest| {
+        let mut sent = keep.lock().unwrap();
+        let (status, body) = answers[sent.len()];
+        let target = request.headers["x-amz-target"].to_str().unwrap();
+        sent.push(format!(
+            "{target} {}",
+            String::from_utf8_lossy(request.body.as_bytes())
+        ));
+        Ok(HttpResponse::new(
+            StatusCode::from_u16(status).unwrap(),
+            Body::from(body),
+        ))
+    };
+    (AwsKms::new(ARN, credentials, client).unwrap(), sent)
+}
+
+#[test]
+fn a_deletion_is_scheduled_once_and_its_day_is_returned() {
+    let until = Timestamp::from_unix_millis(1_798_592_000_500);
+    let day = r#"{"KeyId":"1","DeletionDate":1798592000.5,"KeyState":"PendingDeletion"}"#;
+    let (kms, sent) = in_turn(&[(200, day)]);
+    let kms = kms.deletion_days(200);
+    assert_eq!(kms.destroy().unwrap(), Destruction::Scheduled(until));
+    let expected =
+        format!(r#"TrentService.ScheduleKeyDeletion {{"KeyId":"{ARN}","PendingWindowInDays":30}}"#);
+    assert_eq!(*sent.lock().unwrap(), [expected]);
+
+    let scheduled = (
+        400,
+        r#"{"__type":"KMSInvalidStateException","message":"is pending deletion"}"#,
+    );
+    let described = r#"{"KeyMetadata":{"KeyState":"PendingDeletion","DeletionDate":1798592000.5}}"#;
+    let (kms, sent) = in_turn(&[scheduled, (200, described)]);
+    assert_eq!(kms.destroy().unwrap(), Destruction::Scheduled(until));
+    let asked = sent.lock().unwrap()[1].clone();
+    assert_eq!(asked, format!(r#"TrentService.DescribeKey {{"KeyId":"{ARN}"}}"#));
+
+    let replicated = r#"{"KeyMetadata":{"KeyState":"PendingReplicaDeletion"}}"#;
+    let (kms, _) = in_turn(&[scheduled, (200, replicated)]);
+    assert!(matches!(kms.destroy(), Err(KeyServiceError::Protocol(_))));
+    let (kms, _) = in_turn(&[(400, r#"{"__type":"AccessDeniedException"}"#)]);
+    assert_eq!(kms.destroy().unwrap_err(), KeyServiceError::Denied);
+    let (kms, _) = in_turn(&[(400, r#"{"__type":"NotFoundException"}"#)]);
+    assert_eq!(kms.destroy().unwrap(), Destruction::Done);
 }
 
 /// Creates a key with a request of the test's own, and returns its ARN.

@@ -14,10 +14,13 @@ const PIN: &str = "1234";
 
 /// Returns the module of SoftHSM, if it is installed.
 fn module() -> Option<PathBuf> {
-    ["/usr/lib/softhsm/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so"]
-        .into_iter()
-        .map(PathBuf::from)
-        .find(|path| path.exists())
+    [
+        "/usr/lib/softhsm/libsofthsm2.so",
+        "/usr/local/lib/softhsm/libsofthsm2.so",
+    ]
+    .into_iter()
+    .map(PathBuf::from)
+    .find(|path| path.exists())
 }
 
 /// Makes a token in this directory with an AES key that cannot leave it.
@@ -41,15 +44,35 @@ fn make_token(directory: &Path, module: &Path) {
     };
     run(
         "softhsm2-util",
-        &["--init-token", "--free", "--label", TOKEN, "--so-pin", "5678", "--pin", PIN],
+        &[
+            "--init-token",
+            "--free",
+            "--label",
+            TOKEN,
+            "--so-pin",
+            "5678",
+            "--pin",
+            PIN,
+        ],
     );
     let module = module.to_str().unwrap();
-    for label in ["agents", "twice", "twice"] {
+    for label in ["agents", "doomed", "twice", "twice"] {
         run(
             "pkcs11-tool",
             &[
-                "--module", module, "--token-label", TOKEN, "--login", "--pin", PIN, "--keygen", "--key-type",
-                "AES:32", "--label", label, "--sensitive",
+                "--module",
+                module,
+                "--token-label",
+                TOKEN,
+                "--login",
+                "--pin",
+                PIN,
+                "--keygen",
+                "--key-type",
+                "AES:32",
+                "--label",
+                label,
+                "--sensitive",
             ],
         );
     }
@@ -69,13 +92,22 @@ fn an_hsm_wraps_keys() {
     let directory = tempfile::tempdir().unwrap();
     make_token(directory.path(), &module);
     let here = Command::new(env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "vault::kms::pkcs11::tests::with_a_token", "--nocapture"])
+        .args([
+            "--ignored",
+            "--exact",
+            "vault::kms::pkcs11::tests::with_a_token",
+            "--nocapture",
+        ])
         .env("SOFTHSM2_CONF", directory.path().join("softhsm2.conf"))
         .env("VALETKEY_PKCS11_MODULE", &module)
         .output()
         .unwrap();
     let printed = String::from_utf8_lossy(&here.stdout);
-    assert!(here.status.success() && printed.contains("1 passed"), "{printed}{}", String::from_utf8_lossy(&here.stderr));
+    assert!(
+        here.status.success() && printed.contains("1 passed"),
+        "{printed}{}",
+        String::from_utf8_lossy(&here.stderr)
+    );
 }
 
 #[test]
@@ -89,7 +121,11 @@ fn with_a_token() {
 
     let (tenant, vault) = (TenantId::new("acme").unwrap(), VaultId::from_bytes([9; 16]));
     let context = KeyContext::tenant_of(&vault, &tenant);
-    let wrap = |service: &Pkcs11Key| service.wrap(&SecretBytes::new(vec![7; 32]), &context).unwrap_err();
+    let wrap = |service: &Pkcs11Key| {
+        service
+            .wrap(&SecretBytes::new(vec![7; 32]), &context)
+            .unwrap_err()
+    };
     assert_eq!(wrap(&key("no such key", PIN)), KeyServiceError::UnknownKey);
     assert!(matches!(wrap(&key("twice", PIN)), KeyServiceError::Protocol(_)));
     let no_token = Pkcs11Key::new(&module, "no such token", "agents", pin(PIN));
@@ -99,6 +135,21 @@ fn with_a_token() {
 
     let sealed = MasterKey::generate().unwrap().seal(&service).unwrap();
     assert!(MasterKey::unseal(&service, &sealed).is_ok());
+
+    assert!(matches!(
+        key("twice", PIN).destroy(),
+        Err(KeyServiceError::Protocol(_))
+    ));
+    let doomed = key("doomed", PIN);
+    let sealed = MasterKey::generate().unwrap().seal(&doomed).unwrap();
+    assert_eq!(doomed.destroy().unwrap(), Destruction::Done);
+    for service in [&doomed, &key("doomed", PIN)] {
+        assert!(matches!(
+            MasterKey::unseal(service, &sealed),
+            Err(crate::vault::VaultError::KeyService(KeyServiceError::UnknownKey))
+        ));
+        assert_eq!(service.destroy().unwrap(), Destruction::Done, "a repeated call");
+    }
     wrong_pin_is_denied(service, &key("agents", "0000"));
 }
 

@@ -38,6 +38,9 @@ impl Engine {
             return said(403, r#"{"errors":["permission denied"]}"#.to_owned());
         }
         let path = request.url.path().strip_prefix("/v1/transit/").unwrap();
+        if (path, request.url.query()) == ("keys", Some("list=true")) {
+            return state.list();
+        }
         let (verb, name) = path.split_once('/').unwrap();
         match verb {
             "keys" => state.administer(&request.method, name),
@@ -51,6 +54,14 @@ impl Engine {
 }
 
 impl State {
+    fn list(&self) -> HttpResponse {
+        if self.keys.is_empty() {
+            return said(404, r#"{"errors":[]}"#.to_owned());
+        }
+        let names: Vec<_> = self.keys.keys().map(|name| format!("\"{name}\"")).collect();
+        said(200, format!(r#"{{"data":{{"keys":[{}]}}}}"#, names.join(",")))
+    }
+
     fn administer(&mut self, method: &Method, name: &str) -> HttpResponse {
         if let Some(name) = name.strip_suffix("/config") {
             return match self.keys.get_mut(name) {
@@ -167,6 +178,40 @@ fn each_tenant_has_a_key_and_deleting_it_ends_what_it_wrapped() {
             .is_ok()
     );
     transit.delete_key(&acme).unwrap();
+}
+
+#[test]
+fn all_keys_of_a_prefix_are_destroyed_and_no_others() {
+    let engine = Engine::default();
+    let transit = transit(&engine, "t0ken");
+    assert_eq!(transit.destroy().unwrap(), Destruction::Done, "there are no keys");
+    let vault = crate::vault::envelope::VaultId::from_bytes([9; 16]);
+    let wrap = |context: &KeyContext<'_>| {
+        let key = SecretBytes::new(vec![7; 32]);
+        transit.wrap(&key, context).unwrap()
+    };
+    let of_vault = wrap(&KeyContext::vault(&vault));
+    for number in 0..150 {
+        let tenant = TenantId::new(format!("tenant-{number}")).unwrap();
+        wrap(&KeyContext::tenant_of(&vault, &tenant));
+    }
+    let foreign = ["agents-2-vault", "agents", "other-vault", "agents-0123"];
+    for name in foreign {
+        let key = (MasterKey::generate().unwrap(), false);
+        engine.0.lock().unwrap().keys.insert(name.to_owned(), key);
+    }
+    assert_eq!(transit.destroy().unwrap(), Destruction::Underway);
+    // The key of the vault is the last one, so that a rotation that is continued finds its vault.
+    assert!(transit.unwrap(&of_vault, &KeyContext::vault(&vault)).is_ok());
+    assert_eq!(transit.destroy().unwrap(), Destruction::Done);
+    let gone = transit.unwrap(&of_vault, &KeyContext::vault(&vault));
+    assert_eq!(gone.unwrap_err(), KeyServiceError::UnknownKey);
+    let mut left: Vec<_> = engine.0.lock().unwrap().keys.keys().cloned().collect();
+    left.sort_by_key(|name| foreign.iter().position(|it| it == name));
+    assert_eq!(left, foreign);
+    assert_eq!(transit.destroy().unwrap(), Destruction::Done);
+    engine.0.lock().unwrap().refuse = Some((403, r#"{"errors":["permission denied"]}"#));
+    assert_eq!(transit.destroy().unwrap_err(), KeyServiceError::Denied);
 }
 
 #[test]

@@ -143,6 +143,20 @@ pub(crate) fn put_connection(sql: &Sql<'_>, tenant: TenantRow, row: &ConnectionR
 }
 
 pub(crate) fn record_uses(sql: &Sql<'_>, uses: &[(TenantRow, ConnectionId, i64)]) {
+    if !sql.names_tenants() {
+        return record(sql, uses);
+    }
+    let mut uses = uses.to_vec();
+    uses.sort_by_key(|(tenant, ..)| *tenant);
+    for of_tenant in uses.chunk_by(|(one, ..), (other, ..)| one == other) {
+        if let [(tenant, ..), ..] = of_tenant {
+            sql.about(*tenant);
+        }
+        record(sql, of_tenant);
+    }
+}
+
+fn record(sql: &Sql<'_>, uses: &[(TenantRow, ConnectionId, i64)]) {
     if uses.is_empty() {
         return;
     }

@@ -23,18 +23,36 @@ pub(super) fn remedy(problem: &Misconfigured, provider: &str) -> String {
         Misconfigured::UnknownProvider(_) => {
             "this service is no longer set up; set it up again, or disconnect it".into()
         }
-        Misconfigured::UnknownServer(_) => format!("the sign-in server of {provider} is no longer set up; set it up again, or disconnect it"),
-        Misconfigured::NoClient(_) => format!("this application is no longer registered at {provider}; register it again, or disconnect it"),
-        Misconfigured::Client(_) => format!("the registration of this application does not match {provider}; correct the registration"),
-        Misconfigured::ClientChanged(_) => format!("this application has another registration at {provider} now; restore the former one, or reconnect"),
-        Misconfigured::IssuerChanged(_) => format!("the sign-in address of {provider} has changed here; restore the former one, or reconnect"),
-        Misconfigured::StoredParameter { .. } | Misconfigured::Descriptor(_) => format!("the addresses of {provider} no longer match this connection; reconnect"),
-        Misconfigured::InstanceNotRegistered(_) => format!("this application is not registered at this instance of {provider}; register it there, or disconnect it"),
-        Misconfigured::ClientRejected(_) => format!("{provider} refuses this application’s ID or secret; correct the registration"),
+        Misconfigured::UnknownServer(_) => {
+            format!("the sign-in server of {provider} is no longer set up; set it up again, or disconnect it")
+        }
+        Misconfigured::NoClient(_) => format!(
+            "this application is no longer registered at {provider}; register it again, or disconnect it"
+        ),
+        Misconfigured::Client(_) => format!(
+            "the registration of this application does not match {provider}; correct the registration"
+        ),
+        Misconfigured::ClientChanged(_) => format!(
+            "this application has another registration at {provider} now; restore the former one, or reconnect"
+        ),
+        Misconfigured::IssuerChanged(_) => format!(
+            "the sign-in address of {provider} has changed here; restore the former one, or reconnect"
+        ),
+        Misconfigured::StoredParameter { .. } | Misconfigured::Descriptor(_) => {
+            format!("the addresses of {provider} no longer match this connection; reconnect")
+        }
+        Misconfigured::InstanceNotRegistered(_) => format!(
+            "this application is not registered at this instance of {provider}; register it there, or disconnect it"
+        ),
+        Misconfigured::ClientRejected(_) => {
+            format!("{provider} refuses this application’s ID or secret; correct the registration")
+        }
         Misconfigured::RequestRejected { .. }
         | Misconfigured::NoUploads
         | Misconfigured::NoLoopbackRedirect(_)
-        | Misconfigured::NoHttpClient => format!("{provider} does not accept this application’s requests; correct its settings"),
+        | Misconfigured::NoHttpClient => {
+            format!("{provider} does not accept this application’s requests; correct its settings")
+        }
     }
 }
 
@@ -70,6 +88,7 @@ pub(super) fn audit(kind: AuditKind, detail: Option<&str>, provider: &str) -> (S
         AuditKind::TenantForgotten => plain("All data of the workspace was deleted"),
         AuditKind::DataKeyRotated => plain("The workspace has a new key"),
         AuditKind::MasterKeyRotated => plain("The keys were wrapped with a new master key"),
+        AuditKind::MasterKeyDestroyed => plain("The former master key was given up for destruction"),
         AuditKind::VaultMoved => plain("The data was moved to another database"),
         AuditKind::DefinitionAdded => plain("Added to the workspace"),
         AuditKind::DefinitionChanged => plain("Changed in the workspace"),
@@ -123,9 +142,7 @@ pub(super) fn refusal(said: &Said) -> Cow<'static, str> {
         Said::LinkRefused => {
             "It may have been made for someone else, or was withdrawn. Ask for a new one, or sign in as the user it was made for."
         }
-        Said::LinkExpired => {
-            "Ask for a new one, or connect the service from your connections."
-        }
+        Said::LinkExpired => "Ask for a new one, or connect the service from your connections.",
         Said::NoProvider => "No service is named.",
         Said::NoParameter => "The service has no such parameter.",
         Said::UnknownUser => "No user, or more than one, has this name or ID.",
@@ -148,7 +165,9 @@ pub(super) fn refusal(said: &Said) -> Cow<'static, str> {
         Said::Value(error) => return sentence(error).into(),
         Said::Parameter(error) => return format!("The service needs other values: {error}.").into(),
         Said::Choice(parameter) => {
-            return format!("The account has several sites. Start again with one of them as the parameter {parameter}.")
+            return format!(
+                "The account has several sites. Start again with one of them as the parameter {parameter}."
+            )
             .into();
         }
     };

@@ -16,7 +16,9 @@ pub(super) fn need(reason: NeedsConsent, provider: &str) -> String {
         NeedsConsent::Rejected => format!("доступ отозван в {provider} или истёк"),
         NeedsConsent::Expired => "доступ истёк, и его нельзя обновить".into(),
         NeedsConsent::LostInFlight => "обновление прервалось, и токен утерян".into(),
-        NeedsConsent::Unexplained => format!("{provider} отказывается обновить доступ и не объясняет причину"),
+        NeedsConsent::Unexplained => {
+            format!("{provider} отказывается обновить доступ и не объясняет причину")
+        }
         NeedsConsent::ClientChanged => format!("приложение заново зарегистрировано в {provider}"),
     }
 }
@@ -26,18 +28,36 @@ pub(super) fn remedy(problem: &Misconfigured, provider: &str) -> String {
         Misconfigured::UnknownProvider(_) => {
             "сервис больше не настроен; настройте его снова или отзовите подключение".into()
         }
-        Misconfigured::UnknownServer(_) => format!("сервер входа для {provider} больше не настроен; настройте его снова или отзовите подключение"),
-        Misconfigured::NoClient(_) => format!("приложение больше не зарегистрировано в {provider}; зарегистрируйте его снова или отзовите подключение"),
-        Misconfigured::Client(_) => format!("регистрация приложения не подходит для {provider}; исправьте её"),
-        Misconfigured::ClientChanged(_) => format!("у приложения теперь другая регистрация в {provider}; верните прежнюю или подключите сервис заново"),
-        Misconfigured::IssuerChanged(_) => format!("адрес входа для {provider} изменён; верните прежний или подключите сервис заново"),
-        Misconfigured::StoredParameter { .. } | Misconfigured::Descriptor(_) => format!("адреса {provider} больше не соответствуют этому подключению; подключите сервис заново"),
-        Misconfigured::InstanceNotRegistered(_) => format!("приложение не зарегистрировано на этом сервере {provider}; зарегистрируйте его там или отзовите подключение"),
-        Misconfigured::ClientRejected(_) => format!("{provider} не принимает идентификатор или секрет приложения; исправьте регистрацию"),
+        Misconfigured::UnknownServer(_) => format!(
+            "сервер входа для {provider} больше не настроен; настройте его снова или отзовите подключение"
+        ),
+        Misconfigured::NoClient(_) => format!(
+            "приложение больше не зарегистрировано в {provider}; зарегистрируйте его снова или отзовите подключение"
+        ),
+        Misconfigured::Client(_) => {
+            format!("регистрация приложения не подходит для {provider}; исправьте её")
+        }
+        Misconfigured::ClientChanged(_) => format!(
+            "у приложения теперь другая регистрация в {provider}; верните прежнюю или подключите сервис заново"
+        ),
+        Misconfigured::IssuerChanged(_) => {
+            format!("адрес входа для {provider} изменён; верните прежний или подключите сервис заново")
+        }
+        Misconfigured::StoredParameter { .. } | Misconfigured::Descriptor(_) => {
+            format!("адреса {provider} больше не соответствуют этому подключению; подключите сервис заново")
+        }
+        Misconfigured::InstanceNotRegistered(_) => format!(
+            "приложение не зарегистрировано на этом сервере {provider}; зарегистрируйте его там или отзовите подключение"
+        ),
+        Misconfigured::ClientRejected(_) => {
+            format!("{provider} не принимает идентификатор или секрет приложения; исправьте регистрацию")
+        }
         Misconfigured::RequestRejected { .. }
         | Misconfigured::NoUploads
         | Misconfigured::NoLoopbackRedirect(_)
-        | Misconfigured::NoHttpClient => format!("{provider} не принимает запросы приложения; исправьте его настройки"),
+        | Misconfigured::NoHttpClient => {
+            format!("{provider} не принимает запросы приложения; исправьте его настройки")
+        }
     }
 }
 
@@ -73,6 +93,7 @@ pub(super) fn audit(kind: AuditKind, detail: Option<&str>, provider: &str) -> (S
         AuditKind::TenantForgotten => plain("Все данные рабочего пространства удалены"),
         AuditKind::DataKeyRotated => plain("У рабочего пространства новый ключ"),
         AuditKind::MasterKeyRotated => plain("Ключи зашифрованы новым главным ключом"),
+        AuditKind::MasterKeyDestroyed => plain("Прежний главный ключ передан на уничтожение"),
         AuditKind::VaultMoved => plain("Данные перенесены в другую базу"),
         AuditKind::DefinitionAdded => plain("Добавлено в рабочее пространство"),
         AuditKind::DefinitionChanged => plain("Изменено в рабочем пространстве"),
@@ -126,9 +147,7 @@ pub(super) fn refusal(said: &Said) -> Cow<'static, str> {
         Said::LinkRefused => {
             "Возможно, она создана для другого пользователя или отменена. Попросите новую ссылку или войдите как пользователь, для которого она создана."
         }
-        Said::LinkExpired => {
-            "Попросите новую или подключите сервис на странице подключений."
-        }
+        Said::LinkExpired => "Попросите новую или подключите сервис на странице подключений.",
         Said::NoProvider => "Сервис не указан.",
         Said::NoParameter => "У сервиса нет такого параметра.",
         Said::UnknownUser => "Пользователя с таким именем или идентификатором нет, или их несколько.",
