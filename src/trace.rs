@@ -262,6 +262,7 @@ mod on {
             VaultError::KeyWrongLength => "key_wrong_length",
             VaultError::WrongMasterKey => "wrong_master_key",
             VaultError::UnknownMasterKey => "unknown_master_key",
+            VaultError::FormerMasterKey => "former_master_key",
             VaultError::KeyService(_) => "key_service",
             VaultError::Tampered => "tampered",
             VaultError::NotAVault => "not_a_vault",

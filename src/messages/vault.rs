@@ -41,6 +41,7 @@ pub(super) fn errors() -> Vec<Sample> {
         sample!(VaultError::KeyWrongLength),
         sample!(VaultError::WrongMasterKey),
         sample!(VaultError::UnknownMasterKey),
+        sample!(VaultError::FormerMasterKey),
         sample!(VaultError::KeyService(KeyServiceError::Denied)),
         sample!(VaultError::Tampered),
         sample!(VaultError::NotAVault),

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use valetkey::connections::{ConnectionFilter, Settings};
 use valetkey::testing::Host;
