@@ -261,6 +261,9 @@ fn with_vault(keys: impl Into<MasterKeys>) -> Option<Cluster> {
 
 type Answer = Result<HttpResponse, HttpError>;
 
+/// The answer of a service to every call, once it fails.
+type Fails = Mutex<Option<fn() -> Answer>>;
+
 fn said(status: u16, body: &'static str) -> Answer {
     Ok(HttpResponse::new(
         StatusCode::from_u16(status).unwrap(),
@@ -270,7 +273,7 @@ fn said(status: u16, body: &'static str) -> Answer {
 
 /// Returns a vault whose keys a service wraps, which then answers each call in this way.
 fn with_service(then: fn() -> Answer) -> Option<Prepared> {
-    let fails: Arc<Mutex<Option<fn() -> Answer>>> = Arc::default();
+    let fails: Arc<Fails> = Arc::default();
     let keys = || {
         let fails = Arc::clone(&fails);
         let http = move |request: HttpRequest| {
