@@ -23,7 +23,8 @@ pub(crate) use row::{
     PendingRow, RevocationRow, Sealed, Secrets, TenantRow, VaultRow,
 };
 pub(crate) use search::{
-    Ahead, Chain, Direction, Doomed, DueRows, Expected, FoundRows, ListedRow, Listing, Of, Pruned, TokenRow, Wanted,
+    Ahead, Chain, Direction, Doomed, DueRows, Expected, FoundRows, ListedRow, Listing, Of, Pruned, TokenRow,
+    Wanted,
 };
 
 #[cfg(feature = "postgres")]

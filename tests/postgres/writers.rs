@@ -63,9 +63,11 @@ fn refresh(vault: &PostgresVault, host: &Host, connection: &Connection) -> bool 
     true
 }
 
-/// Returns the numbers of the audit, and the number of refreshes of each generation of each
-/// connection.
-fn audit(vault: &PostgresVault, tenant: &TenantId) -> (Vec<u64>, BTreeMap<([u8; 16], u64), usize>) {
+/// The number of refreshes of each generation of each connection.
+type Counts = BTreeMap<([u8; 16], u64), usize>;
+
+/// Returns the numbers of the audit, and how often each generation of each connection was refreshed.
+fn audit(vault: &PostgresVault, tenant: &TenantId) -> (Vec<u64>, Counts) {
     let mut filter = AuditFilter::of(tenant);
     filter.limit = usize::MAX;
     let entries = vault.audit(&filter).unwrap();
