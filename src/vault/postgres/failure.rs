@@ -29,6 +29,16 @@ pub(super) enum Failure {
     Vault(VaultError),
 }
 
+impl Failure {
+    /// Returns the error for a caller inside the transaction, which may handle it.
+    pub(super) fn inside(&self) -> VaultError {
+        match self {
+            Self::Again | Self::Changed | Self::UsedUp | Self::Refused => VaultError::Busy,
+            Self::Vault(error) => error.clone(),
+        }
+    }
+}
+
 impl From<VaultError> for Failure {
     fn from(error: VaultError) -> Self {
         Self::Vault(error)

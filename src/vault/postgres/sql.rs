@@ -207,7 +207,7 @@ impl<'p> Sql<'p> {
         let values: Vec<_> = named.iter().map(|(name, value)| (*name, value.bind())).collect();
         let asked = Asked {
             sql,
-            parameters: in_order(sql, &values),
+            parameters: statement::in_order(sql, &values),
         };
         if state.announcing {
             let step = Step::Statement {
@@ -287,7 +287,7 @@ impl<'p> Sql<'p> {
     }
 
     fn push(&self, sql: &'static str, values: Vec<(&'static str, Value)>, wants: Wants) {
-        let parameters = in_order(sql, &values);
+        let parameters = statement::in_order(sql, &values);
         let step = Step::Statement {
             sql,
             parameters,
@@ -388,7 +388,7 @@ impl<'p> Sql<'p> {
             Ok(Err(failure)) => failure,
             Err(error) => Failure::Vault(error),
         };
-        let error = error_of(&failure);
+        let error = failure.inside();
         state.is_lost |= matches!(error, VaultError::Unreachable);
         state.failure = Some(failure);
         Err(error)
@@ -459,14 +459,6 @@ impl<'p> Sql<'p> {
     }
 }
 
-/// An error that is shown to a caller which may handle it inside the transaction.
-fn error_of(failure: &Failure) -> VaultError {
-    match failure {
-        Failure::Again | Failure::Changed | Failure::UsedUp | Failure::Refused => VaultError::Busy,
-        Failure::Vault(error) => error.clone(),
-    }
-}
-
 impl Drop for Sql<'_> {
     fn drop(&mut self) {
         let Some(lent) = self.lent.take() else {
@@ -488,18 +480,4 @@ impl Drop for Sql<'_> {
             let _ = session.batch(ROLLBACK).await;
         });
     }
-}
-
-/// Returns the values in the order in which the statement names its parameters. A name without a
-/// value is NULL.
-fn in_order(sql: &'static str, values: &[(&'static str, Value)]) -> Vec<Value> {
-    statement::parsed(sql)
-        .names
-        .iter()
-        .map(|name| {
-            let found = values.iter().find(|(known, _)| known == name);
-            debug_assert!(found.is_some(), "{name} has no value in {sql}");
-            found.map_or(Value::Null, |(_, value)| value.clone())
-        })
-        .collect()
 }

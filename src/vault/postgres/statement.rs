@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::vault::postgres::value::Value;
+
 /// A statement whose `:name` parameters were replaced by `$1`, `$2` and so on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Statement {
@@ -22,6 +24,20 @@ pub(super) fn parsed(sql: &'static str) -> Arc<Statement> {
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     Arc::clone(known.entry(sql).or_insert_with(|| Arc::new(parse(sql))))
+}
+
+/// Returns the values in the order in which the statement names its parameters. A name without a
+/// value is NULL.
+pub(super) fn in_order(sql: &'static str, values: &[(&'static str, Value)]) -> Vec<Value> {
+    parsed(sql)
+        .names
+        .iter()
+        .map(|name| {
+            let found = values.iter().find(|(known, _)| known == name);
+            debug_assert!(found.is_some(), "{name} has no value in {sql}");
+            found.map_or(Value::Null, |(_, value)| value.clone())
+        })
+        .collect()
 }
 
 /// Returns every statement that was parsed so far.
