@@ -8,13 +8,12 @@ mod harness;
 
 use std::alloc::System;
 use std::cell::Cell;
-use std::path::Path;
 
 use harness::floor::Floor;
 use harness::people::{self, step};
 use harness::{Scenario, is_smoke};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use valetkey::internals::vault::{ConnectionQuery, GrantStore as _};
+use valetkey::internals::vault::{ConnectionQuery, GrantStore as _, remembering_nothing};
 use valetkey::model::Owner;
 use valetkey::resolver::Turn;
 use valetkey::vault::{SealedVault, SqliteVault, Vault};
@@ -32,7 +31,11 @@ fn main() {
     let hot = Resolving::over(people::vault(&directory.path().join("hot.db")), HOT);
     let warm = Resolving::over(people::vault(&directory.path().join("warm.db")), 10 * HOT);
     let turns = hot.turns();
-    let listed = Listed::new(&directory.path().join("listed.db"));
+    let listed = Listed::over(people::vault(&directory.path().join("listed.db")));
+    let reading = remembering_nothing(SqliteVault::options())
+        .open(directory.path().join("read.db"), people::master_key())
+        .expect("a vault");
+    let reading = Listed::over(reading);
     let sqlite = SqliteVault::in_memory(people::master_key()).expect("a vault");
     let sqlite = Resolving::over(sqlite, HOT);
     let memory = Resolving::over(SealedVault::in_memory(), HOT);
@@ -49,8 +52,10 @@ fn main() {
             Scenario::new("resolve, SQLite in memory", || sqlite.resolve()).at_most(1.7),
             Scenario::new("resolve, vault in memory, 100", || memory.resolve()),
             Scenario::new("resolve, vault in memory, 100000", || much_memory.resolve()),
-            Scenario::new("list a person's five", || listed.five()),
-            Scenario::new("a page of 100", || listed.page()),
+            Scenario::new("list a person's five", || listed.five()).at_most(1.0),
+            Scenario::new("a page of 100", || listed.page()).at_most(4.0),
+            Scenario::new("list a person's five, read again", || reading.five()),
+            Scenario::new("a page of 100, read again", || reading.page()),
         ],
         |run| {
             let region = Region::new(ALLOCATOR);
@@ -127,8 +132,7 @@ impl Turns {
 struct Listed(SqliteVault);
 
 impl Listed {
-    fn new(path: &Path) -> Self {
-        let vault = people::vault(path);
+    fn over(vault: SqliteVault) -> Self {
         people::connect_all(&vault, 10 * HOT);
         for _ in 1..5 {
             people::connect(&vault, &people::person(0));

@@ -66,7 +66,7 @@ fn refresh(vault: &PostgresVault, host: &Host, connection: &Connection) -> bool 
 /// The number of refreshes of each generation of each connection.
 type Counts = BTreeMap<([u8; 16], u64), usize>;
 
-/// Returns the numbers of the audit, and how often each generation of each connection was refreshed.
+/// Returns the numbers of the audit, and how often each generation was refreshed.
 fn audit(vault: &PostgresVault, tenant: &TenantId) -> (Vec<u64>, Counts) {
     let mut filter = AuditFilter::of(tenant);
     filter.limit = usize::MAX;
