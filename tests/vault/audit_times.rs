@@ -17,7 +17,9 @@ use valetkey::internals::vault::{
 use valetkey::model::Timestamp;
 use valetkey::testing::sandbox::Refusal;
 use valetkey::testing::{Fault, ManualClock};
-use valetkey::vault::{AuditKind, KeyEncryption as _, MasterKey, MasterKeys, SealedVault, SqliteVault, Transfer};
+use valetkey::vault::{
+    AuditKind, KeyEncryption as _, MasterKey, MasterKeys, SealedVault, SqliteVault, Transfer,
+};
 
 use crate::support::world::{World, operator, person, tenant};
 
