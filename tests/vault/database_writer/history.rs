@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use valetkey::connections::{Budget, ConnectionFilter, Settings};
 use valetkey::internals::vault::{
-    AuditChain, AuditLog as _, GrantStore as _, Housekeeping as _, Of, TokenQuery,
+    AuditChain, AuditLog as _, Found, GrantStore as _, Housekeeping as _, Of, TokenQuery,
 };
 use valetkey::model::{Connection, ConnectionId, Scopes, Status};
 use valetkey::testing::ManualClock;
@@ -159,8 +159,9 @@ pub(crate) fn verify(host: &Host) -> AuditReport {
     host.vault.verify_chain(&chain, &mut |_, _| {}).unwrap()
 }
 
-/// The state of a connection's tokens. `Err`: it cannot be read, or its token does not open.
-type Standing = Result<(u64, &'static str), ()>;
+/// The state of a connection's tokens: the generation, the status and the access token. Two grants
+/// can have the same generation. `Err`: it cannot be read, or its token does not open.
+type Standing = Result<(u64, &'static str, Option<String>), ()>;
 
 /// Returns the state of every connection of the file.
 fn standings(path: &Path, now: valetkey::Timestamp) -> BTreeMap<ConnectionId, Standing> {
@@ -186,16 +187,21 @@ fn standing(host: &Host, id: ConnectionId) -> Standing {
         Status::NeedsConsent(_) => "needs consent",
         _ => "revoked",
     };
+    let mut token = None;
     if connection.status == Status::Active {
-        host.vault
+        let found = host
+            .vault
             .find_token(&TokenQuery {
                 tenant: &tenant(ACME),
                 of: Of::Id(id),
                 scopes: &Scopes::default(),
             })
             .map_err(drop)?;
+        if let Found::One(stored) = found {
+            token = stored.access_token.map(|token| token.expose_secret().to_owned());
+        }
     }
-    Ok((connection.generation, word))
+    Ok((connection.generation, word, token))
 }
 
 /// The rows that a writer puts back from an older copy: the row of a connection, with or without
@@ -271,8 +277,8 @@ fn promise_31_a_row_that_is_put_back_is_named_and_no_other() {
                         let word = match (before.get(id), after.get(id)) {
                             (None, _) => "a forgotten row",
                             (_, None) => "a deleted row",
-                            (Some(Ok((_, "revoked"))), Some(Ok((_, "active")))) => "active again",
-                            (Some(Ok((new, _))), Some(Ok((old, _)))) if old < new => "an older generation",
+                            (Some(Ok((_, "revoked", _))), Some(Ok((_, "active", _)))) => "active again",
+                            (Some(Ok((new, ..))), Some(Ok((old, ..)))) if old < new => "an older generation",
                             _ => "other",
                         };
                         *named.entry(word).or_default() += 1;
