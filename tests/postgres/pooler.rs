@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -56,7 +57,9 @@ impl Pooler {
             .spawn()
             .unwrap();
         let mut pooler = Self { directory, process };
-        while !fs::exists(pooler.directory.path().join(".s.PGSQL.6432")).unwrap() {
+        // The socket exists before the pooler listens on it.
+        let socket = pooler.directory.path().join(".s.PGSQL.6432");
+        while UnixStream::connect(&socket).is_err() {
             assert!(
                 pooler.process.try_wait().unwrap().is_none(),
                 "pgbouncer has ended"
