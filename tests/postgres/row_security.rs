@@ -124,7 +124,7 @@ fn a_session_of_one_tenant_reaches_no_row_of_another() {
          WHERE table_schema = 'valetkey' AND column_name IN ('tenant', 'chain') GROUP BY table_name",
     );
     let columns: Vec<_> = columns.lines().filter_map(|line| line.split_once(' ')).collect();
-    assert_eq!(columns.len(), 13, "{columns:?}");
+    assert_eq!(columns.len(), 14, "{columns:?}");
     let mut seen = 0;
     for (table, column) in columns {
         let all = |condition: &str| {
