@@ -11,11 +11,13 @@
 #[path = "support/mod.rs"]
 mod support;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
@@ -30,13 +32,51 @@ use support::cluster::Cluster;
 use support::loopback::Loopback;
 
 const HOSTS: usize = 4;
-/// The host that is killed.
-const VICTIM: &str = "4";
+/// The request whose sender is killed.
+const FATAL: usize = 10;
 /// The generation at which the hosts stop.
 const TARGET: u64 = 60;
 const REDIRECT: &str = "https://app.test/callback";
 /// Tells a host its number.
 const HEADER: &str = "x-host";
+
+/// The hosts that run, by their numbers.
+#[derive(Clone, Default)]
+struct Hosts(Arc<Mutex<BTreeMap<String, Child>>>);
+
+impl Hosts {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Child>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Kills a host, and waits for its end.
+    fn kill(&self, number: &str) {
+        if let Some(mut child) = self.all().remove(number) {
+            let _ = child.kill().and_then(|()| child.wait());
+            println!("host {number}: killed during a refresh");
+        }
+    }
+
+    /// Waits until all hosts that were not killed have ended.
+    fn wait(&self) -> Result<(), Box<dyn Error>> {
+        loop {
+            let mut hosts = self.all();
+            let mut running = BTreeMap::new();
+            for (number, mut child) in std::mem::take(&mut *hosts) {
+                match child.try_wait()? {
+                    Some(status) => assert!(status.success(), "host {number} failed"),
+                    None => drop(running.insert(number, child)),
+                }
+            }
+            *hosts = running;
+            if hosts.is_empty() {
+                return Ok(());
+            }
+            drop(hosts);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
 
 /// The facts that all processes share, passed by environment variables.
 struct Shared {
@@ -155,8 +195,8 @@ fn parent() -> Result<(), Box<dyn Error>> {
         origin: server.origin(),
         key: MasterKey::generate()?.to_base64().to_string(),
     };
-    let (victim, requests) = (Arc::new(Mutex::new(None)), Arc::new(AtomicUsize::new(0)));
-    serve(server, &sandbox, &victim, &requests);
+    let (hosts, requests) = (Hosts::default(), Arc::new(AtomicUsize::new(0)));
+    serve(server, &sandbox, &hosts, &requests);
 
     let connections = shared.connections("0", &Arc::default())?;
     let consent = connections.start(&alice()?, "notes", ConsentOptions::default())?;
@@ -166,18 +206,11 @@ fn parent() -> Result<(), Box<dyn Error>> {
     requests.store(0, Ordering::SeqCst);
     println!("{HOSTS} hosts refresh one connection up to generation {TARGET}");
 
-    let mut children = Vec::new();
     for number in 1..=HOSTS {
-        let child = shared.spawn(number)?;
-        if number.to_string() == VICTIM {
-            *victim.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
-        } else {
-            children.push(child);
-        }
+        let mut all = hosts.all();
+        all.insert(number.to_string(), shared.spawn(number)?);
     }
-    for mut child in children {
-        assert!(child.wait()?.success(), "a host failed");
-    }
+    hosts.wait()?;
 
     let reached = connections.get(&alice()?, connection.id)?.generation;
     let (sent, generations) = (requests.load(Ordering::SeqCst), reached - connection.generation);
@@ -188,33 +221,26 @@ fn parent() -> Result<(), Box<dyn Error>> {
         "one request for each generation"
     );
     assert_eq!(sandbox.live_grants().len(), 1, "the access still exists");
-    let killed = victim.lock().unwrap_or_else(PoisonError::into_inner).is_none();
-    assert!(killed, "host {VICTIM} never refreshed");
     println!("the access was not ended: no refresh token was used twice, and none was lost");
     Ok(())
 }
 
-/// Serves the provider. Kills the victim at its third refresh, before the provider acts on it.
-fn serve(
-    server: Loopback,
-    sandbox: &Sandbox,
-    victim: &Arc<Mutex<Option<Child>>>,
-    requests: &Arc<AtomicUsize>,
-) {
-    let (sandbox, victim, requests) = (sandbox.clone(), Arc::clone(victim), Arc::clone(requests));
-    let of_victim = AtomicUsize::new(0);
+/// Serves the provider. Kills the sender of one request before the provider acts on it.
+fn serve(server: Loopback, sandbox: &Sandbox, hosts: &Hosts, requests: &Arc<AtomicUsize>) {
+    let (sandbox, hosts, requests) = (sandbox.clone(), hosts.clone(), Arc::clone(requests));
+    let refreshes = AtomicUsize::new(0);
     server.serve(move |request: HttpRequest| {
-        let is_refresh = request.url.path() == "/token";
-        let from = request.headers.get(HEADER).and_then(|value| value.to_str().ok());
-        if is_refresh && from == Some(VICTIM) && of_victim.fetch_add(1, Ordering::SeqCst) == 2 {
-            let child = victim.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(mut child) = child {
-                let _ = child.kill().and_then(|()| child.wait());
-                println!("host {VICTIM}: killed during its third refresh");
+        if request.url.path() == "/token" {
+            let from = request.headers.get(HEADER).and_then(|value| value.to_str().ok());
+            // The parent, which asked for consent, has the number 0.
+            if let Some(number) = from.filter(|number| *number != "0")
+                && refreshes.fetch_add(1, Ordering::SeqCst) + 1 == FATAL
+            {
+                hosts.kill(number);
+                return HttpResponse::new(StatusCode::SERVICE_UNAVAILABLE, "");
             }
-            return HttpResponse::new(StatusCode::SERVICE_UNAVAILABLE, "");
+            requests.fetch_add(1, Ordering::SeqCst);
         }
-        requests.fetch_add(usize::from(is_refresh), Ordering::SeqCst);
         sandbox.handle(request)
     });
 }
