@@ -17,9 +17,7 @@ use valetkey::internals::vault::{
 use valetkey::model::Timestamp;
 use valetkey::testing::sandbox::Refusal;
 use valetkey::testing::{Fault, ManualClock};
-use valetkey::vault::{
-    AuditKind, KeyEncryption as _, MasterKey, MasterKeys, SealedVault, SqliteVault, Transfer,
-};
+use valetkey::vault::{AuditKind, MasterKey, MasterKeys, SealedVault, SqliteVault, Transfer};
 
 use crate::support::world::{World, operator, person, tenant};
 
@@ -111,9 +109,9 @@ fn remove(vault: &SqliteVault, now: Timestamp) {
 fn every_kind_of_entry_is_dated_by_the_hosts_clock() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("vault.db");
-    let keys = [(); 3].map(|()| MasterKey::generate().unwrap().to_base64());
-    let [old, new, newest] = keys.each_ref().map(|key| || MasterKey::from_base64(key).unwrap());
-    let vault = Arc::new(SqliteVault::open(&file, MasterKeys::new(old(), [new(), newest()])).unwrap());
+    let keys = [(); 2].map(|()| MasterKey::generate().unwrap().to_base64());
+    let [old, new] = keys.each_ref().map(|key| || MasterKey::from_base64(key).unwrap());
+    let vault = Arc::new(SqliteVault::open(&file, MasterKeys::new(old(), [new()])).unwrap());
     let mut host = Host {
         world: World::over(Arc::clone(&vault)),
         file: file.clone(),
@@ -180,21 +178,18 @@ fn every_kind_of_entry_is_dated_by_the_hosts_clock() {
     });
     host.step(|world| drop(world.connections.forget_tenant(&operator()).unwrap()));
     host.step(|world| {
-        let all = SqliteVault::open(&file, MasterKeys::new(newest(), [new(), old()])).unwrap();
-        let ended = (0..10).any(|_| {
-            let rotated = all.rotate_and_destroy(new().name(), 100, now(world));
-            rotated.unwrap().is_finished()
-        });
-        assert!(ended);
-    });
-    host.step(|world| {
         let target = SealedVault::in_memory();
         let transfer = Transfer::new(&*vault, &target).clock(world.clock.clone());
         transfer.run(|_| {}).unwrap();
     });
 
     let seen: BTreeSet<_> = host.seen.keys().map(String::as_str).collect();
-    let expected: BTreeSet<_> = AuditKind::ALL.into_iter().map(AuditKind::as_str).collect();
+    // Only a key service destroys keys: `erased_by_keys` has one.
+    let kinds = AuditKind::ALL.into_iter();
+    let expected: BTreeSet<_> = kinds
+        .filter(|kind| *kind != AuditKind::MasterKeyDestroyed)
+        .map(AuditKind::as_str)
+        .collect();
     assert_eq!(seen, expected);
     assert!(host.seen.values().flatten().all(|at| *at >= ManualClock::START));
 }

@@ -5,12 +5,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use valetkey::model::Timestamp;
 use valetkey::vault::{
     Destruction, KeyContext, KeyEncryption, KeyServiceError, MasterKey, MasterKeys, SqliteVault, VaultError,
 };
 use valetkey::{Clock as _, SecretBytes};
 
-use crate::support::vault::{at, find};
+use crate::support::vault::find;
 use crate::support::world::{World, person, tenant};
 
 /// A key service whose key can be destroyed.
@@ -86,7 +87,9 @@ fn a_copy_from_before_does_not_open_once_the_former_key_is_destroyed() {
 
     let keys = by(&next).with_former(by(&former));
     let vault = SqliteVault::open(path("agent.db"), keys).unwrap();
-    let now = valetkey::SystemClock.now().max(at(1));
+    // The host's clock is years ahead of the system's.
+    let years = 10 * 365 * 86_400_000;
+    let now = Timestamp::from_unix_millis(valetkey::SystemClock.now().as_unix_millis() + years);
     let mut passes = 0;
     let destruction = loop {
         let rotated = vault.rotate_and_destroy(former.name(), 10, now).unwrap();
@@ -99,6 +102,11 @@ fn a_copy_from_before_does_not_open_once_the_former_key_is_destroyed() {
     };
     assert_eq!(destruction, Some(Destruction::Done));
     drop(vault);
+    let db = rusqlite::Connection::open(path("agent.db")).unwrap();
+    let entry = "SELECT at FROM audit WHERE kind = 'master_key_destroyed'";
+    let dated: i64 = db.query_row(entry, [], |row| row.get(0)).unwrap();
+    assert_eq!(Timestamp::from_unix_millis(dated), now);
+    drop(db);
 
     let gone = SqliteVault::open(path("unopened.db"), by(&former));
     assert!(
