@@ -57,20 +57,24 @@ impl Hosts {
         }
     }
 
-    /// Waits until all hosts that were not killed have ended.
-    fn wait(&self) -> Result<(), Box<dyn Error>> {
+    /// Waits until all hosts that were not killed have ended. Returns their number.
+    fn wait(&self) -> Result<usize, Box<dyn Error>> {
+        let mut ended = 0;
         loop {
             let mut hosts = self.all();
             let mut running = BTreeMap::new();
             for (number, mut child) in std::mem::take(&mut *hosts) {
                 match child.try_wait()? {
-                    Some(status) => assert!(status.success(), "host {number} failed"),
+                    Some(status) => {
+                        assert!(status.success(), "host {number} failed");
+                        ended += 1;
+                    }
                     None => drop(running.insert(number, child)),
                 }
             }
             *hosts = running;
             if hosts.is_empty() {
-                return Ok(());
+                return Ok(ended);
             }
             drop(hosts);
             thread::sleep(Duration::from_millis(20));
@@ -210,7 +214,7 @@ fn parent() -> Result<(), Box<dyn Error>> {
         let mut all = hosts.all();
         all.insert(number.to_string(), shared.spawn(number)?);
     }
-    hosts.wait()?;
+    assert_eq!(hosts.wait()?, HOSTS - 1, "one host was killed");
 
     let reached = connections.get(&alice()?, connection.id)?.generation;
     let (sent, generations) = (requests.load(Ordering::SeqCst), reached - connection.generation);

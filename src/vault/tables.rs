@@ -16,7 +16,7 @@ mod staleness;
 mod stamp;
 mod unlinked;
 
-pub(crate) use epoch::{Change, Epoch, check_wraps};
+pub(crate) use epoch::{Epoch, KeyChange, check_wraps};
 pub(crate) use mark::{Mark, Stage, Writer, check_complete};
 pub(crate) use row::{
     AuditRow, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, GapRow, GrantRow, HeadRow, KeyRow,

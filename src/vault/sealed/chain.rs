@@ -69,7 +69,7 @@ fn continues_legacy(rows: &dyn Rows) -> Result<bool> {
     Ok(gaps.first().is_some_and(|gap| gap.first == 1))
 }
 
-pub(super) fn put_head(
+fn put_head(
     rows: &mut dyn RowsMut,
     key: &AuditKey,
     vault: VaultId,
@@ -201,43 +201,86 @@ fn extend(
     entries: &[AuditEntry],
     mut body: impl FnMut(u64, &AuditEntry) -> Result<Vec<u8>>,
 ) -> Result<(u64, [u8; 32])> {
-    let before = head(rows, key, vault, chain)?;
-    let (mut number, mut mac) = (before.number, before.mac);
-    let tenant = match chain {
-        Chain::Of(VAULT_CHAIN) | Chain::Legacy => None,
-        Chain::Of(tenant) => Some(tenant),
-    };
-    let mut linked = Vec::with_capacity(entries.len());
+    let mut extension = Extension::begin(rows, key, vault, chain)?;
     for entry in entries {
-        number = number.saturating_add(1);
-        let (at, kind, body) = (
-            entry.at.as_unix_millis(),
-            entry.kind.as_str(),
-            body(number, entry)?,
-        );
-        mac = key.link(
+        let body = body(extension.next_number(), entry)?;
+        extension.link(entry.at.as_unix_millis(), entry.kind.as_str().to_owned(), body);
+    }
+    extension.store(rows)
+}
+
+/// Entries that are being linked to the end of a chain.
+pub(super) struct Extension<'a> {
+    key: &'a AuditKey,
+    vault: VaultId,
+    chain: Chain,
+    number: u64,
+    mac: [u8; 32],
+    broken: Option<u64>,
+    linked: Vec<AuditRow>,
+}
+
+impl<'a> Extension<'a> {
+    /// Reads the end of the chain.
+    pub(super) fn begin(rows: &dyn Rows, key: &'a AuditKey, vault: VaultId, chain: Chain) -> Result<Self> {
+        let end = head(rows, key, vault, chain)?;
+        Ok(Self {
+            key,
             vault,
+            chain,
+            number: end.number,
+            mac: end.mac,
+            broken: end.broken,
+            linked: Vec::new(),
+        })
+    }
+
+    /// Returns the number of the entry that is linked next.
+    pub(super) const fn next_number(&self) -> u64 {
+        self.number.saturating_add(1)
+    }
+
+    /// Records that the chain is broken from the next entry on, unless it is broken already.
+    pub(super) fn break_here(&mut self) {
+        let next = self.next_number();
+        self.broken = Some(self.broken.unwrap_or(u64::MAX).min(next));
+    }
+
+    pub(super) fn link(&mut self, at: i64, kind: String, body: Vec<u8>) {
+        let number = self.next_number();
+        let tenant = match self.chain {
+            Chain::Of(VAULT_CHAIN) | Chain::Legacy => None,
+            Chain::Of(tenant) => Some(tenant),
+        };
+        let mac = self.key.link(
+            self.vault,
             &Link {
                 number,
-                before: &mac,
+                before: &self.mac,
                 at,
                 tenant,
-                kind,
+                kind: &kind,
                 body: &body,
             },
         );
-        linked.push(AuditRow {
+        (self.number, self.mac) = (number, mac);
+        self.linked.push(AuditRow {
             number,
             at,
             tenant,
-            kind: kind.to_owned(),
+            kind,
             body,
             mac,
         });
     }
-    rows.append_entries(chain, &linked)?;
-    put_head(rows, key, vault, chain, number, mac, before.broken)?;
-    Ok((number, mac))
+
+    /// Stores the entries and the head. Returns the number and the MAC of the last entry.
+    pub(super) fn store(self, rows: &mut dyn RowsMut) -> Result<(u64, [u8; 32])> {
+        rows.append_entries(self.chain, &self.linked)?;
+        let (number, mac) = (self.number, self.mac);
+        put_head(rows, self.key, self.vault, self.chain, number, mac, self.broken)?;
+        Ok((number, mac))
+    }
 }
 
 /// The fields of an entry's body before sealing.

@@ -1,5 +1,6 @@
-//! Replaces all data keys and then destroys the former master key, so that nothing opens any more
-//! what was erased before: not in free space, a log, a replica or a backup.
+//! Replaces all data keys and then destroys the former master key. Secrets that were erased before
+//! can then no longer be decrypted: neither those in free space nor those in a log, a replica or a
+//! backup.
 //!
 //! The former master key is the only one that ever wrapped the former data keys. The new master key
 //! wraps new data keys, and the keys that seal no token: those of the rows and of the audit.
@@ -9,7 +10,7 @@ use crate::vault::envelope::Destruction;
 use crate::vault::sealed::chain;
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::tenant::AUDIT_KEYS;
-use crate::vault::tables::{Change, Epoch, Tables, Write};
+use crate::vault::tables::{Epoch, KeyChange, Tables, Write};
 use crate::vault::{AuditEntry, AuditKind, Rotated, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -24,7 +25,7 @@ impl<T: Tables> Core<T> {
         let master = self.keyring.master_keys();
         let former = *master.former_named(former).ok_or(VaultError::UnknownMasterKey)?;
         let epoch = Epoch {
-            change: Change::Replacing,
+            change: KeyChange::Replacing,
             former,
             active: *master.active_id(),
         };
@@ -68,7 +69,7 @@ impl<T: Tables> Core<T> {
             if is_begun(found) {
                 return Ok(Write::Unchanged(()));
             }
-            if found.is_some_and(|found| found.change == Change::Replacing) {
+            if found.is_some_and(|found| found.change == KeyChange::Replacing) {
                 return Err(VaultError::NotSupported(
                     "a second `rotate_and_destroy` before the first one has ended; repeat that one until it has",
                 ));
@@ -90,7 +91,7 @@ impl<T: Tables> Core<T> {
     }
 
     /// Replaces and rewraps keys, and seals what they sealed again, until the limit is reached or
-    /// what is left must wait.
+    /// the rest depends on records that still have to end.
     fn replace_keys(&self, former: &[u8; 16], limit: usize, now: Timestamp) -> Result<Rotated> {
         let mut all = Rotated::default();
         loop {
@@ -147,7 +148,7 @@ impl<T: Tables> Core<T> {
                 return Ok(Write::Unchanged(()));
             }
             let ended = Epoch {
-                change: Change::Replaced,
+                change: KeyChange::Replaced,
                 ..epoch
             };
             ended.put(rows)?;

@@ -4,8 +4,8 @@
 //! tenants. Two transactions that link the same chain wait for each other; no other one waits.
 
 use crate::vault::VaultError;
-use crate::vault::envelope::{AuditKey, Link, VaultId};
-use crate::vault::sealed::chain;
+use crate::vault::envelope::{AuditKey, VaultId};
+use crate::vault::sealed::chain::Extension;
 use crate::vault::sealed::core::Core;
 use crate::vault::tables::{
     Ahead, AuditRow, Chain, PendingRow, Rows, RowsMut, Tables, TenantRow, VAULT_CHAIN, Write,
@@ -32,7 +32,7 @@ fn link_some(rows: &mut dyn RowsMut, key: &AuditKey, vault: VaultId, tenant: Ten
     let chain = Chain::Of(tenant);
     // The end of the chain is read first, because that locks it.
     rows.announce(tenant, &[Ahead::End(chain)]);
-    let before = chain::head(rows, key, vault, chain)?;
+    let mut extension = Extension::begin(rows, key, vault, chain)?;
     let Some(unlinked) = rows.unlinked() else {
         return Ok(0);
     };
@@ -40,48 +40,18 @@ fn link_some(rows: &mut dyn RowsMut, key: &AuditKey, vault: VaultId, tenant: Ten
     if pending.is_empty() {
         return Ok(0);
     }
-    let (mut number, mut mac, mut broken) = (before.number, before.mac, before.broken);
-    let mut linked = Vec::with_capacity(pending.len());
-    let mut positions = Vec::with_capacity(pending.len());
+    let positions: Vec<_> = pending.iter().map(|entry| entry.position).collect();
     for entry in pending {
-        number = number.saturating_add(1);
         if !is_genuine(key, vault, tenant, &entry) {
-            broken = Some(broken.unwrap_or(u64::MAX).min(number));
+            extension.break_here();
         }
-        let PendingRow {
-            position,
-            at,
-            kind,
-            body,
-            ..
-        } = entry;
-        mac = key.link(
-            vault,
-            &Link {
-                number,
-                before: &mac,
-                at,
-                tenant: Some(tenant),
-                kind: &kind,
-                body: &body,
-            },
-        );
-        positions.push(position);
-        linked.push(AuditRow {
-            number,
-            at,
-            tenant: Some(tenant),
-            kind,
-            body,
-            mac,
-        });
+        extension.link(entry.at, entry.kind, entry.body);
     }
     if let Some(unlinked) = rows.unlinked_mut() {
         unlinked.delete_pending(tenant, &positions)?;
     }
-    rows.append_entries(chain, &linked)?;
-    chain::put_head(rows, key, vault, chain, number, mac, broken)?;
-    Ok(linked.len())
+    extension.store(rows)?;
+    Ok(positions.len())
 }
 
 /// Links all entries of a tenant that wait, in the caller's transaction.

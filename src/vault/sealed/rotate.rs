@@ -7,7 +7,7 @@ use crate::vault::sealed::core::Core;
 use crate::vault::sealed::tenant::Tenant;
 use crate::vault::sealed::{chain, rows, tokens};
 use crate::vault::tables::{
-    Change, Epoch, GrantRow, KeyRow, Of, RowsMut, Sealed, Secrets, Tables, Write, check_wraps,
+    Epoch, GrantRow, KeyChange, KeyRow, Of, RowsMut, Sealed, Secrets, Tables, Write, check_wraps,
 };
 use crate::vault::{AuditEntry, AuditKind, Rotated, Rotation, VaultError};
 
@@ -249,13 +249,13 @@ impl<T: Tables> Core<T> {
 fn mark_rewrapped(rows: &mut dyn RowsMut, former: &[u8; 16], active: &[u8; 16]) -> Result<()> {
     check_wraps(rows, active)?;
     match Epoch::read(rows)? {
-        Some(found) if found.change == Change::Rewrapped && found.active == *active => Ok(()),
+        Some(found) if found.change == KeyChange::Rewrapped && found.active == *active => Ok(()),
         // It would keep readable what the other rotation is about to erase.
-        Some(found) if found.change == Change::Replacing => Err(VaultError::NotSupported(
+        Some(found) if found.change == KeyChange::Replacing => Err(VaultError::NotSupported(
             "`rotate_master_key` while `rotate_and_destroy` has not ended; repeat that one until it has",
         )),
         _ => Epoch {
-            change: Change::Rewrapped,
+            change: KeyChange::Rewrapped,
             former: *former,
             active: *active,
         }

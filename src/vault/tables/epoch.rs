@@ -1,8 +1,8 @@
 //! The mark of the newest change of master keys.
 //!
 //! It is stored as the head of a chain that has no entries, as the mark of a transfer is. A process
-//! that wraps a new key compares the mark with its active master key inside the transaction, so
-//! that no key is wrapped any more by a master key that is about to be destroyed.
+//! that wraps a new key compares the mark with its active master key inside the transaction. A
+//! master key that is about to be destroyed thus wraps no further key.
 
 use crate::vault::VaultError;
 use crate::vault::tables::{Chain, HeadRow, Rows, RowsMut};
@@ -14,7 +14,7 @@ const MARK: Chain = Chain::Of(-3);
 
 /// The kind of a change of master keys. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(crate) enum KeyChange {
     /// Data keys were wrapped again, so that they open what they sealed before.
     Rewrapped,
     /// Data keys are replaced, and then the former master key is destroyed.
@@ -23,7 +23,7 @@ pub(crate) enum Change {
     Replaced,
 }
 
-impl Change {
+impl KeyChange {
     const fn number(self) -> u64 {
         match self {
             Self::Rewrapped => 1,
@@ -36,7 +36,7 @@ impl Change {
 /// A change of master keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Epoch {
-    pub(crate) change: Change,
+    pub(crate) change: KeyChange,
     /// The id of the former master key.
     pub(crate) former: [u8; 16],
     /// The id of the master key that replaces it.
@@ -49,7 +49,7 @@ impl Epoch {
         let Some(head) = rows.head(MARK)? else {
             return Ok(None);
         };
-        let change = [Change::Rewrapped, Change::Replacing, Change::Replaced]
+        let change = [KeyChange::Rewrapped, KeyChange::Replacing, KeyChange::Replaced]
             .into_iter()
             .find(|change| change.number() == head.number)
             .ok_or(VaultError::Damaged)?;
@@ -79,7 +79,7 @@ impl Epoch {
 
     /// Returns whether the change replaces the data keys.
     pub(crate) const fn replaces(self) -> bool {
-        matches!(self.change, Change::Replacing | Change::Replaced)
+        matches!(self.change, KeyChange::Replacing | KeyChange::Replaced)
     }
 }
 
