@@ -188,7 +188,7 @@ impl VaultTransit {
 
     /// Returns the names of all keys of this prefix, that of the vault itself last.
     fn key_names(&self) -> Result<Vec<String>, KeyServiceError> {
-        let answer = self.call(Method::GET, "keys?list=true", None::<&()>)?;
+        let answer = self.list("keys")?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(Vec::new());
         }
@@ -254,33 +254,38 @@ impl VaultTransit {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<HttpResponse, KeyServiceError> {
-        let mut url = self.address.clone();
-        let (path, query) = path
-            .split_once('?')
-            .map_or((path, None), |(path, query)| (path, Some(query)));
-        url.set_path(&format!("/v1/{}/{path}", self.mount));
-        url.set_query(query);
-        let mut request = HttpRequest::new(method, url)
-            .with_secret_header(HeaderName::from_static("x-vault-token"), (self.token)()?)
-            .map_err(|_| KeyServiceError::Denied)?;
-        if let Some(namespace) = &self.namespace {
-            request = request.with_header(HeaderName::from_static("x-vault-namespace"), namespace.clone());
-        }
+        let mut request = self.request(method, self.url(path))?;
         if let Some(body) = body {
             let mut body = exchange::json(body)?;
             request = request
                 .with_header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
                 .with_body(std::mem::take(&mut *body));
         }
-        exchange::send(
-            &*self.http,
-            request,
-            if query.is_some() {
-                MAX_LIST_BYTES
-            } else {
-                MAX_RESPONSE_BYTES
-            },
-        )
+        exchange::send(&*self.http, request, MAX_RESPONSE_BYTES)
+    }
+
+    /// Lists what is at a path.
+    fn list(&self, path: &str) -> Result<HttpResponse, KeyServiceError> {
+        let mut url = self.url(path);
+        url.set_query(Some("list=true"));
+        exchange::send(&*self.http, self.request(Method::GET, url)?, MAX_LIST_BYTES)
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.address.clone();
+        url.set_path(&format!("/v1/{}/{path}", self.mount));
+        url
+    }
+
+    /// Returns a request with the token and the namespace.
+    fn request(&self, method: Method, url: Url) -> Result<HttpRequest, KeyServiceError> {
+        let mut request = HttpRequest::new(method, url)
+            .with_secret_header(HeaderName::from_static("x-vault-token"), (self.token)()?)
+            .map_err(|_| KeyServiceError::Denied)?;
+        if let Some(namespace) = &self.namespace {
+            request = request.with_header(HeaderName::from_static("x-vault-namespace"), namespace.clone());
+        }
+        Ok(request)
     }
 }
 
