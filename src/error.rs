@@ -30,7 +30,7 @@ pub use crate::protocol::AuthorizationError;
 pub use crate::protocol::mcp::McpError;
 use crate::provider::{InvalidDescriptor, InvalidParameter, UnknownProvider, unknown_provider_message};
 use crate::random::RandomUnavailable;
-use crate::vault::VaultError;
+use crate::vault::{KeyServiceError, VaultError};
 
 /// The maximum number of labels in a message.
 const MOST_LABELS: usize = 5;
@@ -48,7 +48,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | let the user choose an account, a site, or a new consent | [`Ambiguous`](Self::Ambiguous), [`LabelRequired`](Self::LabelRequired), [`ChoiceRequired`](Self::ChoiceRequired), [`Consent`](Self::Consent) |
 /// | refuse the call | [`Denied`](Self::Denied), [`NotFound`](Self::NotFound), [`NotPermitted`](Self::NotPermitted), [`InUse`](Self::InUse) |
 /// | try again later, if [`is_retryable`](Self::is_retryable) says so | [`Unavailable`](Self::Unavailable), [`Vault`](Self::Vault), [`RandomUnavailable`](Self::RandomUnavailable) |
-/// | tell the operator | [`Misconfigured`](Self::Misconfigured), and [`Vault`](Self::Vault) if it is not retryable |
+/// | tell the administrator of the host | [`Misconfigured`](Self::Misconfigured), and [`Vault`](Self::Vault) if it is not retryable |
 /// | correct the call | [`UnknownProvider`](Self::UnknownProvider), [`Parameter`](Self::Parameter), [`InvalidValue`](Self::InvalidValue), [`NotOneGrant`](Self::NotOneGrant), [`Request`](Self::Request) |
 #[cfg_attr(
     feature = "mcp",
@@ -86,7 +86,7 @@ pub enum Error {
         labels: Vec<Label>,
     },
     /// The call names no label, and the host's policy
-    /// [requires one](crate::resolver::Policy::require_label). The vault was not read.
+    /// [requires one](crate::resolver::Policy::require_label). No connection was read.
     #[error("{0}: denied by policy, which requires a label; pass one with ResolveOptions::label")]
     LabelRequired(NamedProvider),
     /// The account has several sites, and a connection is for one of them. The new tokens were
@@ -110,7 +110,7 @@ pub enum Error {
     Consent(#[from] ConsentError),
 
     /// The host's policy [denies](crate::resolver::Policy::deny) the call, regardless of what is
-    /// connected. The vault was not read.
+    /// connected. No connection was read.
     #[error("{0}: denied by policy")]
     Denied(NamedProvider),
     /// No such connection exists within the caller's reach.
@@ -119,7 +119,8 @@ pub enum Error {
     /// The provider cannot be removed while connections use it. Revoke them first.
     #[error("{0}: connections use this provider; revoke them before you remove it")]
     InUse(NamedProvider),
-    /// The connection belongs to the workspace, and only an operator may change it.
+    /// The connection belongs to the workspace, and only an [`Operator`](crate::Operator) may
+    /// change it.
     #[error("only an operator may change a workspace connection")]
     NotPermitted,
 
@@ -170,7 +171,7 @@ pub enum Error {
     #[error(transparent)]
     Request(#[from] RequestRefused),
 
-    /// The API has processed the request, but its answer is too large. Do not repeat the request
+    /// The API has processed the request, but its response is too large. Do not repeat the request
     /// unchanged: ask for less, raise the limit, or call
     /// [`Turn::send_stream`](crate::resolver::Turn::send_stream), whose bodies have no limit.
     #[error("{}", answer_too_large(*limit))]
@@ -196,7 +197,7 @@ impl Error {
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable { .. } => true,
+            Self::Unavailable { .. } | Self::RandomUnavailable => true,
             Self::Vault(error) => error.is_retryable(),
             _ => false,
         }
@@ -206,7 +207,10 @@ impl Error {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Unavailable { retry_after, .. } => *retry_after,
+            Self::Unavailable { retry_after, .. }
+            | Self::Vault(VaultError::KeyService(KeyServiceError::Unavailable { retry_after })) => {
+                *retry_after
+            }
             _ => None,
         }
     }
@@ -416,7 +420,10 @@ pub enum ConsentError {
     /// the user that state, and do not ask them to start again.
     #[error("this consent is already complete; show its state")]
     Used(ConsentId),
-    /// The consent is older than ten minutes.
+    /// The consent is older than
+    /// [`Settings::consent_lifetime`](crate::connections::Settings::consent_lifetime) (ten minutes
+    /// by default), or its link older than
+    /// [`Settings::ticket_lifetime`](crate::connections::Settings::ticket_lifetime).
     #[error("this consent is no longer valid; start again")]
     Expired,
     /// Another user started the consent. It stays open for them.
@@ -425,10 +432,11 @@ pub enum ConsentError {
     /// The consent was started in another browser. It stays open there.
     #[error("this consent was started in another browser; continue there or start again")]
     WrongBrowser,
-    /// The response comes from a different authorization server than the one that was asked. The
-    /// consent stays open.
+    /// The response comes from a different authorization server than the one that the user was sent
+    /// to. The consent stays open.
     #[error(
-        "the response comes from a different authorization server than the one that was asked; start again"
+        "the response comes from a different authorization server than the one that the user was sent to; start \
+         again"
     )]
     IssuerMismatch,
     /// The user declined, or the authorization server refused the request.

@@ -1,4 +1,4 @@
-//! A trait with all operations on connections, which a host can substitute in tests.
+//! A trait with the operations on connections, which a host can substitute in tests.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,19 @@ use crate::provider::Provider;
 use crate::secret::{Binding, Ticket};
 use crate::vault::{AuditEntry, Forgotten};
 
-/// All operations on connections, for code that a host tests with a substitute.
+/// The operations on connections, for code that a host tests with a substitute.
 ///
-/// [`Connections`] implements it and has the same operations as inherent methods. For an
-/// [`ActingUser`], operations that take a [`Principal`] apply to that user's connections; for an
-/// [`Operator`], to all connections of the tenant. A connection outside the caller's reach is
-/// [`NotFound`](crate::Error::NotFound). [`loopback`](crate::loopback) and
-/// [`UpkeepGuard`](crate::UpkeepGuard) accept any implementation.
+/// [`Connections`] implements the trait and has the same operations as inherent methods.
+/// [`loopback`](crate::loopback) and [`UpkeepGuard`](crate::UpkeepGuard) accept any implementation.
+/// MCP servers, and providers and clients that are added at run time, are not part of the trait.
 ///
-/// A substitute forwards unchanged operations to the connections of a `testing::Host`, which also
-/// creates the connection records.
+/// An [`ActingUser`] sees their own connections and those of the workspace, and can change their
+/// own. An [`Operator`] sees and can change all connections of the tenant. A connection that the
+/// caller cannot see is [`NotFound`](crate::Error::NotFound); one that they cannot change is
+/// [`NotPermitted`](crate::Error::NotPermitted).
+///
+/// A substitute forwards the operations that it does not change to the connections of a
+/// `testing::Host`, which also creates the connection records.
 pub trait ConnectionManager: Send + Sync {
     /// See [`Connections::providers`].
     fn providers(&self) -> Vec<&Provider>;

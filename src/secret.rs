@@ -81,8 +81,8 @@ secret! {
 secret! {
     /// Identifies a consent that was prepared for a user: the last part of a one-time link.
     ///
-    /// The ticket is useless to other users, but treat it as a secret: anyone who has it can use it
-    /// up.
+    /// Another user who opens the link is refused, and the link stays valid. Treat the ticket as a
+    /// secret all the same: the host's sign-in is the only other protection.
     Ticket
 }
 secret! {
@@ -102,7 +102,7 @@ impl AccessToken {
     ///
     /// # Security
     ///
-    /// The copy can be cloned and serialised, and it is not wiped when dropped.
+    /// The copy can be cloned and serialized, and it is not wiped when dropped.
     #[must_use]
     pub fn expose_to_oauth2(&self) -> oauth2::AccessToken {
         oauth2::AccessToken::new(self.expose_secret().to_owned())

@@ -107,9 +107,9 @@ impl ConnectionsBuilder {
         self
     }
 
-    /// Looks up the client registrations of tenants in this source first. A registration from
-    /// [`client`](Self::client) applies to tenants for which the source has none. Each call
-    /// replaces the source.
+    /// Looks up the client registrations of tenants in this source first. For a tenant for which
+    /// the source has none, the registration from [`client`](Self::client) applies. There is one
+    /// source: a second call replaces it.
     #[must_use]
     pub fn clients(mut self, source: impl ClientSource) -> Self {
         self.registry.set_source(Arc::new(source));
@@ -161,8 +161,9 @@ impl ConnectionsBuilder {
         self
     }
 
-    /// Uses this clock instead of the system's, or of the vault's if the vault has one of its own.
-    /// The vault's own clock still decides which claims have lapsed.
+    /// Uses this clock instead of the default one: that of the database server for a vault in
+    /// PostgreSQL, and the system's for every other vault. The clock of the database server still
+    /// decides which claims have lapsed.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
@@ -215,8 +216,10 @@ impl ConnectionsBuilder {
     ///
     /// # Errors
     ///
-    /// [`Misconfigured`](crate::Error::Misconfigured) names the descriptor and the field, or
-    /// reports that there is no HTTP client.
+    /// [`Misconfigured`](crate::Error::Misconfigured) if a descriptor or a registration is not
+    /// valid, which the error names with the field, or if there is no HTTP client;
+    /// [`InvalidValue`](crate::Error::InvalidValue) if [`client`](Self::client) was called with
+    /// text that cannot be an id; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn build(self) -> Result<Connections> {
         if let Some(invalid) = self.invalid {
             return Err(invalid.into());

@@ -15,17 +15,20 @@ use crate::trace::{self, Seam};
 impl Connections {
     /// Starts a consent for a connection of the acting user. Send the browser to
     /// [`Consent::authorization_url`], and keep [`Consent::binding`] in a cookie of that browser
-    /// until [`complete`](Self::complete).
+    /// until [`complete`](Self::complete). The vault keeps at most 64 consent requests of one user:
+    /// a new one replaces the oldest.
     ///
     /// # Errors
     ///
     /// [`UnknownProvider`](crate::Error::UnknownProvider) if no provider has this id;
     /// [`Misconfigured`](crate::Error::Misconfigured) if its authorization server has no valid
-    /// client registration; [`Parameter`](crate::Error::Parameter) for a parameter in the options
-    /// that is missing, unknown or malformed; [`NotFound`](crate::Error::NotFound) if the options
-    /// name a connection that is not within reach; [`NotOneGrant`](crate::Error::NotOneGrant) if
-    /// one grant cannot serve the named services; [`Vault`](crate::Error::Vault) if the vault
-    /// fails.
+    /// client registration, or refuses the client or the request;
+    /// [`Parameter`](crate::Error::Parameter) for a parameter in the options that is missing,
+    /// unknown or malformed; [`NotFound`](crate::Error::NotFound) if the options name a connection
+    /// that is not within reach; [`NotOneGrant`](crate::Error::NotOneGrant) if one grant cannot
+    /// serve the named services; [`Unavailable`](crate::Error::Unavailable) if the
+    /// [`ClientSource`](crate::provider::ClientSource) fails, or a server that takes pushed
+    /// requests does not answer; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn start(
         &self,
         acting_user: &ActingUser,
@@ -67,7 +70,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`Mcp`](crate::Error::Mcp) says what the server did wrong; nothing is stored then.
+    /// [`Mcp`](crate::Error::Mcp) if the URL, the server or its authorization server does not meet
+    /// a requirement, which the error names; nothing is stored then.
     /// [`Unavailable`](crate::Error::Unavailable) if a server does not answer. Otherwise those of
     /// [`start`](Self::start).
     ///
@@ -104,14 +108,36 @@ impl Connections {
         )
     }
 
-    /// Prepares a consent for a user who is not in front of a browser now. An agent in a chat or an
-    /// operator passes the link on. Put the ticket into a link on the host's origin. Only this user
-    /// can open it, for [`ticket_lifetime`](crate::connections::Settings::ticket_lifetime), until
-    /// the consent is answered.
+    /// Prepares a consent for a user who is not in front of a browser now: in a chat, or because an
+    /// operator sends them a link. The link leads to the host's own origin and ends in the ticket;
+    /// its page calls [`open_link`](Self::open_link). Only this user can open it, until the consent
+    /// is answered or
+    /// [`ticket_lifetime`](crate::connections::Settings::ticket_lifetime) has passed.
+    ///
+    /// ```
+    /// use valetkey::ConsentOptions;
+    /// use valetkey::testing::Host;
+    ///
+    /// let host = Host::new();
+    /// let ada = host.user("ada");
+    /// let prepared = host.connections.prepare(&ada, "notes", ConsentOptions::default())?;
+    /// let link = format!("https://app.example/connect/{}", prepared.ticket().expose_secret());
+    /// assert!(link.len() > 43); // with the gateway: `mount.connect_url(prepared.ticket())`
+    ///
+    /// // Later, in the handler of that path, as the user who is signed in there:
+    /// let consent = host.connections.open_link(&ada, prepared.ticket())?;
+    /// assert_eq!(consent.id(), prepared.id());
+    /// # Ok::<(), valetkey::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// Those of [`start`](Self::start).
+    ///
+    /// # Security
+    ///
+    /// Send the link to this user only. Another user who opens it is refused, so the host's sign-in
+    /// protects a link that someone else has read.
     pub fn prepare(
         &self,
         acting_user: &ActingUser,
@@ -208,11 +234,21 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`Consent`](crate::Error::Consent) says what was wrong and whether the consent is still
-    /// open. Nothing is stored unless every step succeeds. Browsers may deliver a callback twice.
-    /// For a second delivery by the same user in the same browser, during or after the first, the
-    /// error is [`Used`](crate::error::ConsentError::Used). A code is never exchanged twice. Show
-    /// the user the state that [`poll`](Self::poll) returns for the id in that error.
+    /// [`Consent`](crate::Error::Consent) if the response does not complete a consent; the
+    /// [`ConsentError`](crate::error::ConsentError) says why, and whether the consent stays open.
+    /// [`ChoiceRequired`](crate::Error::ChoiceRequired) if the account has several sites and the
+    /// options name none; [`Parameter`](crate::Error::Parameter) if the response lacks a value that
+    /// the descriptor takes from it; [`Misconfigured`](crate::Error::Misconfigured) if the server
+    /// refuses the client or the request, or the descriptor has another token endpoint than when
+    /// the consent started; [`Unavailable`](crate::Error::Unavailable) if the
+    /// [`ClientSource`](crate::provider::ClientSource) fails; [`Vault`](crate::Error::Vault) if the
+    /// vault fails. No connection is created or changed then, unless a vault that fails has stored
+    /// it nevertheless.
+    ///
+    /// Browsers may deliver a callback twice. The error for a second delivery by the same user in
+    /// the same browser, during or after the first, is
+    /// [`Used`](crate::error::ConsentError::Used), and the code is not exchanged again. Show the
+    /// user the state that [`poll`](Self::poll) returns for the id in that error.
     ///
     /// # Security
     ///

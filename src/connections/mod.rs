@@ -1,4 +1,4 @@
-//! The connections of a host: the facade over the engine.
+//! The operations on connections: consent, refresh, revocation, health and upkeep.
 
 mod builder;
 mod consents;
@@ -46,8 +46,8 @@ use crate::vault::{AuditEntry, AuditFilter, Forget, Forgotten};
 
 /// The connections of a host: consent, refresh, revocation and upkeep.
 ///
-/// Cheap to clone, `Send + Sync`, without an async runtime or background threads. Build one for
-/// each process and share it, so that concurrent refreshes of a grant share one request.
+/// Cheap to clone and `Send + Sync`; needs no async runtime and starts no background thread. Build
+/// one for each process and share it, so that concurrent refreshes of a grant share one request.
 #[doc = include_str!("examples.md")]
 #[derive(Clone)]
 pub struct Connections {
@@ -155,8 +155,13 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the caller is
-    /// an operator, and those of [`Turn::resolve`](crate::resolver::Turn::resolve).
+    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
+    /// caller; [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the
+    /// caller is an operator; [`ConsentRequired`](crate::Error::ConsentRequired) if there is no
+    /// refresh token or the provider refuses it; [`Unavailable`](crate::Error::Unavailable) if the
+    /// provider does not answer or the connection backs off;
+    /// [`Misconfigured`](crate::Error::Misconfigured) if an administrator must fix the
+    /// configuration; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
         let connection = lists::managed(&self.engine, by, id)?;
         refresh::refresh_now(&self.engine, &connection, &by.actor())?;
@@ -164,15 +169,18 @@ impl Connections {
     }
 
     /// Retries the refused refresh tokens of a provider that are in quarantine. Call it after an
-    /// operator has fixed the cause of the refusals, such as a wrong client secret. At most `limit`
-    /// grants in the operator's tenant are tried, starting after the connection `after`;
+    /// administrator has fixed the cause of the refusals, such as a wrong client secret. Tries at
+    /// most `limit` grants of the operator's tenant, starting after the connection `after`;
     /// [`Retried::next`] says where to continue.
     ///
     /// # Errors
     ///
+    /// [`UnknownProvider`](crate::Error::UnknownProvider) if no provider has this id;
     /// [`Misconfigured`](crate::Error::Misconfigured) if the registration is missing or still
-    /// wrong; [`Vault`](crate::Error::Vault) if the vault fails. Tokens that are refused again are
-    /// counted in the result.
+    /// wrong; [`Unavailable`](crate::Error::Unavailable) if the
+    /// [`ClientSource`](crate::provider::ClientSource) fails; [`Vault`](crate::Error::Vault) if the
+    /// vault fails. Tokens that are refused again, and servers that do not answer, are counted in
+    /// the result.
     pub fn retry_rejected(
         &self,
         operator: &Operator,
@@ -262,8 +270,8 @@ impl Connections {
         }
     }
 
-    /// Reads the audit in the order of the page: a user sees the entries about themselves, an
-    /// operator those of the tenant.
+    /// Returns entries of the audit, in the order and up to the limit of the page. A user sees the
+    /// entries about themselves, an operator all entries of the tenant.
     ///
     /// # Errors
     ///
@@ -293,7 +301,9 @@ impl Connections {
     }
 
     /// Erases all data of the operator's tenant, its keys first. Nothing that was encrypted with
-    /// these keys can be decrypted afterwards, except from a backup.
+    /// these keys can be decrypted afterwards, except from a backup. No request is sent to a
+    /// provider; to end the grants there too, revoke the connections first. Returns `None` if the
+    /// tenant is unknown.
     ///
     /// # Errors
     ///
@@ -302,15 +312,21 @@ impl Connections {
         self.forget(operator, None)
     }
 
-    /// Performs the work that is due, within the budget: stores tokens that could not be stored,
-    /// refreshes expiring tokens and idle grants, retries pending revocations, writes collected
-    /// token uses, deletes expired consent requests, dead former grants, ended quarantines and old
-    /// audit entries, and erases residue. All processes may call it concurrently.
+    /// Performs the work that is due, within the budget. Several processes may call it at the same
+    /// time. One call
+    ///
+    /// 1. stores fetched tokens that could not be stored before,
+    /// 2. writes collected token uses,
+    /// 3. deletes expired consent requests, former grants whose tokens have expired, refused tokens
+    ///    whose quarantine has ended, and old audit entries,
+    /// 4. refreshes expiring tokens and idle grants,
+    /// 5. retries pending revocations, and
+    /// 6. erases what remains of deleted secrets in the vault's files.
     ///
     /// # Errors
     ///
-    /// [`Vault`](crate::Error::Vault) if the vault fails. A refresh or a revocation that fails is
-    /// counted in the report.
+    /// [`Vault`](crate::Error::Vault) if the vault fails in a step; the other steps are performed
+    /// all the same. A refresh or a revocation that fails is counted in the report.
     pub fn maintain(&self, budget: Budget) -> Result<UpkeepReport> {
         trace::within(Seam::Maintain, About::default, || {
             maintain::maintain(&self.engine, budget)
@@ -322,8 +338,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the
-    /// vault fails.
+    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
+    /// caller; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn sharing(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
         let connection = lists::visible(&self.engine, by, id)?;
         let mut family = scopes::family(&self.engine, &connection)?;
@@ -349,8 +365,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the
-    /// vault fails.
+    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
+    /// caller; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn revoked_together(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
         let connection = lists::visible(&self.engine, by, id)?;
         revoke::shares_fate_with(&self.engine, &connection)

@@ -11,18 +11,33 @@ use crate::provider::{AuthorizationServer, ClientRegistration, Provider};
 impl Connections {
     /// Adds a provider for one tenant, together with its authorization server unless that is known
     /// already. A provider or a server with the same id that the tenant added before is replaced.
+    /// A tenant can have 10,000 added servers, providers and clients in total.
     ///
     /// ```
     /// use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
     /// use valetkey::testing::Host;
     ///
-    /// let host = Host::new(); let tenant = host.user("ada").tenant().clone(); let server =
-    /// AuthorizationServer::from_json( r#"{ "id": "acme", "authorization_endpoint":
-    /// "https://acme.example/authorize", "token_endpoint": "https://acme.example/token" }"#, )?;
-    /// let provider = Provider::from_json( r#"{"id": "board", "server": "acme", "name": "Board",
-    /// "api_base": "https://api.acme.example"}"#, )?; host.connections.add_provider(&tenant,
-    /// Some(server), provider)?; let client = ClientRegistration::new("id", "secret",
-    /// "https://agent.example/callback"); host.connections.add_client(&tenant, "acme", client)?;
+    /// let host = Host::new();
+    /// let tenant = host.user("ada").tenant().clone();
+    /// let server = AuthorizationServer::from_json(
+    ///     r#"{
+    ///         "id": "acme",
+    ///         "authorization_endpoint": "https://acme.example/authorize",
+    ///         "token_endpoint": "https://acme.example/token"
+    ///     }"#,
+    /// )?;
+    /// let provider = Provider::from_json(
+    ///     r#"{
+    ///         "id": "board",
+    ///         "server": "acme",
+    ///         "name": "Board",
+    ///         "api_base": "https://api.acme.example"
+    ///     }"#,
+    /// )?;
+    /// host.connections.add_provider(&tenant, Some(server), provider)?;
+    ///
+    /// let client = ClientRegistration::new("id", "secret", "https://agent.example/callback");
+    /// host.connections.add_client(&tenant, "acme", client)?;
     /// assert_eq!(host.connections.added_providers(&tenant)?[0].name(), "Board");
     /// # Ok::<(), valetkey::Error>(())
     /// ```
@@ -52,11 +67,11 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`Misconfigured`](crate::Error::Misconfigured) if the server is unknown or the registration
-    /// does not fit it; [`Vault`](crate::Error::Vault) if the vault fails, or with
-    /// [`NotSupported`](crate::vault::VaultError::NotSupported) if the registration has a private
-    /// key: return it from a [`ClientSource`](crate::provider::ClientSource), so that the key stays
-    /// where the host keeps it.
+    /// [`Misconfigured`](crate::Error::Misconfigured) if the server is unknown, the registration
+    /// does not fit it, or the registration has a private key: return such a registration from a
+    /// [`ClientSource`](crate::provider::ClientSource), so that the key stays where the host keeps
+    /// it. [`InvalidValue`](crate::Error::InvalidValue) if `server` cannot be an id;
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn add_client(
         &self,
         tenant: &TenantId,
@@ -89,7 +104,7 @@ impl Connections {
     /// there are removed with it unless another added provider uses them. Returns `false` if there
     /// is no such provider.
     ///
-    /// Revocations that the authorization server has not confirmed yet are given up.
+    /// Upkeep no longer retries revocations that the authorization server has not confirmed.
     ///
     /// # Errors
     ///
@@ -104,6 +119,7 @@ impl Connections {
     ///
     /// # Errors
     ///
+    /// [`InvalidValue`](crate::Error::InvalidValue) if `server` cannot be an id;
     /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn remove_client(&self, tenant: &TenantId, server: impl AsRef<str>) -> Result<bool> {
         additions::remove_client(&self.engine, tenant, server.as_ref())

@@ -65,7 +65,7 @@ pub enum HealthState {
     BackingOff {
         /// The time of the next attempt.
         until: Timestamp,
-        /// The reason of the failure.
+        /// The reason for the failure.
         failure: FailureCode,
     },
     /// The provider's API refused a newly refreshed token. `resolve` still returns the token, and
@@ -75,7 +75,7 @@ pub enum HealthState {
         /// The time when the API refused it.
         since: Timestamp,
     },
-    /// The tokens cannot be refreshed until the operator corrects the configuration.
+    /// The tokens cannot be refreshed until an administrator corrects the configuration.
     Misconfigured(Misconfigured),
     /// A new consent is required.
     NeedsConsent(NeedsConsent),

@@ -9,7 +9,21 @@ use crate::error::{Error, Result};
 use crate::model::{Actor, Connection, ConnectionId, Operator, Owner, Principal, ProviderId, Status, UserId};
 use crate::vault::{AuditOrder, ConnectionQuery, Sought, VaultError};
 
-/// A filter for audit entries.
+/// A filter for audit entries, in pages.
+///
+/// ```
+/// use valetkey::connections::AuditPage;
+/// use valetkey::testing::Host;
+/// use valetkey::vault::AuditKind;
+///
+/// let host = Host::new();
+/// let ada = host.user("ada");
+/// host.connect(&ada, "notes");
+/// let newest = AuditPage::default().newest_first().limit(1);
+/// let entries = host.connections.audit(&ada, &newest)?;
+/// assert_eq!(entries[0].kind, AuditKind::ConsentCompleted);
+/// # Ok::<(), valetkey::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct AuditPage {
@@ -56,12 +70,24 @@ impl AuditPage {
     }
 }
 
-/// A filter for connections.
+/// A filter for connections, in pages.
+///
+/// ```
+/// use valetkey::connections::ConnectionFilter;
+/// use valetkey::testing::Host;
+///
+/// let host = Host::new();
+/// let ada = host.user("ada");
+/// host.connect(&ada, "notes");
+/// let lost = ConnectionFilter::provider("notes").needs_consent().limit(50);
+/// assert!(host.connections.list(&ada, &lost)?.is_empty());
+/// # Ok::<(), valetkey::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ConnectionFilter {
-    /// Returns only this user's own connections. For others than the user and an operator, the list
-    /// is empty.
+    /// Returns only this user's own connections. Another user who is not an operator gets an empty
+    /// list.
     pub user: Option<UserId>,
     /// Returns only connections to this service.
     pub provider: Option<String>,

@@ -15,7 +15,8 @@ pub(crate) enum UseAudit {
     Strict,
 }
 
-/// Timeouts and lifetimes. The defaults suit a server that contacts providers over the internet.
+/// Timeouts, lifetimes and limits. The defaults suit a server that contacts providers over the
+/// internet.
 ///
 /// # Examples
 ///
@@ -34,10 +35,12 @@ pub struct Settings {
     pub consent_lifetime: Duration,
     /// The lifetime of a prepared consent: 24 hours.
     pub ticket_lifetime: Duration,
-    /// The timeout of a request to a token, revocation or account endpoint: 10 s. At most half of
-    /// [`refresh_lease`](Self::refresh_lease): a claim must outlive its request.
+    /// The timeout of a request to a token, revocation or account endpoint: 10 s. A request to a
+    /// token endpoint also ends after two fifths of [`refresh_lease`](Self::refresh_lease), because
+    /// a claim must outlive its request.
     pub http_timeout: Duration,
-    /// The lifetime of a refresh claim if its holder disappears: 30 s.
+    /// The lifetime of a refresh claim if its holder disappears: 30 s. A *claim* reserves the
+    /// refresh of a grant for one caller.
     pub refresh_lease: Duration,
     /// The maximum time that `resolve` waits for a refresh, its own or another caller's: 20 s.
     pub resolve_deadline: Duration,
@@ -172,9 +175,9 @@ impl Settings {
     /// `send` then costs a commit, and fails if the entry cannot be written.
     ///
     /// By default, uses are collected in memory and written in batches, by `maintain` and when the
-    /// last handle is dropped. A crash loses the uses collected since the last write: at most a
-    /// minute if `maintain` is called every minute. While the vault cannot be written, about 8,192
-    /// uses are kept for each sixteenth of the connections; later ones are lost.
+    /// last handle is dropped. A crash loses the uses collected since the last write: those of a
+    /// minute if `maintain` is called every minute. Connections are collected in 16 groups. While
+    /// the vault cannot be written, about 8,192 uses are kept for each group; later ones are lost.
     ///
     /// `peek` never writes, so its uses are always collected, and a crash can lose them. A host
     /// that needs each use on disk before the token is used calls only `resolve`.

@@ -30,7 +30,8 @@ pub struct ConsentRequired {
     /// [`ConsentOptions`](crate::ConsentOptions) or to the descriptor. The API wrote them, so
     /// `Debug` prints only their number.
     pub scopes_named_by_api: Scopes,
-    /// True if a workspace connection is needed, which only an operator can connect.
+    /// True if a workspace connection is needed, which only an
+    /// [`Operator`](crate::Operator) can connect.
     pub workspace: bool,
 }
 

@@ -1,10 +1,9 @@
 //! The HTTP interface to the connections: token endpoint, callback, API and admin page.
 //!
-//! The gateway is a pure function from [`http::Request`] to [`http::Response`]: no server, no
-//! runtime, no global state. Any Rust server can mount it under a path. An asynchronous server
-//! calls [`Gateway::handle`] where blocking is allowed (`spawn_blocking`), because completing a
-//! consent sends requests to the provider. The client secret and the tokens never leave the
-//! gateway.
+//! The gateway is a function from an `http::Request` to an `http::Response`: no server, no runtime,
+//! no global state. Any Rust server can mount it under a path. An asynchronous server calls
+//! [`Gateway::handle`] where blocking is allowed (`spawn_blocking`), because completing a consent
+//! sends requests to the provider. No response contains a token or the client secret.
 //!
 //! | route | effect |
 //! |---|---|
@@ -23,7 +22,7 @@
 //! | `GET /healthz` | checks that the vault can be read |
 //!
 //! The host identifies the caller: see [`Authenticator`]. Each change that a browser requests needs
-//! a CSRF token. A record out of the caller's reach is answered with 404, as if it did not exist.
+//! a CSRF token. A record that the caller cannot see is answered with 404, as if it did not exist.
 //!
 //! Responses carry the headers that protect the gateway's own pages. `Strict-Transport-Security`
 //! and `Permissions-Policy` concern the whole origin, so the host or the server in front of it sets

@@ -1,6 +1,6 @@
 //! Failures of HTTP requests.
 
-/// A reason why a request has no complete answer. Contains neither URL nor body.
+/// A reason why a request has no complete response. Contains neither URL nor body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
@@ -36,22 +36,22 @@ pub enum HttpError {
          ConnectionsBuilder::dangerous_private_addresses"
     )]
     PrivateAddress,
-    /// The server sent no complete answer in time. It may have processed the request.
+    /// The server sent no complete response in time. It may have processed the request.
     #[error("the server did not answer in time")]
     Timeout,
     /// The connection broke after the request was sent. The server may have processed it.
     #[error("the connection broke before the answer was complete")]
     Interrupted,
-    /// The body of the answer is larger than
+    /// The body of the response is larger than
     /// [`max_response_bytes`](crate::http::HttpRequest::max_response_bytes). The server has
     /// processed the request.
     #[error("the answer is larger than the request allows")]
     TooLarge,
-    /// The answer has more or larger headers than the client reads. The server has processed the
+    /// The response has more or larger headers than the client reads. The server has processed the
     /// request.
     #[error("the answer has more headers than the client reads")]
     HeadTooLarge,
-    /// The answer is not valid HTTP. The server may have processed the request.
+    /// The response is not valid HTTP. The server may have processed the request.
     #[error("the answer is not valid HTTP")]
     Protocol,
 }

@@ -31,21 +31,21 @@ pub use request::{HttpRequest, HttpResponse};
 #[cfg(feature = "ureq")]
 pub use self::ureq::UreqClient;
 
-/// Sends one request and reads its answer.
+/// Sends one request and reads its response.
 ///
 /// # Contract
 ///
 /// * One call sends one request: the client follows no redirect and retries nothing. A refresh
 ///   token may be valid for a single use.
-/// * Every readable answer is `Ok`, whatever its status. [`HttpError`] means that there was no
-///   complete answer.
+/// * Every readable response is `Ok`, whatever its status. [`HttpError`] means that there was no
+///   complete response.
 /// * The call, including the whole body, ends within [`HttpRequest::timeout`]. It reads at most
 ///   [`HttpRequest::max_response_bytes`], if that is set, and waits for the network at most
 ///   [`HttpRequest::idle_timeout`] at a time.
 /// * The client sends the request's body whether it is [in memory](Body::as_bytes) or a
 ///   [reader](Body::into_reader), with its [length](Body::length) as the `Content-Length`. If the
 ///   reader fails, the client aborts the request.
-/// * If the request sets no size limit, the client may return the answer's body as a reader: the
+/// * If the request sets no size limit, the client may return the response's body as a reader: the
 ///   call then ends after the head, and the body is read within the same
 ///   [`timeout`](HttpRequest::timeout). If the connection breaks, the reader returns an error,
 ///   never the end of the body.
@@ -76,8 +76,8 @@ pub trait HttpClient: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`HttpError`] if there is no complete answer. The variant says whether the request may have
-    /// reached the server: [`UnknownHost`](HttpError::UnknownHost),
+    /// [`HttpError`] if there is no complete response. The variant says whether the request may
+    /// have reached the server: [`UnknownHost`](HttpError::UnknownHost),
     /// [`Connect`](HttpError::Connect), [`Proxy`](HttpError::Proxy), [`Tls`](HttpError::Tls),
     /// [`Untrusted`](HttpError::Untrusted), [`Refused`](HttpError::Refused) and
     /// [`PrivateAddress`](HttpError::PrivateAddress) may be used only if no byte of it was sent.

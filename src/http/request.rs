@@ -12,7 +12,7 @@ use zeroize::Zeroize as _;
 use crate::http::Body;
 use crate::secret::SecretBytes;
 
-/// The default limit of an answer's body: 1 MiB.
+/// The default limit of a response's body: 1 MiB.
 const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
 /// The default time limit of a request, from name resolution to the last byte: 10 s.
@@ -30,13 +30,13 @@ pub struct HttpRequest {
     /// The body. It is a reader only if the host sends one: see
     /// [`Turn::send_stream`](crate::resolver::Turn::send_stream).
     pub body: Body,
-    /// The time limit until the last byte of the answer is read. Default: 10 s.
+    /// The time limit until the last byte of the response is read. Default: 10 s.
     pub timeout: Duration,
     /// The time limit of a single wait for the network, if it is set separately.
     pub idle_timeout: Option<Duration>,
-    /// The size limit of the answer's body, which is then read to its end into memory. Default: 1
+    /// The size limit of the response's body, which is then read to its end into memory. Default: 1
     /// MiB. If `None`, the body is returned as a reader of any size as soon as the head of the
-    /// answer has arrived; a client that cannot do that reads it whole.
+    /// response has arrived; a client that cannot do that reads it whole.
     pub max_response_bytes: Option<usize>,
     /// True if the request may be sent only to public addresses.
     pub(super) public_only: bool,
@@ -139,7 +139,7 @@ impl fmt::Debug for HttpRequest {
     }
 }
 
-/// An answer, whatever its status. The body is wiped when it is dropped.
+/// A response, whatever its status. The body is wiped when it is dropped.
 pub struct HttpResponse {
     /// The status.
     pub status: StatusCode,
@@ -150,7 +150,7 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// Returns an answer with this status and body.
+    /// Returns a response with this status and body.
     #[must_use]
     pub fn new(status: StatusCode, body: impl Into<Body>) -> Self {
         Self {

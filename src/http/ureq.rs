@@ -54,7 +54,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// been used. If a name has addresses of both families, the client alternates between them; for ten
 /// minutes after a family failed, it is tried last.
 ///
-/// An answer may have 128 headers and 64 KiB of them; more are [`HttpError::HeadTooLarge`].
+/// A response may have 128 headers and 64 KiB of them; more are [`HttpError::HeadTooLarge`].
 ///
 /// The request's body is wiped when it is dropped. The buffers of `ureq` and rustls that it passed
 /// through are not wiped.
@@ -186,8 +186,8 @@ impl Read for Outgoing {
     }
 }
 
-/// The incoming body of an answer. Its errors contain only a kind, because those of `ureq` may name
-/// the address.
+/// The incoming body of a response. Its errors contain only a kind, because those of `ureq` may
+/// name the address.
 struct Incoming<R>(R);
 
 impl<R: Read> Read for Incoming<R> {

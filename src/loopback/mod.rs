@@ -82,8 +82,8 @@ impl LoopbackOptions {
 ///
 /// The client's redirect URI must be a loopback address such as `http://127.0.0.1/callback`. The
 /// free port replaces its port, which every server that follows RFC 8252 accepts. `open` receives
-/// the authorization URL and opens it, as `webbrowser::open` does; a program without a browser
-/// prints it.
+/// the authorization URL and opens it, as the function `open` of the crate `webbrowser` does; a
+/// program without a browser prints the URL.
 ///
 /// ```
 /// use valetkey::loopback;
@@ -93,6 +93,7 @@ impl LoopbackOptions {
 /// let host = Host::builder().redirect_uri("http://127.0.0.1/callback").build()?;
 /// let me = host.user("ada");
 /// # let sandbox = host.sandbox.clone();
+/// // A function of the host: `fn open_browser(url: &str) -> std::io::Result<()>`.
 /// # let open_browser = move |url: &str| {
 /// #     let callback = sandbox.approve(url, "ada");
 /// #     let callback = url::Url::parse(&callback).map_err(std::io::Error::other)?;
@@ -118,14 +119,16 @@ impl LoopbackOptions {
 ///
 /// * [`LoopbackError::Connection`] for the errors of
 ///   [`Connections::start`](crate::Connections::start) and
-///   [`Connections::complete`](crate::Connections::complete), including
-///   [`Misconfigured::NoLoopbackRedirect`](crate::error::Misconfigured::NoLoopbackRedirect), and
-///   [`ConsentError::Denied`] if the user declines.
-/// * [`LoopbackError::TimedOut`] if the browser does not return.
-/// * [`LoopbackError::Listen`], [`LoopbackError::Browser`] and [`LoopbackError::Redirect`] if the
-///   consent cannot start.
+///   [`Connections::complete`](crate::Connections::complete), such as
+///   [`Misconfigured::NoLoopbackRedirect`](crate::error::Misconfigured::NoLoopbackRedirect) if the
+///   client's redirect URI is not a loopback address, and [`ConsentError::Denied`] if the user
+///   declines.
+/// * [`LoopbackError::TimedOut`] if the browser does not return in time.
+/// * [`LoopbackError::Listen`] if no port can be opened.
+/// * [`LoopbackError::Browser`] if `open` fails.
+/// * [`LoopbackError::Redirect`] if `connections` is a substitute that ignores the port.
 ///
-/// After an error the consent request is withdrawn.
+/// After an error, the consent is withdrawn.
 ///
 /// # Security
 ///

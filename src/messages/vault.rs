@@ -1,9 +1,12 @@
 //! Samples of the errors of a vault, of its key services and of a transfer.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Sample, sample};
+use crate::error::Error;
 use crate::vault::{KeyServiceError, TransferError, VaultError};
 
 pub(super) fn key_services() -> Vec<Sample> {
@@ -74,4 +77,32 @@ pub(super) fn errors() -> Vec<Sample> {
         sample!(VaultError::RandomUnavailable),
         sample!(VaultError::Storage(source)),
     ]
+}
+
+#[test]
+fn a_message_says_retry_if_and_only_if_the_error_is_retryable() {
+    let wait = Some(Duration::from_secs(7));
+    let service = KeyServiceError::Unavailable { retry_after: wait };
+    let retryable = [
+        VaultError::Busy,
+        VaultError::CannotOpen,
+        VaultError::DiskFull,
+        VaultError::RandomUnavailable,
+        VaultError::TooManyOpenFiles,
+        VaultError::Unreachable,
+    ];
+    let says = errors()
+        .into_iter()
+        .filter(|sample| sample.message.ends_with("retry"))
+        .map(|sample| sample.variant.to_owned())
+        .collect::<BTreeSet<_>>();
+    let names = retryable.iter().map(|error| format!("{error:?}")).collect();
+    assert_eq!(says, names);
+    for error in retryable.into_iter().chain([service.clone().into()]) {
+        assert!(error.is_retryable(), "{error}");
+        assert!(Error::from(error.clone()).is_retryable(), "{error}");
+    }
+    assert!(Error::RandomUnavailable.is_retryable());
+    assert!(!Error::from(VaultError::Damaged).is_retryable());
+    assert_eq!(Error::from(VaultError::from(service)).retry_after(), wait);
 }

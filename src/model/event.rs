@@ -116,7 +116,8 @@ pub enum EventKind {
     ConsentCompleted,
     /// The user declined, or the server refused the request.
     ConsentDenied,
-    /// The code could not be exchanged, or the answer could not be used. The user must start again.
+    /// The code could not be exchanged, or the response could not be used. The user must start
+    /// again.
     ConsentFailed,
     /// The connection was stored without an account, because the service does not name one: neither
     /// the account nor a change of account at a later consent can be verified. Follows
@@ -184,7 +185,7 @@ impl EventKind {
     #[must_use]
     pub const fn level(self) -> EventLevel {
         match self {
-            Self::RefreshFailed(code) if code.is_operators_fault() => EventLevel::Error,
+            Self::RefreshFailed(code) if code.needs_administrator() => EventLevel::Error,
             Self::RefreshFailed(_)
             | Self::ConsentNeeded(_)
             | Self::ConsentFailed
@@ -412,7 +413,7 @@ mod tests {
         assert_eq!(level(EventKind::OutsideMount), EventLevel::Warn);
         assert_eq!(level(EventKind::WorkspaceFallback), EventLevel::Debug);
         for code in FailureCode::ALL {
-            let expected = match code.is_operators_fault() {
+            let expected = match code.needs_administrator() {
                 true => EventLevel::Error,
                 false => EventLevel::Warn,
             };

@@ -139,14 +139,14 @@ pub struct RefreshState {
     /// be retried on request.
     pub quarantined_until: Option<Timestamp>,
     /// A short checksum of the client registration and the endpoint of the last failed attempt, if
-    /// the failure is [for an administrator](FailureCode::is_operators_fault) to fix. A change of
+    /// the failure is [for an administrator](FailureCode::needs_administrator) to fix. A change of
     /// the registration ends the back-off.
     #[cfg_attr(feature = "serde", serde(default))]
     pub failed_setup: Option<u16>,
     /// The time when the API refused the access token of this generation right after a refresh.
     #[cfg_attr(feature = "serde", serde(default))]
     pub token_refused_at: Option<Timestamp>,
-    /// The time when the refresh token expires, if the server reported it in a token answer.
+    /// The time when the refresh token expires, if the server reported it in a token response.
     #[cfg_attr(feature = "serde", serde(default))]
     pub refresh_token_expires_at: Option<Timestamp>,
 }
@@ -186,9 +186,9 @@ pub enum FailureCode {
     ServerError,
     /// Too many requests (429, `slow_down`).
     RateLimited,
-    /// The answer was not a token answer: wrong type, broken JSON, no access token.
+    /// The response was not a token response: wrong type, broken JSON, no access token.
     UnreadableAnswer,
-    /// The answer exceeds a limit of this crate (1 MiB in total, 64 KiB per token) or the HTTP
+    /// The response exceeds a limit of this crate (1 MiB in total, 64 KiB per token) or the HTTP
     /// client's limit for headers (128 in the default client).
     AnswerTooLarge,
     /// The server issued a token of another type than `bearer`. If the API accepts it as a bearer
@@ -265,7 +265,7 @@ impl FailureCode {
         Self::ClientSourceFailed,
     ];
 
-    /// Returns whether the server may have processed the request although no answer was read.
+    /// Returns whether the server may have processed the request although no response was read.
     #[must_use]
     pub const fn outcome_unknown(self) -> bool {
         matches!(
@@ -281,7 +281,7 @@ impl FailureCode {
 
     /// Returns whether only an administrator can fix the failure: the user's grant is still valid.
     #[must_use]
-    pub const fn is_operators_fault(self) -> bool {
+    pub const fn needs_administrator(self) -> bool {
         matches!(
             self,
             Self::ClientRejected

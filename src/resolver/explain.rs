@@ -1,4 +1,4 @@
-//! Explains the decision about a call, step by step, for an operator.
+//! Explains the decision about a call, step by step, for the administrator of the host.
 
 use std::fmt;
 
@@ -12,8 +12,8 @@ use crate::resolver::resolve::refusal;
 /// The decision of [`Turn::resolve`](crate::resolver::Turn::resolve), reported by the code that
 /// makes it: returned by [`Turn::explain`](crate::resolver::Turn::explain).
 ///
-/// It contains ids and reasons, but no secret. `Display` prints it for an operator, one line for
-/// each step.
+/// It contains ids and reasons, but no secret. `Display` prints it for an administrator, one line
+/// for each step.
 #[derive(Debug, Clone)]
 pub struct Explanation {
     steps: Vec<Step>,

@@ -8,8 +8,8 @@ use crate::model::{ActingUser, Label, ProviderId, Scopes, TenantId, UserId};
 /// Determines which calls are denied, which must name a label, and when a user without a personal
 /// connection may act through a workspace connection.
 ///
-/// The policy is evaluated before the vault is read, using only provider, tool, user, scopes and
-/// label. `Display` prints it for an operator, one line for each rule.
+/// The policy is evaluated before any connection is read, using only provider, tool, user, scopes
+/// and label. `Display` prints it for an administrator, one line for each rule.
 ///
 /// # Examples
 ///
@@ -45,8 +45,8 @@ pub(super) enum Denial {
 #[non_exhaustive]
 pub enum WorkspaceConnections {
     /// The workspace connection is used for users without a personal connection. A personal
-    /// connection always takes precedence, even if it needs re-consent: valetkey never switches to
-    /// another identity silently.
+    /// connection always takes precedence, even if it needs a new consent: valetkey never switches
+    /// to another identity silently. This is the default.
     #[default]
     Fallback,
     /// The workspace connection is never used.
@@ -73,7 +73,7 @@ pub(super) enum Setting {
 pub struct Calls {
     provider: Option<String>,
     tool: Option<String>,
-    person: Option<(TenantId, UserId)>,
+    user: Option<(TenantId, UserId)>,
 }
 
 /// The properties of a call that a decision depends on.
@@ -109,8 +109,8 @@ impl Calls {
 
     /// Limits the selection to calls of this user.
     #[must_use]
-    pub fn person(mut self, tenant: TenantId, user: UserId) -> Self {
-        self.person = Some((tenant, user));
+    pub fn user(mut self, tenant: TenantId, user: UserId) -> Self {
+        self.user = Some((tenant, user));
         self
     }
 
@@ -119,7 +119,7 @@ impl Calls {
             .as_ref()
             .is_none_or(|provider| provider == call.provider.as_str())
             && self.tool.as_deref().is_none_or(|tool| Some(tool) == call.tool)
-            && self.person.as_ref().is_none_or(|(tenant, user)| {
+            && self.user.as_ref().is_none_or(|(tenant, user)| {
                 tenant == call.acting_user.tenant() && user == call.acting_user.user()
             })
     }
@@ -247,7 +247,7 @@ impl fmt::Display for Calls {
         if let Some(tool) = &self.tool {
             write!(f, ", by the tool {tool}")?;
         }
-        if let Some((tenant, user)) = &self.person {
+        if let Some((tenant, user)) = &self.user {
             write!(f, ", of {user} in {tenant}")?;
         }
         Ok(())
@@ -265,7 +265,7 @@ impl fmt::Display for Policy {
         if let Some(scopes) = &self.personal_scopes {
             writeln!(
                 f,
-                "what needs one of {scopes}: never a fallback to the workspace connection"
+                "calls that need one of {scopes}: the workspace connection is not a fallback"
             )?;
         }
         for (provider, workspace) in &self.providers {
@@ -274,6 +274,6 @@ impl fmt::Display for Policy {
         for (tool, workspace) in &self.tools {
             writeln!(f, "the tool {tool}: {workspace}")?;
         }
-        write!(f, "else: {}", self.default)
+        write!(f, "all other calls: {}", self.default)
     }
 }

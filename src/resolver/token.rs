@@ -85,7 +85,7 @@ impl ResolvedToken {
         self.connection
     }
 
-    /// Returns the generation of the token: how many times the tokens of the grant were replaced.
+    /// Returns the generation of the token, a number that each consent and each refresh increases.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation

@@ -31,7 +31,7 @@ pub trait AuditLog {
     fn audit(&self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, VaultError>;
 
     /// Returns the heads of all chains, or of one tenant's, for the host to store elsewhere. An
-    /// exported head is recognised even after its entry was pruned.
+    /// exported head is recognized even after its entry was pruned.
     ///
     /// # Errors
     ///

@@ -21,8 +21,9 @@ pub trait DefinitionStore {
     ///
     /// # Errors
     ///
-    /// [`VaultError::TooLarge`] if one exceeds the size of a record or the tenant would have more
-    /// than [`MAX_DEFINITIONS`]; otherwise [`VaultError`] if nothing was stored.
+    /// [`VaultError::TooLarge`] if one exceeds the size of a record;
+    /// [`VaultError::NotSupported`] if the tenant would have more than [`MAX_DEFINITIONS`];
+    /// otherwise [`VaultError`] if nothing was stored.
     fn put_definitions(&self, put: &PutDefinitions<'_>) -> Result<DefinitionWrite, VaultError>;
 
     /// Reads a definition. If it is the version that the caller has `known`, it is not opened

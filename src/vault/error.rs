@@ -38,7 +38,7 @@ pub enum VaultError {
     #[error("the master key does not open this vault; use the key that it was created with")]
     WrongMasterKey,
     /// A data key names a master key that was not given.
-    #[error("a data key is wrapped by an unknown master key; add that key to the keyring")]
+    #[error("a data key is wrapped by an unknown master key; add that key with MasterKeys::with_former")]
     UnknownMasterKey,
     /// The active master key of this process is the former key of a rotation that destroys it.
     /// Nothing was changed.
@@ -148,13 +148,13 @@ pub enum VaultError {
     /// was written. See [`Transfer`](crate::vault::Transfer).
     #[error("the vault was moved to another one, or is being moved; use that one")]
     Moved,
-    /// A transfer has not filled this vault to the end. See [`Transfer`](crate::vault::Transfer).
+    /// A transfer into this vault has not ended. See [`Transfer`](crate::vault::Transfer).
     #[error("the transfer into this vault has not ended; retry the transfer until it succeeds")]
     Incomplete,
     /// The disk is full.
     #[error("the disk is full; free some space, then retry")]
     DiskFull,
-    /// A secret is larger than 64 KiB.
+    /// A token or another secret is larger than 64 KiB and cannot be stored.
     #[error("a secret is larger than 64 KiB")]
     TooLarge,
     /// The operating system returned no random numbers.
@@ -191,9 +191,12 @@ impl VaultError {
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Busy | Self::DiskFull | Self::Unreachable | Self::TooManyOpenFiles | Self::CannotOpen => {
-                true
-            }
+            Self::Busy
+            | Self::DiskFull
+            | Self::Unreachable
+            | Self::TooManyOpenFiles
+            | Self::CannotOpen
+            | Self::RandomUnavailable => true,
             Self::KeyService(error) => error.is_retryable(),
             _ => false,
         }

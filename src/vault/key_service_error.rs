@@ -24,7 +24,7 @@ pub enum KeyServiceError {
         /// The time after which the service asked to be called again.
         retry_after: Option<Duration>,
     },
-    /// The answer of the service, or the key, cannot be used.
+    /// The response of the service, or the key, cannot be used.
     #[error("the key service cannot be used: {0}")]
     Protocol(&'static str),
 }

@@ -1,13 +1,20 @@
 //! The transactional, encrypted store of connections, grants, consent requests and refresh claims.
 //!
-//! * [`SqliteVault`] keeps it in one SQLite file.
-//! * [`SealedVault`] keeps it in memory, or in any store that implements the two small traits
+//! - [`SqliteVault`] keeps it in one SQLite file.
+#![cfg_attr(
+    feature = "postgres",
+    doc = "- [`PostgresVault`] keeps it in a PostgreSQL database, for hosts on several machines."
+)]
+//! - [`SealedVault`] keeps it in memory, or in any store that implements the two small traits
 //!   [`Store`] and [`Transaction`].
 //!
-//! All of them share the same rules, keys and seals, and all implement [`Vault`], which
-//! [`Connections`](crate::Connections) are built on. The methods of the vaults are for operators:
-//! backups, key rotation, and reading and verifying the audit. Share a vault with an
-//! [`Arc`](std::sync::Arc) to call them while connections use it.
+//! All of them share the same rules, keys and record format, and all implement [`Vault`], which
+//! [`Connections`](crate::Connections) are built on. To *seal* a record is to encrypt and
+//! authenticate it, together with the place that it belongs to, under a key of its tenant.
+//!
+//! The methods of the vaults are for the administrator of the host: backups, key rotation, and
+//! verifying the audit. Share a vault with an [`Arc`](std::sync::Arc) to call them while connections
+//! use it.
 //!
 //! # Examples
 //!
@@ -95,9 +102,9 @@ use std::fmt::Debug;
 
 use parts::Parts;
 
-/// Stores connections and their secrets. Implemented by [`SqliteVault`], by [`SealedVault`] and by
-/// an [`Arc`](std::sync::Arc) of either; it cannot be implemented elsewhere. To use another
-/// database, implement [`Store`] and open a [`SealedVault`] over it.
+/// Stores connections and their secrets. Implemented by the vaults of this module and by an
+/// [`Arc`](std::sync::Arc) of one; it cannot be implemented elsewhere. To use another database,
+/// implement [`Store`] and open a [`SealedVault`] over it.
 ///
 /// # Promises
 ///

@@ -381,7 +381,7 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// Returns whether a holder is known to be dead. If in doubt, it counts as alive.
     fn is_dead(&self, holder: Holder) -> bool;
 
-    /// Returns warnings for the operator about the place where the rows are stored.
+    /// Returns warnings for the administrator about the place where the rows are stored.
     fn warnings(&self) -> Vec<VaultWarning>;
 
     /// Writes a consistent copy to a new file.

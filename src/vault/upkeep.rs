@@ -15,7 +15,7 @@ pub trait Housekeeping {
     /// the clock of the host decides.
     fn clock(&self) -> Option<Arc<dyn Clock>>;
 
-    /// Returns warnings for the operator about the place where the vault is stored.
+    /// Returns warnings for the administrator about the place where the vault is stored.
     fn warnings(&self) -> Vec<VaultWarning>;
 
     /// Deletes records whose time has come, at most `limits.rows` rows of each kind.

@@ -191,7 +191,7 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
     world.connect(&person("bob"), "grace");
     let (acme, user) = (TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
     let evil = TenantId::new("evil").unwrap();
-    let of_alice = Calls::all().person(acme, user.clone());
+    let of_alice = Calls::all().user(acme, user.clone());
     let none = || ResolveOptions::new("notes");
     let by_tool = || ResolveOptions::new("notes").tool("send");
     for (calls, who, options, denied) in [
@@ -208,7 +208,7 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
         (Calls::all().tool("read"), "alice", by_tool(), false),
         (of_alice.clone(), "alice", none(), true),
         (of_alice.clone(), "bob", none(), false),
-        (Calls::all().person(evil, user), "alice", none(), false),
+        (Calls::all().user(evil, user), "alice", none(), false),
         (
             of_alice.clone().provider(notes()).tool("send"),
             "alice",
@@ -382,7 +382,7 @@ fn a_policy_prints_itself_for_an_operator() {
         .tool("report", WorkspaceConnections::Required)
         .personal_scopes("notes.write".parse().unwrap())
         .deny(Calls::all().provider(notes()).tool("send"))
-        .deny(Calls::all().person(TenantId::new("acme").unwrap(), UserId::new("mallory").unwrap()))
+        .deny(Calls::all().user(TenantId::new("acme").unwrap(), UserId::new("mallory").unwrap()))
         .require_label(ProviderId::new("mail").unwrap());
     assert_eq!(
         policy.to_string(),

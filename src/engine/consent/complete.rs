@@ -389,7 +389,7 @@ fn is_forgotten(cx: &Context, service: &Service, failure: &TokenFailure) -> Resu
 }
 
 pub(super) fn exchange_error(server: &ServerDescriptor, failure: &TokenFailure) -> Error {
-    if failure.code.is_operators_fault() {
+    if failure.code.needs_administrator() {
         outlook::failed(&server.id, failure.code, Duration::ZERO)
     } else {
         ConsentError::ExchangeFailed(failure.code).into()

@@ -54,8 +54,8 @@ pub struct ConsentOptions {
     pub(crate) also_scopes: BTreeMap<String, Scopes>,
     /// If true, the consent fails when the service does not identify the connected account.
     pub(crate) require_account: bool,
-    /// An address to which the host sends the browser afterwards. It is stored with the consent and
-    /// returned; valetkey never follows it.
+    /// An address of the host to which the gateway redirects the browser after the callback, if
+    /// `Gateway::allow_return_to` names the same address.
     pub return_to: Option<String>,
     /// The port of the redirect URI, in place of the registered one.
     pub(crate) loopback_port: Option<u16>,
@@ -99,8 +99,7 @@ impl ConsentOptions {
         self
     }
 
-    /// Tells the server which user to expect: an e-mail address or another login hint that the
-    /// server accepts
+    /// Names the user to expect: an e-mail address or another login hint that the server accepts
     /// ([OpenID Connect §3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
     #[must_use]
     pub fn login_hint(mut self, hint: impl Into<String>) -> Self {
@@ -152,6 +151,11 @@ impl ConsentOptions {
     }
 
     /// Reconnects this connection like [`reconnect`](Self::reconnect), but accepts any account.
+    ///
+    /// # Security
+    ///
+    /// Whatever refers to the connection, such as a scheduled job of the user, then acts with the
+    /// account that is chosen now.
     #[must_use]
     pub fn reconnect_any_account(mut self, id: ConnectionId) -> Self {
         self.reconnect = Some(Reconnect::AnyAccount(id));
@@ -200,7 +204,8 @@ impl ConsentOptions {
         self
     }
 
-    /// Stores an address of the host with the consent, for use after the callback.
+    /// Stores an address of the host with the consent. After the callback, the gateway redirects the
+    /// browser there if `Gateway::allow_return_to` names the same address.
     #[must_use]
     pub fn return_to(mut self, address: impl Into<String>) -> Self {
         self.return_to = Some(address.into());

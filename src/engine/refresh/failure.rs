@@ -56,7 +56,7 @@ pub(crate) fn failed(
             code: failure.code,
             at: now,
             not_before: now + wait,
-            setup: failure.code.is_operators_fault().then(|| issuer.setup_check()),
+            setup: failure.code.needs_administrator().then(|| issuer.setup_check()),
         };
         let not_refreshed = outlook::failed(&issuer.server.id, failure.code, wait).into();
         (record, EventKind::RefreshFailed(failure.code), not_refreshed)

@@ -73,7 +73,7 @@ pub enum AtProvider {
     /// retried.
     Refused,
     /// Nothing was sent, because the configuration does not match the tokens: they are sent only to
-    /// the server that issued them. They are kept encrypted for upkeep, in case the operator
+    /// the server that issued them. They are kept encrypted for upkeep, in case an administrator
     /// corrects the configuration.
     NotAttempted(Misconfigured),
     /// The provider has no revocation endpoint. The user can revoke the access on this page.

@@ -292,7 +292,7 @@ fn put_off(cx: &Context, claimed: &Claimed, lane: &Lane, rest: Rest) -> Ended {
         code,
         at: cx.now(),
         not_before: rest.until,
-        setup: setup.filter(|_| code.is_operators_fault()),
+        setup: setup.filter(|_| code.needs_administrator()),
     };
     let grant = &claimed.grant;
     match cx

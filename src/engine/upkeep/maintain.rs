@@ -43,8 +43,8 @@ pub struct UpkeepReport {
     pub audit_entries_pruned: usize,
     /// The state of erased secrets in the vault's files.
     pub residue: Erasure,
-    /// The time of the next call: immediately if the budget ran out and progress was made,
-    /// otherwise in a minute.
+    /// The time to wait before the next call: zero if the budget ran out and something was done,
+    /// otherwise a minute.
     pub next: Duration,
 }
 

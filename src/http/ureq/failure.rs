@@ -66,7 +66,7 @@ fn precedes_connection(error: &ureq::Error) -> bool {
     }
 }
 
-/// Returns whether the answer has more headers than the client reads. `ureq` does not export the
+/// Returns whether the response has more headers than the client reads. `ureq` does not export the
 /// type of this error.
 fn has_too_many_headers(error: &impl std::fmt::Debug) -> bool {
     format!("{error:?}") == "HttpParseTooManyHeaders"

@@ -105,18 +105,27 @@ impl Turn {
         &self.acting_user
     }
 
-    /// Returns the access token of the acting user at a provider, refreshed if necessary.
+    /// Returns the access token of the acting user at a provider, refreshed if necessary. Blocks for
+    /// at most [`Settings::resolve_deadline`](crate::connections::Settings::resolve_deadline) (20 s
+    /// by default) while a refresh is in progress.
     ///
     /// # Errors
     ///
     /// [`ConsentRequired`](Error::ConsentRequired) if the user must give a consent: show them a
-    /// link, see [`ask`](Self::ask). [`Denied`](Error::Denied) if the host's policy does not allow
-    /// the call. [`Ambiguous`](Error::Ambiguous) if the user has several accounts and the options
-    /// name none. [`Unavailable`](Error::Unavailable) if the provider does not answer: try again
-    /// later. [`Misconfigured`](Error::Misconfigured) if an operator has to correct the
-    /// configuration. [`UnknownProvider`](Error::UnknownProvider) if no provider has this id.
+    /// link, see [`ask`](Self::ask). [`Denied`](Error::Denied) or
+    /// [`LabelRequired`](Error::LabelRequired) if the host's policy does not allow the call.
+    /// [`Ambiguous`](Error::Ambiguous) if the user has several accounts and the options name none.
+    /// [`Unavailable`](Error::Unavailable) if the provider does not answer: try again later.
+    /// [`Misconfigured`](Error::Misconfigured) if an administrator must correct the configuration.
+    /// [`UnknownProvider`](Error::UnknownProvider) if no provider has this id.
+    /// [`InvalidValue`](Error::InvalidValue) if the options name a tool that cannot be a name.
     /// [`Vault`](Error::Vault) if the vault fails, which does not mean that the user is not
     /// connected.
+    ///
+    /// # Security
+    ///
+    /// Code that has the token can send it anywhere. Prefer [`send`](Self::send), or check the
+    /// address with [`ResolvedToken::header_for`].
     pub fn resolve<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Result<ResolvedToken> {
         let token = resolve::resolve(&self.access(&options.into()))?;
         self.ledger.note(&token.access_token);
@@ -127,11 +136,12 @@ impl Turn {
     /// [`resolve`](Self::resolve) must refresh it first.
     ///
     /// It uses no network, does not write, and does not wait for another caller. The use is
-    /// recorded in memory, regardless of the [`Settings`](crate::connections::Settings), and
-    /// `maintain` writes it. The result is also `None` while about 8,192 recorded uses wait for
-    /// `maintain`; `resolve`, which may write, then makes room. It is `None` as well while the keys
-    /// of the tenant have to be unwrapped by a key service (see
-    /// [`MasterKeys::wrapped_by`](crate::vault::MasterKeys::wrapped_by)).
+    /// recorded in memory, whatever the [`Settings`](crate::connections::Settings) say, and
+    /// `maintain` writes it.
+    ///
+    /// The result is also `None` while about 8,192 recorded uses wait for `maintain` (`resolve`,
+    /// which may write, then makes room), and while a key service has to unwrap the keys of the
+    /// tenant first (see [`MasterKeys::wrapped_by`](crate::vault::MasterKeys::wrapped_by)).
     ///
     /// A vault in PostgreSQL answers from memory: the result is a token only if the same token was
     /// read less than `PostgresOptions::max_staleness` ago, and never for a provider or a client
@@ -152,10 +162,10 @@ impl Turn {
     /// network, so that the calls of this turn find them in memory. Pass the same options as to
     /// these calls. A vault on this machine gains nothing.
     ///
-    /// It refreshes nothing and records no use. It has no result: whatever cannot be read is
-    /// reported by the call that needs it. A token is used without asking the vault again only
-    /// for the time that [`resolve`](Self::resolve) allows, `PostgresOptions::max_staleness`. That
-    /// the user is not connected is not remembered.
+    /// It refreshes nothing, records no use and reports no error: a call that needs a token which
+    /// could not be read reads it again and reports the error. A token that was read is used for at
+    /// most `PostgresOptions::max_staleness`, as after [`resolve`](Self::resolve). The absence of a
+    /// connection is not remembered.
     ///
     /// ```
     /// use valetkey::testing::Host;
@@ -190,12 +200,14 @@ impl Turn {
     /// `Content-Length`, `Transfer-Encoding`, `Connection` and every header that it names,
     /// `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer`, `Upgrade`, `HTTP2-Settings` and `Expect`.
     ///
-    /// The following are refused: the methods `CONNECT`, `TRACE`, `TRACK` and `PRI`; headers that
-    /// carry a credential or name a user (`Authorization`, `Cookie`, `Private-Token`, `Sudo`, names
-    /// that end in `api-key` or `access-token`, and similar ones), unless the descriptor lists the
-    /// header in `api_headers`; and headers that make a server use another method, path or host
-    /// (`X-HTTP-Method-Override`, `X-Original-URL`, `X-Forwarded-Host`, and similar ones). Every
-    /// other method is sent.
+    /// A request is refused if it has
+    ///
+    /// - the method `CONNECT`, `TRACE`, `TRACK` or `PRI`;
+    /// - a header that carries a credential or names a user (`Authorization`, `Cookie`,
+    ///   `Private-Token`, `Sudo`, names that end in `api-key` or `access-token`, and similar ones),
+    ///   unless the descriptor lists the header in `api_headers`;
+    /// - a header that makes a server use another method, path or host (`X-HTTP-Method-Override`,
+    ///   `X-Original-URL`, `X-Forwarded-Host`, and similar ones).
     ///
     /// If the response contains a token of this turn in its headers or its body, `[redacted]`
     /// replaces it; see [`redact`](Self::redact) for the encodings that are found. The request asks
@@ -204,6 +216,7 @@ impl Turn {
     /// # Errors
     ///
     /// [`Request`](Error::Request) if the request may not be sent with this token;
+    /// [`Unavailable`](Error::Unavailable) if the API does not answer in time;
     /// [`AnswerTooLarge`](Error::AnswerTooLarge) if the response exceeds a limit; and those of
     /// [`resolve`](Self::resolve). Every other response of the API is `Ok`, whatever its status.
     pub fn send<'a>(
@@ -264,8 +277,8 @@ impl Turn {
         Ok(token)
     }
 
-    /// Returns how a call would be decided now, step by step, for an operator. It sends no request,
-    /// refreshes nothing and records no use.
+    /// Returns how a call would be decided now, step by step, for the administrator of the host. It
+    /// sends no request, refreshes nothing and records no use.
     #[must_use]
     pub fn explain<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Explanation {
         explain::explain(&self.access(&options.into()))

@@ -1,10 +1,10 @@
-//! Changed answers: what a faulty or hostile server would answer in place of the sandbox.
+//! Changed responses: what a faulty or hostile server would answer in place of the sandbox.
 
 use std::sync::Arc;
 
 use crate::http::{HttpError, HttpResponse};
 
-/// A change of the answers at one address.
+/// A change of the responses at one address.
 #[derive(Clone)]
 pub(super) struct Edit(Arc<dyn Fn(HttpResponse) -> Result<HttpResponse, HttpError> + Send + Sync>);
 

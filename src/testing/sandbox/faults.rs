@@ -1,4 +1,4 @@
-//! Faults of servers: answers that a faulty or hostile one would give.
+//! Faults of servers: responses that a faulty or hostile one would give.
 
 use http::{StatusCode, header};
 
@@ -9,8 +9,8 @@ use crate::http::{HttpError, HttpResponse};
 
 /// Faults.
 impl Sandbox {
-    /// Changes every answer at this address, which has no query: the function gets the sandbox's
-    /// own answer. The request takes effect before that. The function must not call the sandbox.
+    /// Changes every response at this address, which has no query: the function gets the sandbox's
+    /// own response. The request takes effect before that. The function must not call the sandbox.
     ///
     /// ```
     /// use http::{Method, StatusCode};
@@ -42,7 +42,7 @@ impl Sandbox {
     ///
     /// # Panics
     ///
-    /// The returned answers panic if the sandbox answers no JSON at this address.
+    /// The returned responses panic if the sandbox answers no JSON at this address.
     pub fn edit_document(
         &self,
         address: &str,

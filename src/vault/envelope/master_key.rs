@@ -41,7 +41,28 @@ pub struct MasterKey {
 }
 
 impl MasterKey {
-    /// Returns a new, random key.
+    /// Returns a new, random key. A host that creates its own key file, such as a desktop program
+    /// at its first start, writes the key before it opens the vault:
+    ///
+    /// ```
+    /// use std::io::Write as _;
+    ///
+    /// use valetkey::vault::MasterKey;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("master.key");
+    /// let mut options = std::fs::OpenOptions::new();
+    /// options.write(true).create_new(true);
+    /// #[cfg(unix)]
+    /// std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600); // for its owner only
+    /// options.open(&path)?.write_all(MasterKey::generate()?.to_base64().as_bytes())?;
+    ///
+    /// let key = MasterKey::from_file(&path)?;
+    /// # let _ = key;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -95,7 +116,8 @@ impl MasterKey {
     ///
     /// # Errors
     ///
-    /// [`VaultError`] if the variable is not set or does not hold 32 bytes in base64.
+    /// [`KeyNotSet`](VaultError::KeyNotSet) if the variable is not set or empty; otherwise those of
+    /// [`from_base64`](Self::from_base64).
     ///
     /// # Security
     ///
@@ -122,7 +144,8 @@ impl MasterKey {
     ///
     /// # Errors
     ///
-    /// [`VaultError`] if the text is anything else.
+    /// [`KeyNotBase64`](VaultError::KeyNotBase64) or
+    /// [`KeyWrongLength`](VaultError::KeyWrongLength) if the text is anything else.
     pub fn from_base64(text: &str) -> Result<Self, VaultError> {
         let text = text.trim();
         let alphabet = if text.contains(['-', '_']) {

@@ -18,6 +18,8 @@ use crate::vault::{
 
 type Result<T> = std::result::Result<T, VaultError>;
 
+const TOO_MANY: &str = "more than 10000 servers, providers and clients of one tenant";
+
 /// A definition ready to be stored, and the row that it replaces.
 struct Prepared {
     row: DefinitionRow,
@@ -293,7 +295,7 @@ impl<T: Tables> Core<T> {
                     .filter(|definition| definition.before.is_none())
                     .count();
                 if added > 0 && rows.count_definitions(tenant.row)? + added > MAX_DEFINITIONS {
-                    return Err(VaultError::TooLarge);
+                    return Err(VaultError::NotSupported(TOO_MANY));
                 }
                 if !seals.count(rows, needed)? {
                     return Ok(Write::NewDataKey);

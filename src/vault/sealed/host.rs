@@ -10,11 +10,11 @@ use crate::vault::sealed::SealedVault;
 use crate::vault::sqlite::SqliteVault;
 use crate::vault::{AuditChain, AuditHead, AuditReport, Rotated, Rotation, VaultError};
 
-/// Defines the same methods for both kinds of vault.
+/// Defines the same methods for every kind of vault.
 macro_rules! host_methods {
     ($($head:tt)*) => {
         $($head)* {
-            /// Returns warnings for the operator about the place where the vault is stored.
+            /// Returns warnings for the administrator about the place where the vault is stored.
             #[must_use]
             pub fn warnings(&self) -> Vec<VaultWarning> {
                 self.core().warnings()
@@ -45,11 +45,11 @@ macro_rules! host_methods {
                 self.core().rotate(Rotation::DataKey(tenant), now)
             }
 
-            /// Seals the tokens of grants, and what tenants added while the host runs (providers
-            /// and client registrations), with the newest data key of their tenant: at most
-            /// `limit` records. Destroys data keys that no longer seal anything. Repeat until
-            /// [nothing remains](Rotated::is_finished). Consent requests and pending revocations
-            /// keep an old key alive as long as they exist.
+            /// Seals at most `limit` records again with the newest data key of their tenant: the
+            /// tokens of grants, and the providers and client registrations that tenants added.
+            /// Destroys data keys that no longer seal anything. Repeat until
+            /// [nothing remains](Rotated::is_finished). A consent request or a pending revocation
+            /// that was sealed with an old data key keeps that key until it ends.
             ///
             /// # Errors
             ///
@@ -58,21 +58,22 @@ macro_rules! host_methods {
                 self.core().rotate(Rotation::Tokens { limit }, now)
             }
 
-            /// Replaces every data key and then destroys the former master key of this name, so
-            /// that what was erased before cannot be read any more: not in free space of the
-            /// database, its log, its replicas or its backups. Each call handles at most `limit`
-            /// keys and records. Repeat until [nothing remains](Rotated::is_finished);
-            /// [`Rotated::destruction`] then says what became of the key.
+            /// Replaces every data key and then destroys the former master key, so that data erased
+            /// earlier can no longer be read anywhere: in free space of the database, in its log,
+            /// its replicas or its backups. `former` is the
+            /// [name](crate::vault::KeyEncryption::name) of that key. Each call handles at most
+            /// `limit` keys and records. Repeat until [nothing remains](Rotated::is_finished);
+            /// [`Rotated::destruction`] then reports the outcome.
             ///
             /// First give every process a new key as a former one, then as the active one, and keep
             /// the key that is to be destroyed as a former one. Do not call
-            /// [`rotate_master_key`](Self::rotate_master_key) before: the new key would open the
-            /// former data keys. From the first call on, a process in which the former key is still
-            /// active cannot store new tenants. The key is destroyed only after no key and no
-            /// record needs it. Consent requests and pending revocations keep it as long as they
-            /// exist. An interrupted call is continued by the next one.
+            /// [`rotate_master_key`](Self::rotate_master_key) before: the new key would then open
+            /// the former data keys. From the first call on, a process in which the former key is
+            /// still active cannot store new tenants.
             ///
-            /// `former` is the [name](crate::vault::KeyEncryption::name) of the key.
+            /// The key is destroyed only after no key and no record needs it. Consent requests and
+            /// pending revocations from before keep it until they end. If a call is interrupted,
+            /// the next one continues.
             ///
             /// # Errors
             ///
@@ -129,15 +130,20 @@ macro_rules! host_methods {
             ///
             /// # Errors
             ///
-            /// [`VaultError::Unsupported`] if this vault is not stored in a file;
-            /// [`VaultError::UnsafePath`] if something exists at `path`; [`VaultError`] if the copy
-            /// could not be written. Nothing exists at `path` then.
+            /// [`VaultError::NotSupported`] if the vault is in PostgreSQL or in a host's store: use
+            /// the backups of that database. [`VaultError::UnsafePath`] if something exists at
+            /// `path`; [`VaultError`] if the copy could not be written. Nothing is created at
+            /// `path` then.
+            ///
+            /// # Security
+            ///
+            /// The copy opens with the same master key. Data that is erased later remains in it.
             pub fn backup(&self, path: &Path) -> Result<(), VaultError> {
                 self.core().backup(path)
             }
 
             /// Returns the heads of all chains of the audit, or of one tenant's, for the host to
-            /// store elsewhere. An exported head is recognised even after its entry was pruned.
+            /// store elsewhere. An exported head is recognized even after its entry was pruned.
             ///
             /// # Errors
             ///

@@ -232,3 +232,36 @@ fn a_handle_notices_that_another_has_forgotten_a_tenant() {
         verify(vault);
     }
 }
+
+#[test]
+fn a_tenant_has_a_limited_number_of_definitions() {
+    let vault = open(&Arc::default(), key(1)).unwrap();
+    let names: Vec<String> = (0..=MAX_DEFINITIONS)
+        .map(|number| format!("board-{number}"))
+        .collect();
+    let content = DefinitionContent {
+        document: Vec::new(),
+        secrets: Vec::new(),
+    };
+    let of = |name| NewDefinition {
+        key: DefinitionKey {
+            kind: DefinitionKind::Provider,
+            name,
+        },
+        expected: Expected::Anything,
+        content: &content,
+    };
+    let all: Vec<_> = names.iter().map(|name| of(name.as_str())).collect();
+    let put = |definitions| {
+        vault.put_definitions(&PutDefinitions {
+            tenant: &tenant("acme"),
+            definitions,
+            by: None,
+            now: NOW,
+        })
+    };
+    put(&all[1..]).unwrap();
+    let refused = put(&all[..1]).unwrap_err();
+    assert!(matches!(refused, VaultError::NotSupported(_)), "{refused}");
+    put(&all[1..2]).expect("one that exists is replaced");
+}
