@@ -4,7 +4,7 @@
 //! agent act with that account and no other. `valetkey` runs the consent flow, stores tokens in an
 //! encrypted vault, refreshes them, and gives each agent turn the access token of the user it works
 //! for. It is a synchronous library: no server, no async runtime, and no thread unless the host
-//! asks for one ([`UpkeepGuard`], [`loopback`], parallel upkeep).
+//! asks for one ([`UpkeepGuard`], [`loopback`], parallel upkeep, a vault in PostgreSQL).
 //!
 //! ```
 //! use valetkey::testing::Host;
@@ -38,10 +38,11 @@
 //! # How the parts fit together
 //!
 //! [`Connections`] holds the vault, the providers and the client registrations, and has the
-//! operations: start and complete a consent, list, revoke, maintain. A [`Resolver`] makes a
-//! [`Turn`](resolver::Turn) for an [`ActingUser`]; the turn resolves tokens, sends requests and
-//! masks the tokens in what it returns. An [`Error`] says what the host does next; most important
-//! is [`ConsentRequired`](error::ConsentRequired), which becomes a link for the user.
+//! operations: start and complete a consent, list, revoke, maintain. A *provider* is a service that
+//! a user can connect, such as Gmail. A [`Resolver`] creates a [`Turn`](resolver::Turn) for an
+//! [`ActingUser`]; the turn resolves tokens, sends requests, and masks tokens in the responses. An
+//! [`Error`] tells the host what to do next. The most important one is
+//! [`ConsentRequired`](error::ConsentRequired), which becomes a link for the user.
 //!
 //! # Modules
 //!
@@ -71,14 +72,15 @@
 //!   is no code hook.
 //! - **Secrets are types.** They cannot be printed, cloned, compared or serialized, and are erased
 //!   when they are dropped.
-//! - **Failures are closed.** Without a master key there is no vault, and encryption cannot be
-//!   switched off. A vault or a provider that fails is never reported as "not connected".
+//! - **Failures do not weaken protection.** A vault does not open without its master key, and
+//!   encryption cannot be switched off. A vault or a provider that fails is never reported as "not
+//!   connected".
 //!
 //! # Security
 //!
-//! The library cannot check who a user is: everything rests on [`ActingUser::authenticated`]. Take
-//! both names from your authenticated session. `SECURITY.md` says what is promised to whom, and
-//! what is not.
+//! The library cannot check who a user is. Isolation between users depends on
+//! [`ActingUser::authenticated`]: take both names from your authenticated session. `SECURITY.md`
+//! lists the guarantees and their limitations.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The parts that the feature `_internals` shows to this crate's own tests are `pub` where they are

@@ -238,6 +238,40 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
+    fn the_documentation_of_a_setting_states_its_default() {
+        const MINUTE: Duration = Duration::from_secs(60);
+        const HOUR: Duration = Duration::from_secs(3_600);
+        let source = include_str!("settings.rs");
+        let settings = Settings::default();
+        for (field, stated, value) in [
+            ("consent_lifetime", (10, "minutes"), settings.consent_lifetime),
+            ("ticket_lifetime", (24, "hours"), settings.ticket_lifetime),
+            ("http_timeout", (10, "s"), settings.http_timeout),
+            ("refresh_lease", (30, "s"), settings.refresh_lease),
+            ("resolve_deadline", (20, "s"), settings.resolve_deadline),
+            ("quarantine", (7, "days"), settings.quarantine),
+            ("revocation_patience", (7, "days"), settings.revocation_patience),
+            ("store_patience", (2, "minutes"), settings.store_patience),
+            ("send_timeout", (60, "s"), settings.send_timeout),
+            ("stream_timeout", (1, "hour"), settings.stream_timeout),
+        ] {
+            let (number, unit) = stated;
+            let one = match unit {
+                "days" => 24 * HOUR,
+                "hours" | "hour" => HOUR,
+                "minutes" => MINUTE,
+                _ => SECOND,
+            };
+            assert_eq!(value, number * one, "{field}");
+            let (before, _) = source.split_once(&format!("    pub {field}: ")).unwrap();
+            let (_, text) = before.rsplit_once(",\n").unwrap_or(("", before));
+            let text = text.replace("\n    ///", "");
+            assert!(text.contains(&format!(": {number} {unit}")), "{field}: {text}");
+        }
+        assert_eq!(settings.send_max_bytes, 32 << 20);
+    }
+
+    #[test]
     fn the_back_off_doubles_to_an_hour() {
         let server_error = |failures| back_off(FailureCode::ServerError, failures, None);
         assert_eq!(server_error(0), 30 * SECOND);

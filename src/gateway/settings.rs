@@ -46,7 +46,7 @@ impl Gateway {
         self.set(|inner| inner.directory = Some(Arc::new(directory)))
     }
 
-    /// Adds a link of the host, such as "Sign out", to the head of each page. Its address begins
+    /// Adds a link of the host, such as "Sign out", to the header of each page. Its address begins
     /// with one `/`, or with `https://`.
     ///
     /// # Errors
@@ -113,8 +113,8 @@ impl Gateway {
         Ok(self.set(|inner| inner.look.stylesheet = Some(address)))
     }
 
-    /// Adds markup to the head of every page, such as the host's icons and `<meta>` elements. The
-    /// content security policy applies to it: inline styles and scripts do not run.
+    /// Adds markup to the `<head>` of every page, such as the host's icons and `<meta>` elements.
+    /// The content security policy applies to it: inline styles and scripts do not run.
     ///
     /// # Security
     ///
@@ -125,7 +125,7 @@ impl Gateway {
         self.set(|inner| inner.look.head = Some(markup))
     }
 
-    /// Replaces the key in the head of the pages with the picture at this address. A picture at
+    /// Replaces the key in the header of the pages with the picture at this address. A picture at
     /// another origin also needs [`allow_resources_from`](Self::allow_resources_from).
     ///
     /// # Errors

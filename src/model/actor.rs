@@ -100,8 +100,8 @@ impl Operator {
     ///
     /// # Security
     ///
-    /// The same rules apply as for [`ActingUser::authenticated`]. In addition, the host asserts that
-    /// this user may manage the connections of everyone in the tenant.
+    /// The same rules apply as for [`ActingUser::authenticated`]. In addition, the host asserts
+    /// that this user may manage the connections of everyone in the tenant.
     pub fn authenticated<T, U>(tenant: T, user: U) -> Result<Self, InvalidValue>
     where
         T: TryInto<TenantId, Error: Into<InvalidValue>>,

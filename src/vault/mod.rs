@@ -13,8 +13,8 @@
 //! authenticate it, together with the place that it belongs to, under a key of its tenant.
 //!
 //! The methods of the vaults are for the administrator of the host: backups, key rotation, and
-//! verifying the audit. Share a vault with an [`Arc`](std::sync::Arc) to call them while connections
-//! use it.
+//! verifying the audit. Share a vault with an [`Arc`](std::sync::Arc) to call them while
+//! connections use it.
 //!
 //! # Examples
 //!

@@ -1,11 +1,15 @@
 //! The pages of operators: open links, services, revoking all, the audit and its export.
 
 use http::Method;
+use std::sync::Arc;
+
 use valetkey::ConsentOptions;
 use valetkey::connections::ConnectionFilter;
 use valetkey::model::{ConsentId, Status};
 use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
+use valetkey::vault::SealedVault;
 
+use crate::support::gateway::planted::plant;
 use crate::support::gateway::{Site, header_of, json, location, program, text, with_json};
 
 const ALICE: &str = "acme.alice.user";
@@ -288,4 +292,23 @@ fn services_that_the_workspace_added_have_their_place() {
     let mine = "This workspace’s own app registration";
     assert!(page(&site, OLGA, "/services").contains(mine));
     assert!(!page(&site, MALLORY, "/services").contains(mine));
+}
+
+#[test]
+fn one_request_revokes_at_most_200_connections() {
+    let vault = Arc::new(SealedVault::in_memory());
+    for number in 0..203 {
+        plant(&vault, number, |_| {});
+    }
+    let site = Site::over(Arc::clone(&vault));
+    let revoke = || {
+        let request = program(OLGA, Method::POST, "/v1/revocation");
+        let answer = json(&site.send(with_json(request, &serde_json::json!({"provider": "notes"}))));
+        (
+            answer["revocations"].as_array().unwrap().len(),
+            answer["more"].clone(),
+        )
+    };
+    assert_eq!(revoke(), (200, true.into()));
+    assert_eq!(revoke(), (3, false.into()));
 }

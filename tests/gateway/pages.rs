@@ -274,7 +274,7 @@ fn health_is_told_in_words() {
     site.http.on("/token").next(Fault::Status(429, String::new()));
     let mut alice = site.tab(ALICE);
     let failed = alice.post(&format!("/connections/{id}/refresh"), &[]);
-    assert!(text(&failed).contains("Backing off until"), "{}", text(&failed));
+    assert!(text(&failed).contains("Next attempt at"), "{}", text(&failed));
     assert!(text(&failed).contains(&FailureCode::RateLimited.to_string()));
     site.clock.advance(std::time::Duration::from_secs(7_200));
     site.sandbox.revoke_at_server("ada");

@@ -101,3 +101,14 @@ fn every_guide_is_a_page_of_the_documentation() {
         }
     }
 }
+
+#[test]
+fn the_guide_to_upgrading_names_the_newest_schema() {
+    let source = fs::read_to_string(root().join("src/vault/sqlite/schema/mod.rs")).unwrap();
+    let (_, newest) = source.split_once("const NEWEST: u32 = ").unwrap();
+    let (newest, _) = newest.split_once(';').unwrap();
+    let guide = fs::read_to_string(root().join("docs/guide/upgrading.md")).unwrap();
+    let version = env!("CARGO_PKG_VERSION").trim_end_matches(".0");
+    let row = format!("| {version} | {newest} |");
+    assert!(guide.contains(&row), "no row {row}");
+}

@@ -284,7 +284,7 @@ fn promise_35_whoever_is_asked_says_the_same() {
             let (word, title) = match health.state {
                 HealthState::Healthy { .. } => ("healthy", "Healthy"),
                 HealthState::Expiring => ("expiring", "Healthy"),
-                HealthState::BackingOff { .. } => ("backing_off", "Backing off"),
+                HealthState::BackingOff { .. } => ("backing_off", "Next attempt at"),
                 HealthState::RefusedByApi { .. } => ("refused_by_api", "Refused by the service"),
                 HealthState::Misconfigured(_) => ("misconfigured", "Needs an administrator"),
                 HealthState::NeedsConsent(_) => ("needs_consent", "Needs consent"),

@@ -204,8 +204,8 @@ impl ConsentOptions {
         self
     }
 
-    /// Stores an address of the host with the consent. After the callback, the gateway redirects the
-    /// browser there if `Gateway::allow_return_to` names the same address.
+    /// Stores an address of the host with the consent. After the callback, the gateway redirects
+    /// the browser there if `Gateway::allow_return_to` names the same address.
     #[must_use]
     pub fn return_to(mut self, address: impl Into<String>) -> Self {
         self.return_to = Some(address.into());

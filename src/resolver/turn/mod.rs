@@ -105,9 +105,9 @@ impl Turn {
         &self.acting_user
     }
 
-    /// Returns the access token of the acting user at a provider, refreshed if necessary. Blocks for
-    /// at most [`Settings::resolve_deadline`](crate::connections::Settings::resolve_deadline) (20 s
-    /// by default) while a refresh is in progress.
+    /// Returns the access token of the acting user at a provider, refreshed if necessary. Blocks
+    /// for at most [`Settings::resolve_deadline`](crate::connections::Settings::resolve_deadline)
+    /// (20 s by default) while a refresh is in progress.
     ///
     /// # Errors
     ///

@@ -204,7 +204,7 @@ pub(super) static TEXTS: Texts = Texts {
     mcp_server: "Server",
     mcp_authorization: "You sign in at",
     mcp_no_scopes: "The server names no particular access. You choose it when you sign in.",
-    mcp_warning: "Continue only if you know this server. It receives what the assistant sends to it.",
+    mcp_warning: "Continue only if you know this server. It receives what agents send to it for you.",
     mcp_heading: |host| format!("Connect {host}"),
     mcp_continue: |host| format!("Continue to {host}"),
     mcp_mistake,
@@ -283,7 +283,7 @@ pub(super) static TEXTS: Texts = Texts {
     refreshes_in: |span| format!("refreshes automatically, next in about {span}"),
     expires_in: |span| format!("Expires in {span}"),
     no_refresh: |provider| format!("{provider} did not allow automatic refreshes"),
-    backing_off: |time| format!("Backing off until {time}"),
+    backing_off: |time| format!("Next attempt at {time}"),
     refused_by_api_text: |provider, time| format!("{provider} refused a request at {time}, even after a refresh; if nothing works, reconnect"),
     failure: |failure| failure.to_string(),
     need,
@@ -360,7 +360,7 @@ fn at_provider(outcome: &AtProvider, provider: &str) -> (&'static str, String) {
 fn mcp_mistake(kind: &str) -> &'static str {
     match kind {
         "url" => "Enter an https address without a user name, a query or a fragment.",
-        "no_authorization" => "This server needs no connection: it answers everyone.",
+        "no_authorization" => "This server requires no sign-in, so there is nothing to connect.",
         "not_an_mcp_server" => "There is no MCP server at this address.",
         "private_address" => "This address is not on the public internet.",
         "no_client_description" => "MCP servers are not set up here. Ask an administrator.",

@@ -21,13 +21,13 @@ pub(super) fn need(reason: NeedsConsent, provider: &str) -> String {
 pub(super) fn remedy(problem: &Misconfigured, provider: &str) -> String {
     match problem {
         Misconfigured::UnknownProvider(_) => {
-            "this service is no longer set up; set it up again, or disconnect it".into()
+            "this service is no longer set up; set it up again, or revoke the connection".into()
         }
         Misconfigured::UnknownServer(_) => {
-            format!("the sign-in server of {provider} is no longer set up; set it up again, or disconnect it")
+            format!("the sign-in server of {provider} is no longer set up; set it up again, or revoke the connection")
         }
         Misconfigured::NoClient(_) => format!(
-            "this application is no longer registered at {provider}; register it again, or disconnect it"
+            "this application is no longer registered at {provider}; register it again, or revoke the connection"
         ),
         Misconfigured::Client(_) => format!(
             "the registration of this application does not match {provider}; correct the registration"
@@ -42,7 +42,7 @@ pub(super) fn remedy(problem: &Misconfigured, provider: &str) -> String {
             format!("the addresses of {provider} no longer match this connection; reconnect")
         }
         Misconfigured::InstanceNotRegistered(_) => format!(
-            "this application is not registered at this instance of {provider}; register it there, or disconnect it"
+            "this application is not registered at this instance of {provider}; register it there, or revoke the connection"
         ),
         Misconfigured::ClientRejected(_) => {
             format!("{provider} refuses this application’s ID or secret; correct the registration")
@@ -88,7 +88,7 @@ pub(super) fn audit(kind: AuditKind, detail: Option<&str>, provider: &str) -> (S
         AuditKind::TenantForgotten => plain("All data of the workspace was deleted"),
         AuditKind::DataKeyRotated => plain("The workspace has a new key"),
         AuditKind::MasterKeyRotated => plain("The keys were wrapped with a new master key"),
-        AuditKind::MasterKeyDestroyed => plain("The former master key was given up for destruction"),
+        AuditKind::MasterKeyDestroyed => plain("The former master key was destroyed, or its destruction is scheduled"),
         AuditKind::VaultMoved => plain("The data was moved to another database"),
         AuditKind::DefinitionAdded => plain("Added to the workspace"),
         AuditKind::DefinitionChanged => plain("Changed in the workspace"),
