@@ -113,8 +113,8 @@ pub enum Error {
     /// connected. No connection was read.
     #[error("{0}: denied by policy")]
     Denied(NamedProvider),
-    /// No such connection exists within the caller's reach.
-    #[error("no such connection is within the caller's reach")]
+    /// There is no such record, or it is not visible to the caller.
+    #[error("there is no such connection or consent, or it is not visible to the caller")]
     NotFound,
     /// The provider cannot be removed while connections use it. Revoke them first.
     #[error("{0}: connections use this provider; revoke them before you remove it")]

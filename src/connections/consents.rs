@@ -25,7 +25,7 @@ impl Connections {
     /// client registration, or refuses the client or the request;
     /// [`Parameter`](crate::Error::Parameter) for a parameter in the options that is missing,
     /// unknown or malformed; [`NotFound`](crate::Error::NotFound) if the options name a connection
-    /// that is not within reach; [`NotOneGrant`](crate::Error::NotOneGrant) if one grant cannot
+    /// that the user does not have; [`NotOneGrant`](crate::Error::NotOneGrant) if one grant cannot
     /// serve the named services; [`Unavailable`](crate::Error::Unavailable) if the
     /// [`ClientSource`](crate::provider::ClientSource) fails, or a server that takes pushed
     /// requests does not answer; [`Vault`](crate::Error::Vault) if the vault fails.

@@ -133,8 +133,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
-    /// caller; [`Vault`](crate::Error::Vault) if the vault fails.
+    /// [`NotFound`](crate::Error::NotFound) if no connection that the caller can see has this
+    /// id; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn get(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
         lists::visible(&self.engine, by, id)
     }
@@ -143,8 +143,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
-    /// caller; [`Vault`](crate::Error::Vault) if the vault fails.
+    /// [`NotFound`](crate::Error::NotFound) if no connection that the caller can see has this
+    /// id; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn health(&self, by: &dyn Principal, id: ConnectionId) -> Result<Health> {
         let services = Services::of(&self.engine, by.tenant());
         let connection = lists::visible_among(&services, by, id)?;
@@ -155,8 +155,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
-    /// caller; [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the
+    /// [`NotFound`](crate::Error::NotFound) if no connection that the caller can see has this
+    /// id; [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the
     /// caller is an operator; [`ConsentRequired`](crate::Error::ConsentRequired) if there is no
     /// refresh token or the provider refuses it; [`Unavailable`](crate::Error::Unavailable) if the
     /// provider does not answer or the connection backs off;
@@ -197,8 +197,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
-    /// caller; [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the
+    /// [`NotFound`](crate::Error::NotFound) if no connection that the caller can see has this
+    /// id; [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the
     /// caller is an operator; [`Vault`](crate::Error::Vault) if the vault fails. A failure at the
     /// provider is part of the report.
     pub fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<RevocationReport> {
@@ -254,8 +254,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
-    /// caller; [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the
+    /// [`NotFound`](crate::Error::NotFound) if no connection that the caller can see has this
+    /// id; [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the
     /// caller is an operator; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()> {
         let connection = lists::managed(&self.engine, by, id)?;
@@ -338,8 +338,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
-    /// caller; [`Vault`](crate::Error::Vault) if the vault fails.
+    /// [`NotFound`](crate::Error::NotFound) if no connection that the caller can see has this
+    /// id; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn sharing(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
         let connection = lists::visible(&self.engine, by, id)?;
         let mut family = scopes::family(&self.engine, &connection)?;
@@ -365,8 +365,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
-    /// caller; [`Vault`](crate::Error::Vault) if the vault fails.
+    /// [`NotFound`](crate::Error::NotFound) if no connection that the caller can see has this
+    /// id; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn revoked_together(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
         let connection = lists::visible(&self.engine, by, id)?;
         revoke::shares_fate_with(&self.engine, &connection)

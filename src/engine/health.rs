@@ -13,6 +13,22 @@ use crate::provider::RotationClass;
 use crate::vault::change::lifecycle::lasts;
 
 /// The health of a connection.
+///
+/// ```
+/// use valetkey::connections::HealthState;
+/// use valetkey::testing::Host;
+///
+/// let host = Host::new();
+/// let ada = host.user("ada");
+/// let id = host.connect(&ada, "notes").id;
+/// let health = host.connections.health(&ada, id)?;
+/// assert!(health.is_usable_now() && matches!(health.state, HealthState::Healthy { .. }));
+///
+/// host.expire();
+/// let health = host.connections.health(&ada, id)?;
+/// assert!(health.needs_refresh_first() && health.state == HealthState::Expiring);
+/// # Ok::<(), valetkey::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {

@@ -63,11 +63,12 @@ impl Mount {
         })
     }
 
-    /// Moves the mount to this path.
+    /// Moves the mount to this path, such as `/connections`.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if it is not a plain path.
+    /// [`InvalidValue`] unless the path begins with `/` and its segments consist of letters,
+    /// digits, `-`, `_`, `.` and `~`.
     pub fn under(mut self, path: &str) -> Result<Self, InvalidValue> {
         let path = path.strip_suffix('/').unwrap_or(path);
         let plain = |segment: &str| {

@@ -51,7 +51,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if the address leads to neither a path nor an `https` URL.
+    /// [`InvalidValue`] if the address is neither a path nor an `https` URL.
     pub fn account_link(
         self,
         label: impl Into<String>,
@@ -87,7 +87,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if the address leads to neither a path nor an `https` URL.
+    /// [`InvalidValue`] if the address is neither a path nor an `https` URL.
     pub fn switch_user(
         self,
         address: impl Into<String>,
@@ -107,7 +107,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if the address leads to neither a path nor an `https` URL.
+    /// [`InvalidValue`] if the address is neither a path nor an `https` URL.
     pub fn stylesheet(self, address: impl Into<String>) -> Result<Self, InvalidValue> {
         let address = of_host(address)?;
         Ok(self.set(|inner| inner.look.stylesheet = Some(address)))
@@ -130,7 +130,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if the address leads to neither a path nor an `https` URL.
+    /// [`InvalidValue`] if the address is neither a path nor an `https` URL.
     pub fn logo(self, address: impl Into<String>) -> Result<Self, InvalidValue> {
         let address = of_host(address)?;
         Ok(self.set(|inner| inner.look.logo = Some(address)))

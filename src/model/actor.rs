@@ -120,8 +120,8 @@ impl Operator {
 
 /// The user who caused a change, with their role, as the audit records it.
 ///
-/// The role determines the actor's reach. A user manages their own connections and sees those of
-/// the workspace; an operator manages all connections of the workspace.
+/// A user sees their own connections and those of the workspace, and can change their own. An
+/// operator sees and can change all connections of the tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -153,9 +153,9 @@ impl Actor {
 
 /// A caller whom the host has authenticated: an [`ActingUser`] or an [`Operator`].
 pub trait Principal: sealed::Sealed {
-    /// Returns the tenant. The principal reaches nothing outside it.
+    /// Returns the tenant. The principal sees and changes nothing outside it.
     fn tenant(&self) -> &TenantId;
-    /// Returns the user and the role, which determines the principal's reach.
+    /// Returns the user and the role, which determines what the principal sees and can change.
     fn actor(&self) -> Actor;
 }
 

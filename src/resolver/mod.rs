@@ -58,9 +58,9 @@ use crate::resolver::ledger::Ledger;
 
 /// Creates turns, in which acting users resolve tokens and send requests.
 ///
-/// The user's own connection has precedence; a workspace connection is a fallback if the policy
-/// allows it; otherwise the result is [`ConsentRequired`](crate::Error::ConsentRequired). Cheap to
-/// clone.
+/// A turn uses the user's own connection. A user without one acts through the workspace connection,
+/// unless the [`Policy`] forbids it; otherwise the result is
+/// [`ConsentRequired`](crate::Error::ConsentRequired). Cheap to clone.
 ///
 /// # From async code
 ///
@@ -88,7 +88,8 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// Creates a resolver over these connections, with workspace connections as a fallback.
+    /// Creates a resolver over these connections. Until [`policy`](Self::policy) is called, nothing
+    /// is denied, and workspace connections serve users without a personal one.
     #[must_use]
     pub fn new(connections: Connections) -> Self {
         let engine = Arc::clone(connections.engine());
@@ -121,8 +122,9 @@ impl Resolver {
         }
     }
 
-    /// Starts a turn of this user: a guard that resolves and sends only for them, and knows every
-    /// token of the turn by its value, so that none of them reaches a prompt, a response or a log.
+    /// Starts a turn of this user. The turn resolves and sends only for them, and records every
+    /// token that it uses, so that [`Turn::redact`] can mask these tokens in prompts, responses and
+    /// logs.
     #[must_use]
     pub fn turn(&self, acting_user: ActingUser) -> Turn {
         Turn::new(Arc::clone(&self.common), acting_user)

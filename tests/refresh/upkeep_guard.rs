@@ -63,7 +63,7 @@ fn failures_are_told_and_do_not_end_it() {
         let result = results.recv_timeout(PATIENCE).unwrap();
         assert_eq!(
             result,
-            Err("no such connection is within the caller's reach".to_owned())
+            Err("there is no such connection or consent, or it is not visible to the caller".to_owned())
         );
         guard.wake();
     }

@@ -7,6 +7,20 @@ use crate::model::{Connection, ConnectionId, GrantId};
 use crate::vault::Erasure;
 
 /// A report of a revocation, locally and at the provider.
+///
+/// ```
+/// use valetkey::connections::AtProvider;
+/// use valetkey::testing::Host;
+/// use valetkey::vault::Erasure;
+///
+/// let host = Host::new();
+/// let ada = host.user("ada");
+/// let id = host.connect(&ada, "notes").id;
+/// let report = host.connections.revoke(&ada, id)?;
+/// assert_eq!((report.here, &report.at_provider), (Erasure::Cleared, &AtProvider::Revoked));
+/// assert_eq!(report.unconfirmed().count(), 0);
+/// # Ok::<(), valetkey::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RevocationReport {

@@ -1,8 +1,8 @@
 //! The services that are included in the crate.
 //!
-//! Each field that is not obvious has a link to its documentation; a comment says so if it relies
-//! on one source or on observation. Descriptors are documents: to change one, serialize it with
-//! serde, edit a member, set `replaces_builtin`, deserialize it, and add it with
+//! The descriptors follow the vendors' documentation, to which their source code has links, and
+//! were not tested against the live services. To change one, serialize it with serde, edit a
+//! member, deserialize it, call `replaces_builtin`, and add it with
 //! [`ConnectionsBuilder::provider`](crate::connections::ConnectionsBuilder::provider).
 //!
 //! ```

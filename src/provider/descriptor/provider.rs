@@ -76,8 +76,9 @@ impl Provider {
         self
     }
 
-    /// Lets this descriptor replace the built-in one with its id. Without it, such an id is a
-    /// mistake.
+    /// Lets this descriptor replace the built-in one with its id. Without this call,
+    /// [`build`](crate::connections::ConnectionsBuilder::build) rejects a descriptor with such an
+    /// id.
     #[must_use]
     pub const fn replaces_builtin(mut self) -> Self {
         self.0.replaces_builtin = true;

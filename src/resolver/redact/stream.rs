@@ -26,10 +26,31 @@ const STRIDE: usize = 64;
 /// Masks the tokens of a turn in text that arrives in pieces, such as the output of a model or a
 /// download: returned by [`Turn::redactor`](crate::resolver::Turn::redactor).
 ///
-/// A possible beginning of a token is held back until the following text decides; other text passes
-/// almost immediately. Of pieces with 1 KiB or more, up to 512 bytes are held back until the next
-/// piece. At most the longest encoding of a token is held, with up to 128 bytes between two of its
-/// characters. The redactor masks the tokens that the turn knew when it was created.
+/// Text that may be the beginning of a token is held back until the following text shows whether it
+/// is one; other text passes almost immediately. Of a piece of 1 KiB or more, up to 512 bytes are
+/// held back until the next piece. At most the longest encoding of a token is held back, with up to
+/// 128 bytes between two of its characters.
+///
+/// The redactor masks the tokens that the turn knew when it was created. Create it after the last
+/// `resolve` or `send` whose token could appear in the text.
+///
+/// ```
+/// use valetkey::testing::Host;
+///
+/// let host = Host::new();
+/// let ada = host.user("ada");
+/// host.connect(&ada, "notes");
+/// let turn = host.resolver.turn(ada);
+/// let token = turn.resolve("notes")?;
+/// let (start, end) = token.access_token().expose_secret().split_at(10);
+///
+/// let mut redactor = turn.redactor();
+/// let mut shown = redactor.push(&format!("the token is {start}"));
+/// shown += &redactor.push(end);
+/// shown += &redactor.finish();
+/// assert_eq!(shown, "the token is [redacted]");
+/// # Ok::<(), valetkey::Error>(())
+/// ```
 pub struct Redactor {
     search: Option<Search>,
 }
@@ -97,8 +118,8 @@ impl Redactor {
         }
     }
 
-    /// Reads the next piece as bytes, like [`push`](Self::push). Use only one of the two methods in
-    /// a stream, unless all bytes are complete characters.
+    /// Reads the next piece as bytes, like [`push`](Self::push). Use only one of the two methods
+    /// for a stream, unless every piece of bytes ends with a complete character.
     pub fn push_bytes(&mut self, piece: &[u8]) -> Vec<u8> {
         match &mut self.search {
             Some(search) => search.push(piece, false),

@@ -76,19 +76,27 @@ use crate::http::{Body, HttpClient, HttpError, HttpRequest, HttpResponse};
 ///
 /// [`playing_mcp`](Self::playing_mcp) adds an MCP server with its own authorization server.
 ///
-/// ```
-/// use valetkey::testing::{ManualClock, Sandbox};
+/// [`Host`](crate::testing::Host) sets up connections over a sandbox. A host that builds its own
+/// connections registers the sandbox like any other server:
 ///
-/// let sandbox = Sandbox::new(ManualClock::default());
-/// let _registration = sandbox.registration("https://host.test/callback");
-/// let authorization_url = format!(
-///     "https://sandbox.test/authorize?response_type=code&client_id={}&state=abc\
-///      &redirect_uri=https%3A%2F%2Fhost.test%2Fcallback&scope=notes.read\
-///      &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
-///     sandbox.client_id(),
-/// );
-/// let callback = sandbox.approve(&authorization_url, "ada");
+/// ```
+/// use valetkey::testing::Sandbox;
+/// use valetkey::vault::SealedVault;
+/// use valetkey::{ActingUser, Connections, ConsentOptions, SystemClock};
+///
+/// let sandbox = Sandbox::new(SystemClock);
+/// let connections = Connections::builder(SealedVault::in_memory())
+///     .server(sandbox.server())
+///     .provider(sandbox.provider("notes"))
+///     .client("sandbox", sandbox.registration("https://host.test/callback"))
+///     .http_client(sandbox.clone())
+///     .build()?;
+///
+/// let ada = ActingUser::authenticated("acme", "ada")?;
+/// let consent = connections.start(&ada, "notes", ConsentOptions::default())?;
+/// let callback = sandbox.approve(consent.authorization_url(), "ada"); // the user's browser
 /// assert!(callback.starts_with("https://host.test/callback?code=sbx-code-"));
+/// # Ok::<(), valetkey::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Sandbox(Arc<Inner>);

@@ -24,6 +24,30 @@ pub enum AuditChain {
 /// was rolled back.
 ///
 /// [`Display`](fmt::Display) writes the head as a line of text, and [`FromStr`] parses that.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use valetkey::testing::Host;
+/// use valetkey::vault::{AuditHead, SealedVault};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let vault = Arc::new(SealedVault::in_memory());
+/// let host = Host::builder().vault(Arc::clone(&vault)).build()?;
+/// let ada = host.user("ada");
+/// host.connect(&ada, "notes");
+///
+/// // Exported every hour to a place that a writer of the database cannot reach.
+/// let exported: Vec<String> = vault.audit_heads(None)?.iter().map(ToString::to_string).collect();
+///
+/// // Checked after a restore, or regularly.
+/// for line in exported {
+///     assert!(vault.proves(&line.parse::<AuditHead>()?)?);
+/// }
+/// assert!(vault.verify_audit(ada.tenant(), |_, _| {})?.is_intact());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AuditHead {
     /// The chain.
