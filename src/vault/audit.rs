@@ -87,7 +87,7 @@ pub enum AuditKind {
     RevocationEnded,
     /// The connection became its owner's default.
     DefaultSet,
-    /// A token was handed out.
+    /// A token was returned to a turn, or added to its request.
     TokenUsed,
     /// All data of a user was erased.
     UserForgotten,

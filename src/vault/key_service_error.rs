@@ -12,7 +12,7 @@ pub enum KeyServiceError {
     /// The service has no key of this name.
     #[error("the key service does not have the key; check its name and the region or mount")]
     UnknownKey,
-    /// The key exists but was disabled, or is to be deleted.
+    /// The key exists but is disabled or scheduled for deletion.
     #[error("the key is disabled or scheduled for deletion; enable it, or cancel its deletion")]
     Disabled,
     /// The wrapped key was altered, or it was wrapped by another key or with another context.
