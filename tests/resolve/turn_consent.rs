@@ -14,7 +14,7 @@ use valetkey::resolver::mcp::{Action, input_required, url_elicitation_required};
 use valetkey::resolver::{ConsentRequest, Policy, Turn, WorkspaceConnections};
 use valetkey::testing::Fault;
 use valetkey::vault::{MasterKey, SealedVault, SqliteVault};
-use valetkey::{ConsentOptions, Error, Resolver};
+use valetkey::{ConsentOptions, Error, Operator, Resolver};
 
 use crate::support::world::{World, person, response};
 
@@ -54,6 +54,31 @@ fn the_ticket_opens_the_consent_for_its_person_alone_and_the_next_call_finds_it(
         .complete(&alice, response(&callback), consent.binding())
         .unwrap();
     assert!(turn.resolve("notes").is_ok());
+}
+
+/// The vault may have deleted a remembered consent: newer ones replaced it, or the user was erased.
+#[test]
+fn a_consent_that_the_vault_has_deleted_is_asked_for_again() {
+    let world = World::new();
+    let alice = person("alice");
+    let turn = world.resolver.turn(alice.clone());
+    let mut asked = need(&turn, "notes");
+    let mut again = || {
+        let new = need(&turn, "notes");
+        assert_ne!(new.id(), asked.id());
+        let ticket = new.prepared().ticket();
+        assert!(world.connections.open_link(&alice, ticket).is_ok());
+        asked = new;
+    };
+    world.clock.advance(Duration::from_secs(1));
+    for _ in 0..64 {
+        let options = ConsentOptions::default();
+        world.connections.start(&alice, "mail", options).unwrap();
+    }
+    again();
+    let olga = Operator::authenticated(alice.tenant().clone(), "olga").unwrap();
+    world.connections.forget_user(&olga, alice.user()).unwrap();
+    again();
 }
 
 fn name(world: &World) -> String {

@@ -31,8 +31,11 @@ impl Turn {
             return Err(Error::NotPermitted);
         }
         let connections = &self.common.connections;
-        let is_pending = |asked: &ConsentRequest| -> Result<bool> {
-            Ok(connections.poll(&self.acting_user, asked.id())? == ConsentState::Pending)
+        let is_pending = |asked: &ConsentRequest| match connections.poll(&self.acting_user, asked.id()) {
+            Ok(state) => Ok(state == ConsentState::Pending),
+            // The vault deleted it: newer ones replaced it, or the user was erased.
+            Err(Error::NotFound) => Ok(false),
+            Err(error) => Err(error),
         };
         let mut shelf = self.common.memory.asked.of(&self.acting_user);
         if let Some(asked) = shelf.known(&self.acting_user, need, self.common.engine.now())
