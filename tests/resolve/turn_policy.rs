@@ -376,7 +376,7 @@ fn a_tool_without_a_valid_name_calls_nothing() {
 }
 
 #[test]
-fn a_policy_prints_itself_for_an_operator() {
+fn a_policy_prints_itself_for_an_administrator() {
     let policy = Policy::new(WorkspaceConnections::Forbidden)
         .provider(notes(), WorkspaceConnections::Fallback)
         .tool("report", WorkspaceConnections::Required)
@@ -389,9 +389,9 @@ fn a_policy_prints_itself_for_an_operator() {
         "denied: calls to notes, by the tool send\n\
          denied: calls to every provider, of mallory in acme\n\
          mail: a label must be named\n\
-         what needs one of notes.write: never a fallback to the workspace connection\n\
+         calls that need one of notes.write: the workspace connection is not a fallback\n\
          notes: the workspace connection is a fallback\n\
          the tool report: the workspace connection must be used\n\
-         else: the workspace connection may not be used"
+         all other calls: the workspace connection may not be used"
     );
 }
