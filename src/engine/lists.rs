@@ -253,6 +253,7 @@ pub(crate) struct Reading {
     /// The connections that match, oldest first.
     pub(crate) connections: Vec<Connection>,
     /// The last connection that was read. `None` if the list has no others.
+    #[cfg_attr(not(feature = "gateway"), allow(dead_code, reason = "only pages continue"))]
     pub(crate) next: Option<ConnectionId>,
 }
 

@@ -163,9 +163,11 @@ fn filters() -> impl Strategy<Value = ConnectionFilter> {
     let user = proptest::option::weighted(0.2, proptest::sample::select(USERS.as_slice()));
     let provider = proptest::option::weighted(0.2, proptest::sample::select(SERVICES.as_slice()));
     (user, provider, 0..5_u8).prop_map(|(user, provider, kind)| {
-        let mut filter = ConnectionFilter::default();
-        filter.user = user.map(|user| UserId::new(user).unwrap());
-        filter.provider = provider.map(str::to_owned);
+        let filter = ConnectionFilter {
+            user: user.map(|user| UserId::new(user).unwrap()),
+            provider: provider.map(str::to_owned),
+            ..ConnectionFilter::default()
+        };
         match kind {
             0 => filter.active(),
             1 | 2 => filter.personal(),
