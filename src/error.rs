@@ -15,9 +15,11 @@
 //! }
 //! ```
 
+mod message;
 mod named;
 mod need;
 
+use message::{ambiguous, answer_too_large, denied, exchange_failed, unavailable};
 pub use named::NamedProvider;
 pub use need::{ConsentReason, ConsentRequired};
 
@@ -31,9 +33,6 @@ pub use crate::protocol::mcp::McpError;
 use crate::provider::{InvalidDescriptor, InvalidParameter, UnknownProvider, unknown_provider_message};
 use crate::random::RandomUnavailable;
 use crate::vault::{KeyServiceError, VaultError};
-
-/// The maximum number of labels in a message.
-const MOST_LABELS: usize = 5;
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -111,8 +110,14 @@ pub enum Error {
 
     /// The host's policy [denies](crate::resolver::Policy::deny) the call, regardless of what is
     /// connected. No connection was read.
-    #[error("{0}: denied by policy")]
-    Denied(NamedProvider),
+    #[error("{}", denied(provider, tool.as_deref()))]
+    Denied {
+        /// The provider.
+        provider: NamedProvider,
+        /// The tool that made the call, if the call
+        /// [names one](crate::resolver::ResolveOptions::tool).
+        tool: Option<Box<str>>,
+    },
     /// There is no such record, or it is not visible to the caller.
     #[error("there is no such connection or consent, or it is not visible to the caller")]
     NotFound,
@@ -125,8 +130,11 @@ pub enum Error {
     NotPermitted,
 
     /// The provider failed temporarily. The connection is kept.
-    #[error("{}", unavailable(*failure, *retry_after))]
+    #[error("{}", unavailable(provider.as_ref(), *failure, *retry_after))]
     Unavailable {
+        /// The provider. `None` if the request was not for one provider: it discovered a server
+        /// by its URL, or has placeholders.
+        provider: Option<NamedProvider>,
         /// The failure.
         failure: FailureCode,
         /// The time to wait before another attempt, if it is known.
@@ -188,9 +196,18 @@ impl Error {
     /// Returns a temporary failure without a time to wait.
     pub(crate) const fn unavailable(failure: FailureCode) -> Self {
         Self::Unavailable {
+            provider: None,
             failure,
             retry_after: None,
         }
+    }
+
+    /// Names the provider in the error of one that is unavailable, unless it is named already.
+    pub(crate) fn of_provider(mut self, named: impl FnOnce() -> NamedProvider) -> Self {
+        if let Self::Unavailable { provider, .. } = &mut self {
+            provider.get_or_insert_with(named);
+        }
+        self
     }
 
     /// Returns whether the same call may succeed later without a configuration change.
@@ -221,51 +238,6 @@ impl Error {
         match self {
             Self::ConsentRequired(need) => Some(need),
             _ => None,
-        }
-    }
-}
-
-fn ambiguous(provider: &NamedProvider, labels: &[Label], accounts: usize) -> String {
-    let shown = labels
-        .iter()
-        .take(MOST_LABELS)
-        .map(|label| format!("\"{label}\""));
-    let mut shown: Vec<String> = shown.collect();
-    if labels.len() > MOST_LABELS {
-        shown.push("…".into());
-    }
-    let labels = if shown.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", shown.join(", "))
-    };
-    format!("{provider}: {accounts} accounts are connected{labels}; pass a label or set a default")
-}
-
-fn unavailable(failure: FailureCode, retry_after: Option<Duration>) -> String {
-    match retry_after {
-        Some(wait) => format!("{failure}; retry in {} s", wait.as_secs_f64().ceil()),
-        None => failure.to_string(),
-    }
-}
-
-fn exchange_failed(failure: FailureCode) -> String {
-    if failure == FailureCode::UnknownTokenType {
-        return "the code could not be exchanged: the provider's token_type is not bearer; if its API accepts the \
-                token, set answer.any_token_type in the descriptor"
-            .into();
-    }
-    format!("the code could not be exchanged: {failure}; start again")
-}
-
-fn answer_too_large(limit: Option<usize>) -> String {
-    match limit {
-        Some(limit) => format!(
-            "the API processed the request, but its answer exceeds {limit} bytes; raise Settings::send_max_bytes \
-             or call Turn::send_stream"
-        ),
-        None => {
-            "the API processed the request, but its answer has more headers than the HTTP client reads".into()
         }
     }
 }

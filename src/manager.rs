@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+#[cfg(feature = "mcp")]
+use crate::connections::McpOptions;
 use crate::connections::{
     AuditPage, Budget, ConnectionFilter, Connections, Consent, ConsentOptions, ConsentState, Health,
     OpenConsent, PreparedConsent, Retried, RevocationReport, StatusCounts, UpkeepReport,
 };
+#[cfg(feature = "mcp")]
+use crate::error::McpError;
 use crate::error::Result;
 use crate::model::{
     ActingUser, Connection, ConnectionId, ConsentId, Operator, Principal, ProviderId, TenantId, UserId,
@@ -57,6 +61,31 @@ pub trait ConnectionManager: Send + Sync {
         provider: &str,
         options: ConsentOptions,
     ) -> Result<Consent>;
+
+    /// See [`Connections::start_mcp`].
+    ///
+    /// By default, no MCP client is described: a substitute that was written without the feature
+    /// `mcp` compiles with it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::start_mcp`].
+    #[cfg(feature = "mcp")]
+    fn start_mcp(&self, acting_user: &ActingUser, url: &str, options: McpOptions) -> Result<Consent> {
+        let _ = (acting_user, url, options);
+        Err(McpError::NoClientDescription.into())
+    }
+
+    /// See [`Connections::start_mcp_workspace`]. By default, no MCP client is described.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::start_mcp_workspace`].
+    #[cfg(feature = "mcp")]
+    fn start_mcp_workspace(&self, operator: &Operator, url: &str, options: McpOptions) -> Result<Consent> {
+        let _ = (operator, url, options);
+        Err(McpError::NoClientDescription.into())
+    }
 
     /// See [`Connections::prepare`].
     ///
@@ -277,6 +306,16 @@ impl ConnectionManager for Connections {
         options: ConsentOptions,
     ) -> Result<Consent> {
         Self::start_workspace(self, operator, provider, options)
+    }
+
+    #[cfg(feature = "mcp")]
+    fn start_mcp(&self, acting_user: &ActingUser, url: &str, options: McpOptions) -> Result<Consent> {
+        Self::start_mcp(self, acting_user, url, options)
+    }
+
+    #[cfg(feature = "mcp")]
+    fn start_mcp_workspace(&self, operator: &Operator, url: &str, options: McpOptions) -> Result<Consent> {
+        Self::start_mcp_workspace(self, operator, url, options)
     }
 
     fn prepare(

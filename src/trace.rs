@@ -228,7 +228,7 @@ mod on {
             Error::InUse(_) => ("in_use", None),
             #[cfg(feature = "mcp")]
             Error::Mcp(error) => ("mcp", Some(error.as_str())),
-            Error::Denied(_) => ("denied", None),
+            Error::Denied { .. } => ("denied", None),
             Error::LabelRequired(_) => ("label_required", None),
             Error::NotOneGrant(_) => ("not_one_grant", None),
             Error::Parameter(_) => ("parameter", None),

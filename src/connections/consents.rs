@@ -87,6 +87,29 @@ impl Connections {
         mcp::start::start(&self.engine, acting_user, owner, url, options)
     }
 
+    /// Starts a consent for a workspace connection to the MCP server at a URL, as
+    /// [`start_mcp`](Self::start_mcp) does for a user. The operator gives the consent and completes
+    /// it as [`Operator::acting_user`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start_mcp`](Self::start_mcp).
+    #[cfg(feature = "mcp")]
+    pub fn start_mcp_workspace(
+        &self,
+        operator: &Operator,
+        url: &str,
+        options: McpOptions,
+    ) -> Result<Consent> {
+        mcp::start::start(
+            &self.engine,
+            operator.acting_user(),
+            Owner::Workspace,
+            url,
+            options,
+        )
+    }
+
     /// Starts a consent for a workspace connection. The operator gives the consent and completes it
     /// as [`Operator::acting_user`].
     ///

@@ -98,6 +98,10 @@ impl Connections {
     /// Returns the connections that the caller can see, oldest first. Revoked connections are
     /// excluded unless the filter includes them.
     ///
+    /// A list without a status and a kind reads as many connections as it returns. With one of
+    /// them, it reads on until enough connections match, so a rare status in a large tenant can
+    /// read all of them.
+    ///
     /// # Errors
     ///
     /// [`InvalidValue`](crate::Error::InvalidValue) if the filter names a malformed provider;

@@ -105,6 +105,9 @@ impl Connections {
     /// is no such provider.
     ///
     /// Upkeep no longer retries revocations that the authorization server has not confirmed.
+    /// If the client registered itself, its server is asked once to delete the registration ([RFC
+    /// 7592 §2.3](https://www.rfc-editor.org/rfc/rfc7592#section-2.3)). A server that does not
+    /// answer keeps it.
     ///
     /// # Errors
     ///
@@ -115,7 +118,9 @@ impl Connections {
     }
 
     /// Removes a client that was added for a tenant, with its secret. Connections whose tokens were
-    /// issued to it can no longer be refreshed. Returns `false` if there is no such client.
+    /// issued to it can no longer be refreshed. Returns `false` if there is no such client. If it
+    /// registered itself, its server is asked once to delete the registration, as in
+    /// [`remove_provider`](Self::remove_provider).
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use crate::error::{Error, Misconfigured, NamedProvider, Result};
 use crate::model::{ProviderId, ServerId, TenantId};
 use crate::provider::{AuthorizationServer, ClientRegistration, InvalidDescriptor, Provider};
 use crate::vault::{
-    DefinitionKey, DefinitionKind, DefinitionRemoval, Expected, FoundDefinition, NewDefinition,
+    Definition, DefinitionKey, DefinitionKind, DefinitionRemoval, Expected, FoundDefinition, NewDefinition,
     PutDefinitions, RemoveDefinitions,
 };
 
@@ -160,9 +160,14 @@ pub(crate) fn remove_provider(cx: &Context, tenant: &TenantId, id: &str) -> Resu
             name: client.as_str(),
         });
     }
+    let registered = client.as_ref().map(|name| registered_client(cx, tenant, name));
+    let registered = registered.transpose()?.flatten();
     match remove(cx, tenant, &keys, Some(&stored.provider.id))? {
         DefinitionRemoval::InUse => Err(Error::InUse(NamedProvider::of(&stored.provider))),
-        DefinitionRemoval::Removed(number) => Ok(number > 0),
+        DefinitionRemoval::Removed(number) => {
+            unregister(cx, registered);
+            Ok(number > 0)
+        }
         DefinitionRemoval::Unexpected => Ok(false),
     }
 }
@@ -208,8 +213,33 @@ pub(crate) fn remove_client(cx: &Context, tenant: &TenantId, server: &str) -> Re
         kind: DefinitionKind::Client,
         name: name.as_str(),
     }];
+    let registered = registered_client(cx, tenant, &name)?;
     let removed = remove(cx, tenant, &keys, None)?;
-    Ok(matches!(removed, DefinitionRemoval::Removed(1)))
+    let is_removed = matches!(removed, DefinitionRemoval::Removed(1));
+    unregister(cx, registered.filter(|_| is_removed));
+    Ok(is_removed)
+}
+
+/// Returns the definition of a tenant's client, whose registration may have to be deleted.
+fn registered_client(cx: &Context, tenant: &TenantId, name: &ServerId) -> Result<Option<Definition>> {
+    let key = DefinitionKey {
+        kind: DefinitionKind::Client,
+        name: name.as_str(),
+    };
+    Ok(match cx.vault.definition(tenant, key, None)? {
+        FoundDefinition::Changed(_, found) => Some(*found),
+        FoundDefinition::Nothing(_) | FoundDefinition::Unchanged(_) => None,
+    })
+}
+
+/// Deletes the registration of a client that registered itself, after it was removed here.
+fn unregister(cx: &Context, client: Option<Definition>) {
+    #[cfg(feature = "mcp")]
+    if let Some(client) = client {
+        crate::engine::mcp::unregister::unregister(cx, &client.name, &client.content);
+    }
+    #[cfg(not(feature = "mcp"))]
+    let _ = (cx, client);
 }
 
 fn remove(

@@ -17,7 +17,7 @@ use crate::engine::refresh::{NotRefreshed, RefreshedToken};
 use crate::engine::settings::Settings;
 use crate::engine::upkeep::rest::Resting;
 use crate::engine::usage::Usage;
-use crate::error::{Error, Misconfigured, Result};
+use crate::error::{Error, Misconfigured, NamedProvider, Result};
 use crate::http::{HttpClient, HttpRequest};
 use crate::model::{
     ActingUser, ConnectionId, Event, EventKind, EventSink, FailureCode, Parameters, ProviderId, ServerId,
@@ -71,9 +71,10 @@ impl Context {
     /// Returns the provider, its authorization server and the tenant's client there.
     pub(crate) fn service(&self, tenant: &TenantId, provider: &str) -> Result<Service> {
         let entry = self.find(tenant, provider)?;
+        let client = self.client(tenant, &entry.server);
         Ok(Service {
             tenant: tenant.clone(),
-            client: self.client(tenant, &entry.server)?,
+            client: client.map_err(|error| error.of_provider(|| NamedProvider::of(&entry.provider)))?,
             provider: entry.provider,
             server: entry.server,
             transport: self.registry.transport(),
@@ -104,6 +105,15 @@ impl Context {
         })
     }
 
+    /// Returns the display name of a provider with its id, or the id alone if it is not known.
+    pub(crate) fn named(&self, tenant: &TenantId, provider: &ProviderId) -> NamedProvider {
+        let entry = self.entry(tenant, provider.as_str()).ok().flatten();
+        entry.map_or_else(
+            || provider.clone().into(),
+            |entry| NamedProvider::of(&entry.provider),
+        )
+    }
+
     /// Returns the provider with this id, if the tenant added it.
     pub(crate) fn provider_of_tenant(
         &self,
@@ -127,7 +137,7 @@ impl Context {
         match self.client(tenant, &entry.server) {
             Err(Error::Misconfigured(Misconfigured::NoClient(_)))
                 if self.is_discovered(tenant, &entry.server)? => {}
-            client => _ = client?,
+            client => _ = client.map_err(|error| error.of_provider(|| NamedProvider::of(&entry.provider)))?,
         }
         Ok(entry)
     }

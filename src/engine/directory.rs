@@ -319,6 +319,18 @@ pub(crate) fn stored_client(definition: &Definition) -> Result<StoredClient, Vau
     })
 }
 
+/// Returns the URL and the token that manage the registration of a stored client, if it registered
+/// itself and its server named both.
+#[cfg(feature = "mcp")]
+pub(crate) fn management(client: &DefinitionContent) -> Option<(String, &str)> {
+    let document: ClientDocument = serde_json::from_slice(&client.document).ok()?;
+    let token = client.secrets.get(1).filter(|token| !token.is_empty());
+    let address = document
+        .management
+        .filter(|_| document.origin == ClientOrigin::Registered);
+    address.zip(token.map(|token| token.as_str()))
+}
+
 /// Reads a stored provider's document.
 pub(crate) fn stored_provider(definition: &Definition) -> Result<Provider, VaultError> {
     read::<ProviderDocument>(definition).map(|document| document.provider)

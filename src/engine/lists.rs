@@ -182,7 +182,8 @@ impl ConnectionFilter {
         self
     }
 
-    /// Limits the filter to connections that hold tokens.
+    /// Limits the filter to connections that hold tokens. Connections with another status are read
+    /// and left out.
     #[must_use]
     pub const fn active(mut self) -> Self {
         self.status = Some(StatusFilter::Active);
@@ -190,6 +191,10 @@ impl ConnectionFilter {
     }
 
     /// Limits the filter to connections that need a new consent.
+    ///
+    /// A vault finds them by an index. Only while a registration
+    /// [replaces](crate::provider::ClientRegistration::replacing) another one are all connections
+    /// read, because that may end any of them.
     #[must_use]
     pub const fn needs_consent(mut self) -> Self {
         self.status = Some(StatusFilter::NeedsConsent);
@@ -247,32 +252,89 @@ impl ConnectionFilter {
 
 /// Returns the connections that the principal can see and that match the filter, oldest first.
 pub(crate) fn list(cx: &Context, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
-    let lister = Lister::new(cx, by, filter)?;
+    let services = Services::of(cx, by.tenant());
     let limit = filter.limit.unwrap_or(1_000);
     if filter.status.is_none() && filter.kind.is_none() {
-        return lister.page(filter.after, limit);
+        return Lister::new(&services, by, filter)?.page(filter.after, limit);
     }
-    // The vault leaves out most connections with another status, but not all of them, and does
-    // not filter by kind, so pages are read until enough connections match.
-    let mut found = Vec::new();
+    let extent = Extent {
+        found: limit,
+        read: usize::MAX,
+    };
+    Ok(read_on(&services, by, filter, extent, |_| true)?.connections)
+}
+
+/// The bounds of one reading.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    /// The number of connections to find.
+    pub(crate) found: usize,
+    /// The number of connections to read at most, found or not.
+    pub(crate) read: usize,
+}
+
+/// The connections of one reading.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// The connections that match, oldest first.
+    pub(crate) connections: Vec<Connection>,
+    /// The last connection that was read. `None` if the list has no others.
+    #[cfg_attr(not(feature = "gateway"), allow(dead_code, reason = "only pages continue"))]
+    pub(crate) next: Option<ConnectionId>,
+}
+
+/// The largest number of connections that are read at a time.
+const CHUNK: usize = 1_000;
+
+/// Reads the connections that match the filter and that `admits` accepts, until a bound is reached.
+///
+/// The vault leaves out most connections with another status, but not all of them, and does not
+/// filter by kind, so a reading can examine many more connections than it finds.
+pub(crate) fn read_on(
+    services: &Services<'_>,
+    by: &dyn Principal,
+    filter: &ConnectionFilter,
+    extent: Extent,
+    admits: impl Fn(&Connection) -> bool,
+) -> Result<Reading> {
+    let lister = Lister::new(services, by, filter)?;
+    let mut connections = Vec::new();
     let mut after = filter.after;
-    let size = limit.clamp(100, 1_000);
-    while found.len() < limit {
+    let mut left = extent.read;
+    let mut chunk = extent.found;
+    while connections.len() < extent.found && left > 0 {
+        let size = chunk.min(CHUNK).min(left);
         let page = lister.page(after, size)?;
-        let last = page.len() < size;
-        after = page.last().map(|connection| connection.id);
-        found.extend(page.into_iter().filter(|it| filter.admits(it)));
-        if last {
-            break;
+        let is_last = page.len() < size;
+        for connection in page {
+            after = Some(connection.id);
+            if filter.admits(&connection) && admits(&connection) {
+                connections.push(connection);
+            }
+            if connections.len() == extent.found {
+                break;
+            }
         }
+        if is_last && connections.len() < extent.found {
+            return Ok(Reading {
+                connections,
+                next: None,
+            });
+        }
+        left -= size;
+        // The first read is as large as the list that is wanted. If few connections of it match,
+        // the following reads are larger.
+        chunk = chunk.saturating_mul(2);
     }
-    found.truncate(limit);
-    Ok(found)
+    Ok(Reading {
+        connections,
+        next: after,
+    })
 }
 
 /// Reads the pages of one list.
 struct Lister<'a> {
-    services: Services<'a>,
+    services: &'a Services<'a>,
     by: &'a dyn Principal,
     filter: &'a ConnectionFilter,
     provider: Option<ProviderId>,
@@ -280,11 +342,10 @@ struct Lister<'a> {
 }
 
 impl<'a> Lister<'a> {
-    fn new(cx: &'a Context, by: &'a dyn Principal, filter: &'a ConnectionFilter) -> Result<Self> {
-        let services = Services::of(cx, by.tenant());
+    fn new(services: &'a Services<'a>, by: &'a dyn Principal, filter: &'a ConnectionFilter) -> Result<Self> {
         Ok(Self {
             provider: filter.provider.as_deref().map(ProviderId::new).transpose()?,
-            sought: sought(&services, filter.status),
+            sought: sought(services, filter.status),
             services,
             by,
             filter,
@@ -305,7 +366,7 @@ impl<'a> Lister<'a> {
         query.after = after;
         query.limit = limit;
         let connections = self.services.cx.vault.connections(&query)?;
-        let shown = |connection| health::shown(&self.services, connection);
+        let shown = |connection| health::shown(self.services, connection);
         Ok(connections.into_iter().map(shown).collect())
     }
 
@@ -403,7 +464,8 @@ pub(crate) fn managed(cx: &Context, by: &dyn Principal, id: ConnectionId) -> Res
 pub(crate) fn counts(cx: &Context, operator: &Operator) -> Result<BTreeMap<ProviderId, StatusCounts>> {
     const PAGE: usize = 500;
     let filter = ConnectionFilter::default().include_revoked();
-    let lister = Lister::new(cx, operator, &filter)?;
+    let services = Services::of(cx, operator.tenant());
+    let lister = Lister::new(&services, operator, &filter)?;
     let mut counts = BTreeMap::<ProviderId, StatusCounts>::new();
     let mut after = None;
     loop {

@@ -183,6 +183,7 @@ pub(crate) fn failed(server: &ServerId, failure: FailureCode, wait: Duration) ->
         }
         .into(),
         failure => Error::Unavailable {
+            provider: None,
             failure,
             retry_after: Some(wait),
         },

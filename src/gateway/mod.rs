@@ -43,6 +43,7 @@ mod ends;
 mod finish;
 mod history;
 mod json;
+mod listing;
 mod look;
 mod mount;
 mod outcome;

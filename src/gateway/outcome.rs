@@ -99,7 +99,7 @@ impl Outcome {
             Error::Parameter(_) | Error::ChoiceRequired { .. } => Self::Parameter,
             Error::UnknownProvider { .. } => Self::NotOffered,
             Error::NotOneGrant(_) => Self::NotOneGrant,
-            Error::NotPermitted | Error::InUse(_) | Error::Denied(_) | Error::LabelRequired(_) => {
+            Error::NotPermitted | Error::InUse(_) | Error::Denied { .. } | Error::LabelRequired(_) => {
                 Self::NotPermitted
             }
             #[cfg(feature = "mcp")]
@@ -164,7 +164,7 @@ mod tests {
         match error {
             Error::ConsentRequired(_) => 0,
             Error::Ambiguous { .. } => 1,
-            Error::Denied(_) => 2,
+            Error::Denied { .. } => 2,
             Error::Unavailable { .. } => 3,
             Error::Misconfigured(_) => 4,
             Error::Vault(_) => 5,
@@ -220,7 +220,13 @@ mod tests {
                 },
                 Outcome::Internal,
             ),
-            (Error::Denied(id().into()), Outcome::NotPermitted),
+            (
+                Error::Denied {
+                    provider: id().into(),
+                    tool: None,
+                },
+                Outcome::NotPermitted,
+            ),
             (Error::unavailable(FailureCode::TimedOut), Outcome::TryLater),
             (Misconfigured::NoHttpClient.into(), Outcome::Misconfigured),
             (VaultError::Damaged.into(), Outcome::Unavailable),

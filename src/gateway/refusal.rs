@@ -283,7 +283,7 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match error {
             Error::NotFound => Self::not_found(),
-            Error::NotPermitted | Error::Denied(_) | Error::LabelRequired(_) => Self::forbidden(),
+            Error::NotPermitted | Error::Denied { .. } | Error::LabelRequired(_) => Self::forbidden(),
             Error::NotOneGrant(_) => Self::bad(Said::NotOneGrant),
             Error::InUse(_) => Self::forbidden(),
             #[cfg(feature = "mcp")]
@@ -291,7 +291,9 @@ impl From<Error> for Refusal {
             Error::ConsentRequired(need) => {
                 Self::new(StatusCode::CONFLICT, "consent_required", Said::Need(need.reason))
             }
-            Error::Unavailable { failure, retry_after } => Self {
+            Error::Unavailable {
+                failure, retry_after, ..
+            } => Self {
                 retry_after,
                 ..Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,

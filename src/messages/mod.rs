@@ -219,10 +219,14 @@ fn errors() -> Vec<Sample> {
             choices: vec!["one".into(), "two".into()],
         }),
         sample!(Error::Consent(ConsentError::Expired)),
-        sample!(Error::Denied(gmail().into())),
+        sample!(Error::Denied {
+            provider: gmail().into(),
+            tool: Some("search_mail".into()),
+        }),
         sample!(Error::NotFound),
         sample!(Error::NotPermitted),
         sample!(Error::Unavailable {
+            provider: Some(gmail().into()),
             failure: FailureCode::TimedOut,
             retry_after: Some(Duration::from_millis(29_500)),
         }),

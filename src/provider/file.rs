@@ -1,8 +1,12 @@
 //! Descriptors in a host's configuration.
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
 use crate::provider::problem::InvalidDescriptor;
 use crate::provider::registry::RegistryBuilder;
-use crate::provider::unreadable::read;
+use crate::provider::unreadable::{unreadable, without_place};
 use crate::provider::{AuthorizationServer, Provider, Transport};
 
 /// The content of a descriptor file: a host's own authorization servers and providers.
@@ -50,9 +54,13 @@ impl DescriptorFile {
     /// # Errors
     ///
     /// [`InvalidDescriptor`] names the line and the column at which the document cannot be read,
-    /// and what is expected there. [`validate`](Self::validate) checks the values.
+    /// what is expected there, and the descriptor, if only one of them has this mistake.
+    /// [`validate`](Self::validate) checks the values.
     pub fn from_json(document: &str) -> Result<Self, InvalidDescriptor> {
-        read(document)
+        serde_json::from_str(document).map_err(|error| {
+            let id = unreadable_in(document, &without_place(&error));
+            unreadable(&error, id)
+        })
     }
 
     /// Checks every descriptor as [`build`](crate::connections::ConnectionsBuilder::build) does.
@@ -79,4 +87,36 @@ impl DescriptorFile {
         }
         registry.mistakes(Transport::HttpsOnly)
     }
+}
+
+/// A file whose descriptors are not read yet.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Parts {
+    servers: Vec<Value>,
+    providers: Vec<Value>,
+}
+
+/// Returns the id of the descriptor at which the reading of a file ended with this message, if no
+/// other one has the same mistake.
+fn unreadable_in(document: &str, message: &str) -> Option<String> {
+    let parts: Parts = serde_json::from_str(document).ok()?;
+    let servers = parts
+        .servers
+        .iter()
+        .filter(|it| message_of::<AuthorizationServer>(it).is_some_and(|it| it == message));
+    let providers = parts
+        .providers
+        .iter()
+        .filter(|it| message_of::<Provider>(it).is_some_and(|it| it == message));
+    let mut wrong = servers.chain(providers);
+    match (wrong.next(), wrong.next()) {
+        (Some(one), None) => one["id"].as_str().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// Returns why a descriptor cannot be read.
+fn message_of<T: DeserializeOwned>(descriptor: &Value) -> Option<String> {
+    T::deserialize(descriptor).err().map(|error| error.to_string())
 }

@@ -11,7 +11,8 @@ use crate::provider::template::{InvalidTemplate, Unfilled};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidDescriptor {
-    /// The id of the server or provider. Empty if the document cannot be read.
+    /// The id of the server or provider. Empty if it is not known, because the document cannot be
+    /// read.
     pub descriptor: String,
     /// The member of the document. Empty if the document cannot be read.
     pub field: &'static str,
@@ -41,7 +42,10 @@ impl InvalidDescriptor {
 impl fmt::Display for InvalidDescriptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if matches!(self.problem, DescriptorProblem::Unreadable { .. }) {
-            return write!(f, "the descriptor {}", self.problem);
+            return match self.descriptor.as_str() {
+                "" => write!(f, "the descriptor {}", self.problem),
+                id => write!(f, "the descriptor \"{id}\" {}", self.problem),
+            };
         }
         write!(f, "\"{}\": {}: {}", self.descriptor, self.field, self.problem)?;
         match &self.replaced_server {

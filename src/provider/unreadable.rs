@@ -1,7 +1,9 @@
 //! Reports documents that cannot be read.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::model::ProviderId;
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 
 /// The maximum length of a member name that an error repeats, in bytes.
@@ -11,27 +13,47 @@ const MAX_SHOWN: usize = 64;
 ///
 /// # Errors
 ///
-/// [`InvalidDescriptor`] names the place, and what is expected there.
+/// [`InvalidDescriptor`] names the descriptor, the place, and what is expected there.
 pub(super) fn read<T: DeserializeOwned>(document: &str) -> Result<T, InvalidDescriptor> {
     serde_json::from_str(document).map_err(|error| {
-        let problem = DescriptorProblem::Unreadable {
-            line: error.line(),
-            column: error.column(),
-            what: what(&error),
-        };
-        InvalidDescriptor::new("", "", problem)
+        let known = serde_json::from_str::<Identified>(document).ok();
+        unreadable(&error, known.and_then(|known| known.id))
     })
+}
+
+/// A descriptor of which only the id is read.
+#[derive(Deserialize)]
+struct Identified {
+    id: Option<String>,
+}
+
+/// Returns the error for a document that cannot be read, with the id of the descriptor if it is
+/// known.
+pub(super) fn unreadable(error: &serde_json::Error, id: Option<String>) -> InvalidDescriptor {
+    let problem = DescriptorProblem::Unreadable {
+        line: error.line(),
+        column: error.column(),
+        what: what(error),
+    };
+    // An id that is not plain may be the mistake.
+    let id = id.filter(|id| ProviderId::new(id.as_str()).is_ok());
+    InvalidDescriptor::new(id.as_deref().unwrap_or_default(), "", problem)
+}
+
+/// Returns what serde says, without the place at the end.
+pub(super) fn without_place(error: &serde_json::Error) -> String {
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let said = error.to_string();
+    said.strip_suffix(&place).unwrap_or(&said).to_owned()
 }
 
 /// Describes the problem without repeating a value, which may be a misplaced secret. The messages
 /// of serde repeat a value before they say what is expected, and end with the place.
 fn what(error: &serde_json::Error) -> String {
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    let said = error.to_string();
-    let said = said.strip_suffix(&place).unwrap_or(&said);
+    let said = without_place(error);
     if !error.is_data() {
         // serde_json describes syntax errors in its own words.
-        return said.to_owned();
+        return said;
     }
     let expected = said.rsplit_once(", expected ").map(|(_, expected)| expected);
     let unknown = said
@@ -47,7 +69,7 @@ fn what(error: &serde_json::Error) -> String {
         (Some(name), Some(expected)) => format!("the member `{name}` is not known, expected {expected}"),
         (None, Some(expected)) => format!("expected {expected}"),
         // Messages about missing or duplicate members, ids, scopes and choices contain no value.
-        (_, None) => said.to_owned(),
+        (_, None) => said,
     }
 }
 
@@ -86,7 +108,8 @@ mod tests {
             let said = server(members);
             assert!(said.contains(expected), "{members}: {said}");
             assert!(
-                said.starts_with("the descriptor cannot be read at line "),
+                said.starts_with("the descriptor \"a\" cannot be read at line ")
+                    || said.starts_with("the descriptor cannot be read at line "),
                 "{said}"
             );
             assert!(!said.contains("hunter2"), "{said}");
@@ -104,5 +127,50 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(file.contains("line 1"), "{file}");
+    }
+
+    #[test]
+    fn an_unreadable_document_names_the_descriptor_if_it_is_known() {
+        let read = |document: &str| DescriptorFile::from_json(document).unwrap_err();
+        let server = |id: &str, more: &str| {
+            format!(
+                "{{\"id\": \"{id}\", \"authorization_endpoint\": \"https://a.example/a\",
+                \"token_endpoint\": \"https://a.example/t\"{more}}}"
+            )
+        };
+        let wrong = server("acme", ", \"pkce\": 1");
+        let alone = AuthorizationServer::from_json(&wrong).unwrap_err();
+        assert_eq!((alone.descriptor.as_str(), alone.field), ("acme", ""));
+        let one = read(&format!("{{\"servers\": [{}, {wrong}]}}", server("other", "")));
+        assert_eq!(one.descriptor, "acme");
+        let said = one.to_string();
+        assert!(
+            said.starts_with("the descriptor \"acme\" cannot be read at line 3"),
+            "{said}"
+        );
+        let first = read(&format!(
+            "{{\"servers\": [{wrong}], \"providers\": [{{\"id\": \"mail\"}}]}}"
+        ));
+        assert_eq!(first.descriptor, "acme");
+        let provider = read("{\"providers\": [{\"id\": \"mail\"}]}");
+        assert_eq!(provider.descriptor, "mail");
+        for unknown in [
+            format!("{{\"servers\": [{wrong}, {}]}}", wrong.replace("acme", "b")),
+            format!(
+                "{{\"servers\": [{}, {wrong}]}}",
+                server("a", ", \"issuer\": null, \"issuer\": null")
+            ),
+            format!("{{\"servers\": [{wrong}"),
+            "{\"providers\": [{\"id\": 7}]}".to_owned(),
+            "{\"providers\": [{\"id\": \"hunter2\\n\"}]}".to_owned(),
+            "{\"providers\": [7]}".to_owned(),
+        ] {
+            let error = read(&unknown);
+            assert_eq!(error.descriptor, "", "{error}");
+            assert!(
+                error.to_string().starts_with("the descriptor cannot be read"),
+                "{error}"
+            );
+        }
     }
 }

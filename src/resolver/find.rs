@@ -167,7 +167,10 @@ fn plan(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Plan> {
         Ok(decided) => decided,
         Err(Denial::Listed) => {
             tell(Step::Denied);
-            return Err(Error::Denied(NamedProvider::of(&provider)));
+            return Err(Error::Denied {
+                provider: NamedProvider::of(&provider),
+                tool: options.tool.as_deref().map(Into::into),
+            });
         }
         Err(Denial::LabelRequired) => {
             tell(Step::LabelRequired);

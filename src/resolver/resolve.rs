@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::engine::grant_users;
 use crate::engine::outlook::{self, Outlook};
 use crate::engine::refresh::{self, NotRefreshed, Wanted};
-use crate::error::{ConsentReason, Error, Result};
+use crate::error::{ConsentReason, Error, NamedProvider, Result};
 use crate::model::{EventKind, NeedsConsent};
 use crate::resolver::access::Access;
 use crate::resolver::find::{Candidate, find, find_at_hand};
@@ -109,7 +109,7 @@ pub(super) fn refusal(access: &Access<'_>, found: &Candidate) -> Result<Option<E
             Ok(
                 obstacle.map(|obstacle| match obstacle.to_not_refreshed(cx.now()) {
                     NotRefreshed::NeedsConsent(reason) => found.need(reason),
-                    other => other.to_error(&found.provider.id),
+                    other => other.to_error(NamedProvider::of(&found.provider)),
                 }),
             )
         }

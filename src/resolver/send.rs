@@ -11,7 +11,7 @@ use http::request::Parts;
 use url::Url;
 
 use crate::engine::Context;
-use crate::error::{Error, Misconfigured, RequestRefused, Result};
+use crate::error::{Error, Misconfigured, NamedProvider, RequestRefused, Result};
 use crate::http::{Body, HttpError, HttpRequest, HttpResponse};
 use crate::model::{ActingUser, FailureCode};
 use crate::protocol::TokenFailure;
@@ -138,9 +138,10 @@ impl Exchange<'_> {
         token: &ResolvedToken,
     ) -> Result<HttpResponse> {
         let settings = &self.access.cx().settings;
+        let named = || NamedProvider::of(&token.provider);
         let left = self.ends.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Error::unavailable(FailureCode::TimedOut));
+            return Err(Error::unavailable(FailureCode::TimedOut).of_provider(named));
         }
         let (name, value) = token.header();
         if parts.headers.contains_key(&name) {
@@ -170,7 +171,7 @@ impl Exchange<'_> {
                 return Err(Misconfigured::NoUploads.into());
             }
         }
-        answered
+        answered.map_err(|error| error.of_provider(named))
     }
 }
 

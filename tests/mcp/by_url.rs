@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use valetkey::connections::{AtProvider, Budget, McpClient, McpOptions};
-use valetkey::model::Scopes;
+use valetkey::http::HttpError;
+use valetkey::model::{Owner, Scopes};
 use valetkey::provider::ClientRegistration;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::SealedVault;
-use valetkey::{Consent, ConsentOptions, Error};
+use valetkey::{ConnectionManager, Consent, ConsentOptions, Error, Operator};
 
 use crate::host::{Host, ISSUER, REDIRECT, SERVER, person, tenant};
 
@@ -319,4 +320,95 @@ fn a_refused_call_is_an_ordinary_answer() {
     let request = http::Request::get(SERVER).body(Vec::new()).unwrap();
     let answer = host.resolver.turn(alice).send(SERVER, request).unwrap();
     assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[test]
+fn an_operator_connects_a_server_for_the_workspace() {
+    let host = Host::new();
+    let olga = Operator::authenticated("acme", "olga").unwrap();
+    let manager: &dyn ConnectionManager = &host.connections;
+    let consent = manager
+        .start_mcp_workspace(&olga, SERVER, McpOptions::default())
+        .unwrap();
+    let connection = host.finish(olga.acting_user(), &consent, "ada").unwrap();
+    assert_eq!(connection.owner, Owner::Workspace);
+    assert_eq!(connection.provider.as_str(), SERVER);
+    let alice = person("alice");
+    let consent = manager.start_mcp(&alice, SERVER, McpOptions::default()).unwrap();
+    let own = host.finish(&alice, &consent, "grace").unwrap();
+    assert_eq!(own.owner.user(), Some(alice.user()));
+    assert_eq!(host.count("/register"), 1);
+}
+
+/// Returns a host that has registered itself, and the path of its registration.
+fn registered() -> (Host, String) {
+    let host = Host::new();
+    host.start(&person("alice")).unwrap();
+    let clients = host.sandbox.registered_clients();
+    let path = format!("/register/{}", clients[0].1);
+    (host, path)
+}
+
+#[test]
+fn a_registration_is_deleted_at_the_server_with_its_definition() {
+    let (host, path) = registered();
+    assert!(host.connections.remove_provider(&tenant(), SERVER).unwrap());
+    assert!(host.sandbox.registered_clients().is_empty());
+    let log = host.sandbox.log();
+    let deleted = log.iter().filter(|logged| logged.path() == path);
+    assert_eq!(
+        deleted.map(|it| it.method().clone()).collect::<Vec<_>>(),
+        [Method::DELETE]
+    );
+
+    let (host, path) = registered();
+    assert!(host.connections.remove_client(&tenant(), ISSUER).unwrap());
+    assert!(!host.connections.remove_client(&tenant(), ISSUER).unwrap());
+    assert!(host.sandbox.registered_clients().is_empty());
+    assert_eq!(host.count(&path), 1);
+
+    // While the provider is in use, nothing is removed anywhere.
+    let host = Host::new();
+    host.connect(&person("alice"), "ada");
+    assert!(host.connections.remove_provider(&tenant(), SERVER).is_err());
+    assert_eq!(host.sandbox.registered_clients().len(), 1);
+}
+
+#[test]
+fn a_server_that_deletes_no_registration_keeps_no_definition() {
+    let (host, path) = registered();
+    let address = format!("{ISSUER}{path}");
+    host.sandbox.answer_at(&address, |_| Err(HttpError::Timeout));
+    assert!(host.connections.remove_provider(&tenant(), SERVER).unwrap());
+    assert!(host.connections.added_clients(&tenant()).unwrap().is_empty());
+
+    // The token of a registration goes to its own site only.
+    for elsewhere in [
+        "https://elsewhere.test/register/c",
+        "http://auth.sandbox.test/c",
+        "c",
+    ] {
+        let host = Host::new();
+        let register = format!("{ISSUER}/register");
+        host.sandbox.edit_document(&register, move |document| {
+            document["registration_client_uri"] = elsewhere.into();
+        });
+        host.start(&person("alice")).unwrap();
+        host.sandbox.clear_log();
+        assert!(host.connections.remove_client(&tenant(), ISSUER).unwrap());
+        assert!(host.sandbox.log().is_empty(), "{elsewhere}");
+    }
+}
+
+#[test]
+fn a_client_that_did_not_register_itself_is_not_deleted() {
+    let host = Host::new();
+    host.start(&person("alice")).unwrap();
+    let clients = host.sandbox.registered_clients();
+    let own = ClientRegistration::new("by-hand", "secret", REDIRECT);
+    host.connections.add_client(&tenant(), SERVER, own).unwrap();
+    host.sandbox.clear_log();
+    assert!(host.connections.remove_client(&tenant(), SERVER).unwrap());
+    assert_eq!(host.sandbox.registered_clients(), clients);
+    assert!(host.sandbox.log().is_empty());
 }

@@ -47,6 +47,8 @@ fn two_hosts_that_register_at_once_agree_on_one_client() {
             hosts[number].start(&who).unwrap()
         });
         assert_eq!(hosts[0].connections.added_clients(&tenant()).unwrap().len(), 1);
+        // A registration that came second was deleted again.
+        assert_eq!(sandbox.registered_clients().len(), 1);
         // Each consent can be completed, by either host.
         for (number, consent) in consents.iter().enumerate() {
             let who = person(&format!("user-{number}"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Request, StatusCode};
 use valetkey::Error;
-use valetkey::http::HttpResponse;
+use valetkey::http::{HttpError, HttpResponse};
 use valetkey::resolver::{ResolveOptions, Turn};
 use valetkey::testing::Fault;
 
@@ -176,6 +176,25 @@ fn a_deadline_bounds_the_request() {
     let error = turn.send(&options, get("/notes")).unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
     assert_eq!(world.http.requests(), requests);
+    world
+        .http
+        .on("/api/notes")
+        .next(Fault::answer(|_| Err(HttpError::Connect)));
+    let unreachable = turn.send("notes", get("/notes")).unwrap_err();
+    world.expire();
+    world
+        .http
+        .on("/token")
+        .next(Fault::answer(|_| Err(HttpError::Connect)));
+    let not_refreshed = turn.resolve("notes").unwrap_err();
+    let explained = turn.explain("notes");
+    for error in [&error, &unreachable, &not_refreshed, explained.refusal().unwrap()] {
+        assert!(error.to_string().starts_with("Sandbox notes: "), "{error}");
+        let Error::Unavailable { provider, .. } = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(provider.as_ref().unwrap().id().as_str(), "notes");
+    }
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn the_policy_decides_about_every_call() {
         let shared = turn.resolve(&options).unwrap();
         assert!(is_same(&shared, &turn.resolve(&options).unwrap()));
         let denied = turn.resolve(options.clone().tool("wipe"));
-        assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
+        assert!(matches!(denied, Err(Error::Denied { .. })), "{denied:?}");
         let forbidden = turn.resolve(options.clone().tool("write"));
         assert!(
             matches!(forbidden, Err(Error::ConsentRequired(_))),

@@ -231,7 +231,7 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
         let found = turn.resolve(&options);
         let explained = resolver.turn(person(who)).explain(&options);
         assert_eq!(
-            matches!(found, Err(Error::Denied(_))),
+            matches!(found, Err(Error::Denied { .. })),
             denied,
             "{calls}: {found:?}"
         );
@@ -240,15 +240,15 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
             // The explanation does not reveal whether a connection exists.
             assert_eq!(steps(&explained), ["policy: denied: the policy lists it"]);
             let requests = world.http.requests();
-            assert!(matches!(turn.peek(&options), Err(Error::Denied(_))));
+            assert!(matches!(turn.peek(&options), Err(Error::Denied { .. })));
             let request = http::Request::get("/notes").body(Vec::new()).unwrap();
-            assert!(matches!(turn.send(&options, request), Err(Error::Denied(_))));
+            assert!(matches!(turn.send(&options, request), Err(Error::Denied { .. })));
             let placeholder = turn.placeholder(options).unwrap();
             let request = http::Request::get("https://sandbox.test/api/notes")
                 .header("authorization", format!("Bearer {placeholder}"));
             assert!(matches!(
                 turn.fill(request.body(Vec::new()).unwrap()),
-                Err(Error::Denied(_))
+                Err(Error::Denied { .. })
             ));
             assert_eq!(world.http.requests(), requests);
         }
@@ -272,7 +272,7 @@ fn what_is_denied_asks_nothing_of_the_vault() {
     let options = ResolveOptions::new("notes");
     let asked = world.resolver.resolve(&alice, "notes");
     assert!(matches!(asked, Err(Error::Vault(_))), "{asked:?}");
-    let is_denied = |error: &Error| matches!(error, Error::Denied(_) | Error::LabelRequired(_));
+    let is_denied = |error: &Error| matches!(error, Error::Denied { .. } | Error::LabelRequired(_));
     for policy in [
         Policy::default().deny(Calls::all()),
         Policy::default().require_label(notes()),
@@ -313,6 +313,22 @@ fn a_label_that_must_be_named_is_not_left_to_a_default() {
         denied.to_string(),
         "Sandbox notes: denied by policy, which requires a label; pass one with ResolveOptions::label"
     );
+    let resolver = world
+        .resolver
+        .clone()
+        .policy(Policy::default().deny(Calls::all().provider("notes")));
+    let denied = resolver.resolve(&alice, "notes").unwrap_err();
+    assert_eq!(denied.to_string(), "Sandbox notes: denied by policy");
+    let tool = ResolveOptions::new("notes").tool("delete_note");
+    let denied = resolver.resolve(&alice, &tool).unwrap_err();
+    assert_eq!(
+        denied.to_string(),
+        "Sandbox notes: the tool \"delete_note\" is denied by policy"
+    );
+    let resolver = world
+        .resolver
+        .clone()
+        .policy(Policy::default().require_label(notes()));
     let options = ResolveOptions::new("notes").label(work);
     assert_eq!(
         resolver.resolve(&alice, &options).unwrap().connection(),

@@ -11,7 +11,7 @@ use crate::engine::context::Service;
 #[cfg(feature = "mcp")]
 use crate::engine::mcp::renew;
 use crate::engine::outlook;
-use crate::error::{Error, Misconfigured, Result};
+use crate::error::{Error, Misconfigured, NamedProvider, Result};
 use crate::model::{
     ActingUser, Connection, ConsentId, EventKind, FailureCode, Label, Owner, Parameters, ProviderId, Status,
     TenantId,
@@ -305,6 +305,7 @@ fn pushed(
     let failed = |failure: TokenFailure| {
         let wait = failure.retry_after.unwrap_or_default();
         outlook::failed(&service.server.id, failure.code, wait)
+            .of_provider(|| NamedProvider::of(&service.provider))
     };
     let mut request = client
         .pushed_request(endpoint, url)

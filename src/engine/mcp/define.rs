@@ -8,6 +8,7 @@ use crate::engine::Context;
 use crate::engine::directory::{self, Discovered, ProviderDocument, ServerDocument};
 use crate::engine::mcp::client::{self, Chosen};
 use crate::engine::mcp::discover::{Found, Wish, discover};
+use crate::engine::mcp::unregister::unregister;
 use crate::error::{Error, McpError, Result};
 use crate::model::{FailureCode, ProviderId, Scope, Scopes, ServerId, TenantId};
 use crate::protocol::mcp::canonical_text;
@@ -46,6 +47,9 @@ pub(crate) fn define(
             return Ok(id);
         }
         // Another process registered a client at the same moment. That one is used.
+        if let Some((content, _)) = &chosen.new {
+            unregister(cx, &found.server.issuer, content);
+        }
     }
     Err(Error::unavailable(FailureCode::Interrupted))
 }

@@ -45,7 +45,7 @@ pub(super) fn post(cx: &Context, url: Url, accept: &'static str, body: Vec<u8>) 
 }
 
 /// Sends a request to a public address, with the bounds of a document. A redirect is an error.
-fn send(cx: &Context, request: HttpRequest) -> Result<Answer> {
+pub(super) fn send(cx: &Context, request: HttpRequest) -> Result<Answer> {
     let mut request = request.to_public_addresses_only();
     request.timeout = cx.settings.http_timeout;
     request.max_response_bytes = Some(MAX_DOCUMENT);

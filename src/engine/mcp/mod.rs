@@ -10,6 +10,7 @@
 //! registering one registration at a time
 //! renew       discovers again before a consent, and after a refused request
 //! start       the call of a host
+//! unregister  deletes the registration of a client that is removed
 //! ```
 
 mod client;
@@ -21,3 +22,4 @@ pub(crate) mod options;
 pub(crate) mod registering;
 pub(crate) mod renew;
 pub(crate) mod start;
+pub(crate) mod unregister;

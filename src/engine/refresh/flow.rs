@@ -16,7 +16,7 @@ use crate::engine::refresh::outcome::{CurrentToken, NotRefreshed, RefreshedToken
 use crate::engine::refresh::request::{fetched, is_lost, old_token_is_taken, request_tokens};
 use crate::engine::refresh::unsaved::Saved;
 use crate::engine::refresh::{commit, failure};
-use crate::error::{ConsentReason, ConsentRequired, Error, NamedProvider, Result};
+use crate::error::{ConsentReason, ConsentRequired, Error, Result};
 use crate::model::{Actor, Connection, FailureCode, Scopes, Status};
 use crate::trace::{self, About, Seam};
 use crate::vault::{Attempt, ClaimOutcome, ClaimRequest, Claimed, Found, Of, TokenQuery};
@@ -51,7 +51,10 @@ pub(crate) fn refresh(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> 
         connection: Some(wanted.connection),
         ..About::default()
     };
-    trace::within(Seam::Refresh, about, || refresh_or_join(cx, wanted))
+    trace::within(Seam::Refresh, about, || {
+        refresh_or_join(cx, wanted)
+            .map_err(|error| error.of_provider(|| cx.named(wanted.tenant, wanted.provider)))
+    })
 }
 
 /// Leads the refresh of the grant, or waits for the caller in this process that leads it.
@@ -213,12 +216,7 @@ fn use_stored(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
 }
 
 fn need(cx: &Context, wanted: Wanted<'_>, reason: ConsentReason) -> Error {
-    let entry = cx.entry(wanted.tenant, wanted.provider.as_str()).ok().flatten();
-    let provider = entry.map_or_else(
-        || wanted.provider.clone().into(),
-        |entry| NamedProvider::of(&entry.provider),
-    );
-    ConsentRequired::new(provider, reason)
+    ConsentRequired::new(cx.named(wanted.tenant, wanted.provider), reason)
         .reconnecting(wanted.connection)
         .into()
 }

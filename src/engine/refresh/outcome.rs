@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::error::{ConsentReason, ConsentRequired, Error};
+use crate::error::{ConsentReason, ConsentRequired, Error, NamedProvider};
 use crate::model::{Actor, ConnectionId, FailureCode, GrantId, ProviderId, TenantId, Timestamp};
 use crate::secret::AccessToken;
 use crate::vault::{Attempt, StoredToken};
@@ -50,11 +50,11 @@ pub(crate) enum NotRefreshed {
 
 impl NotRefreshed {
     /// Returns the error for an operator.
-    pub(crate) fn to_error(&self, provider: &ProviderId) -> Error {
+    pub(crate) fn to_error(&self, provider: NamedProvider) -> Error {
         match self {
-            Self::Moved(_) => Error::unavailable(FailureCode::Interrupted),
-            Self::NeedsConsent(reason) => ConsentRequired::new(provider.clone(), *reason).into(),
-            Self::Failed(error) | Self::Untried(error) => error.clone(),
+            Self::Moved(_) => Error::unavailable(FailureCode::Interrupted).of_provider(|| provider),
+            Self::NeedsConsent(reason) => ConsentRequired::new(provider, *reason).into(),
+            Self::Failed(error) | Self::Untried(error) => error.clone().of_provider(|| provider),
         }
     }
 }

@@ -270,7 +270,7 @@ fn refresh_in_turn(cx: &Context, claimed: Claimed) -> Ended {
                 Ok(())
             }
             Err(failed) => {
-                let error = failed.to_error(&provider);
+                let error = failed.to_error(provider.clone().into());
                 ended = Ended::of(failed);
                 Err(error)
             }

@@ -58,18 +58,14 @@ impl Inner {
         answer::json(StatusCode::OK, &Providers { providers })
     }
 
-    /// Handles `GET /v1/connections`.
+    /// Handles `GET /v1/connections`. A page that read many connections without finding enough ends
+    /// early.
     pub(super) fn api_list(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
         let limit = limit(incoming, self.page_size)?;
-        let filter = filter(incoming)?.limit(limit + 1);
-        let mut connections = self.connections.list(caller.principal(), &filter)?;
-        // One connection more than requested indicates another page.
-        let more = connections.len() > limit;
-        connections.truncate(limit);
-        let next_after = more.then(|| connections.last().map(|it| it.id.to_string()));
+        let listed = self.listed(caller, &filter(incoming)?, limit)?;
         let body = Page {
-            connections: self.shapes(caller, &connections),
-            next_after: next_after.flatten(),
+            connections: self.shapes(caller, &listed.connections),
+            next_after: listed.next.map(|id| id.to_string()),
         };
         answer::json(StatusCode::OK, &body)
     }

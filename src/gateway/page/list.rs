@@ -1,26 +1,26 @@
 //! The page `GET /`: the connections in reach, filtered, sorted and paged.
 
-use std::collections::BTreeSet;
-
 use askama::Template;
 use http::StatusCode;
 use url::form_urlencoded;
 
 use super::base::Page;
 use super::people::{PersonView, owners};
+use super::search::{Found, Place, Search};
 use super::shell::{Shell, Tab};
 use super::sorted::{self, Sort};
 use super::view::{ConnectionView, Group, groups};
 use crate::connections::StatusCounts;
-use crate::engine::lists::ConnectionFilter;
+use crate::engine::lists::{ConnectionFilter, Extent};
 use crate::error::{Error, Result};
 use crate::gateway::answer::Answer;
+use crate::gateway::listing::MOST_READ;
 use crate::gateway::look::Frame;
 use crate::gateway::overview::Overview;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner, api};
-use crate::model::{Connection, Status, UserId};
+use crate::model::{Connection, ConnectionId, Status};
 
 #[derive(Template)]
 #[template(path = "list.html")]
@@ -43,6 +43,8 @@ struct ListPage {
     first: Option<String>,
     /// True if there are too many connections to sort.
     unsorted: bool,
+    /// True if the page ended because it had read enough.
+    is_cut: bool,
 }
 
 /// A choice of the status, with the number of connections that have it.
@@ -117,9 +119,9 @@ impl Filter {
             .any(|field| !field.is_empty())
     }
 
-    /// Returns the query of the same list, after this connection.
-    fn query(&self, after: Option<&str>) -> String {
-        self.query_of(&self.user, &self.status, after)
+    /// Returns the query of the same list from this place on.
+    fn query(&self, place: Option<Place>) -> String {
+        self.query_of(&self.user, &self.status, place)
     }
 
     /// Returns the query with the same filters for another user, or for all if `user` is empty.
@@ -133,7 +135,14 @@ impl Filter {
         self.query_of(&self.user, status, None)
     }
 
-    fn query_of(&self, user: &str, status: &str, after: Option<&str>) -> String {
+    fn query_of(&self, user: &str, status: &str, place: Option<Place>) -> String {
+        let (after, others) = match place {
+            None => (None, None),
+            Some(Place::Named(after)) => (after, None),
+            Some(Place::Others(after)) => (None, Some(after)),
+        };
+        let text = |id: Option<ConnectionId>| id.map(|id| id.to_string()).unwrap_or_default();
+        let (after, others) = (text(after), text(others));
         let mut query = form_urlencoded::Serializer::new(String::new());
         let fields = [
             ("q", self.text.as_str()),
@@ -142,19 +151,27 @@ impl Filter {
             ("status", status),
             ("kind", &self.kind),
             ("sort", self.sort.word()),
-            ("after", after.unwrap_or_default()),
+            ("after", &after),
+            ("others", &others),
         ];
         query.extend_pairs(fields.iter().filter(|(_, value)| !value.is_empty()));
         query.finish()
     }
 }
 
-/// The connections of one page.
-struct Found {
-    connections: Vec<Connection>,
-    /// The last connection of the page, if there are more.
-    next: Option<String>,
+/// The page of a list, and whether it is in the order of the filter.
+struct Shown {
+    found: Found,
     unsorted: bool,
+}
+
+/// Returns the place at which the page begins. In a list without a text, all connections count as
+/// named.
+fn place(incoming: &Incoming<'_>, wanted: &ConnectionFilter) -> Result<Place, Refusal> {
+    let others = incoming.query("others").map(str::parse);
+    let others = others.transpose();
+    let others = others.map_err(|_| Refusal::invalid("The page is unknown."))?;
+    Ok(others.map_or(Place::Named(wanted.after), Place::Others))
 }
 
 impl Inner {
@@ -166,8 +183,10 @@ impl Inner {
     ) -> Answer {
         let wanted = api::filter(incoming)?;
         let filter = Filter::of(incoming)?;
-        let found = self.found(caller, &wanted, &filter)?;
-        let is_start = wanted.after.is_none() && !filter.is_set();
+        let place = place(incoming, &wanted)?;
+        let Shown { found, unsorted } = self.shown(caller, &wanted, &filter, place)?;
+        let is_first = place == Place::Named(None);
+        let is_start = is_first && !filter.is_set();
         let is_counted = !filter.is_narrowed() && filter.kind.is_empty();
         let overview = match caller.as_operator().filter(|_| is_counted) {
             Some(operator) => self.overviews.count(&self.connections, operator)?,
@@ -213,7 +232,7 @@ impl Inner {
             Vec::new()
         };
         let providers = self.connections.providers_for(caller.acting_user().tenant())?;
-        let first = wanted.after.map(|_| format!("{path}?{}", filter.query(None)));
+        let first = (!is_first).then(|| format!("{path}?{}", filter.query(None)));
         let chips = chips(&page, &filter, overview.as_ref());
         let more = if attention_more { "+" } else { "" };
         page.show(StatusCode::OK, |shell| ListPage {
@@ -229,9 +248,10 @@ impl Inner {
             groups,
             next: found
                 .next
-                .map(|last| format!("{path}?{}", filter.query(Some(&last)))),
+                .map(|place| format!("{path}?{}", filter.query(Some(place)))),
             first,
-            unsorted: found.unsorted,
+            unsorted,
+            is_cut: found.is_cut,
             user: wanted.user.as_ref().map(|user| page.person(user)),
             chips,
             filter,
@@ -240,32 +260,50 @@ impl Inner {
     }
 
     /// Returns the connections of one page: in the order of the vault page by page, in every other
-    /// order from all that match.
-    fn found(&self, caller: &Caller, wanted: &ConnectionFilter, filter: &Filter) -> Result<Found> {
+    /// order from all that match, if there are not too many to read.
+    fn shown(
+        &self,
+        caller: &Caller,
+        wanted: &ConnectionFilter,
+        filter: &Filter,
+        place: Place,
+    ) -> Result<Shown> {
         let size = self.page_size;
-        if filter.sort != Sort::Oldest {
-            let everything = ConnectionFilter {
-                after: None,
-                ..wanted.clone()
-            };
-            let all = self.search(caller, everything, &filter.text, sorted::MOST + 1)?;
-            if all.len() <= sorted::MOST {
-                let all = filter.sort.sort(self, caller, all);
-                let (connections, more) = sorted::after(all, wanted.after, size);
-                return Ok(Found {
-                    next: connections.last().map(|it| it.id.to_string()).filter(|_| more),
+        let search = Search::new(self, caller, wanted, &filter.text);
+        if filter.sort != Sort::Oldest
+            && let Some(all) = sorted::all(self, caller, wanted, search.as_ref(), sorted::MOST)?
+        {
+            let all = filter.sort.sort(self, caller, all);
+            let (connections, more) = sorted::after(all, wanted.after, size);
+            let last = connections.last().filter(|_| more);
+            return Ok(Shown {
+                found: Found {
+                    next: last.map(|it| Place::Named(Some(it.id))),
                     connections,
-                    unsorted: false,
-                });
-            }
+                    is_cut: false,
+                },
+                unsorted: false,
+            });
         }
-        let mut connections = self.search(caller, wanted.clone(), &filter.text, size + 1)?;
-        // One connection more than fits indicates another page.
-        let more = connections.len() > size;
-        connections.truncate(size);
-        Ok(Found {
-            next: connections.last().map(|it| it.id.to_string()).filter(|_| more),
-            connections,
+        let found = match search {
+            Some(search) => {
+                let extent = Extent {
+                    found: size,
+                    read: MOST_READ,
+                };
+                search.page(self, caller, wanted, place, extent)?
+            }
+            None => {
+                let listed = self.listed(caller, wanted, size)?;
+                Found {
+                    next: listed.next.map(|id| Place::Named(Some(id))),
+                    connections: listed.connections,
+                    is_cut: listed.is_cut,
+                }
+            }
+        };
+        Ok(Shown {
+            found,
             unsorted: filter.sort != Sort::Oldest,
         })
     }
@@ -290,62 +328,6 @@ impl Inner {
             }
         }
         Ok(needy)
-    }
-
-    /// Returns the connections that contain the text, reading page by page until there are enough.
-    fn search(
-        &self,
-        caller: &Caller,
-        mut filter: ConnectionFilter,
-        text: &str,
-        enough: usize,
-    ) -> Result<Vec<Connection>> {
-        let text = text.trim().to_lowercase();
-        if text.is_empty() {
-            return self.connections.list(caller.principal(), &filter.limit(enough));
-        }
-        // The names of users are known to the directory alone.
-        let named: BTreeSet<UserId> = match caller.is_operator() {
-            true => self.find_people(caller.acting_user().tenant(), &text),
-            false => Vec::new(),
-        }
-        .into_iter()
-        .map(|person| person.id().clone())
-        .collect();
-        let size = 500;
-        filter.limit = Some(size);
-        let mut found = Vec::new();
-        loop {
-            let page = self.connections.list(caller.principal(), &filter)?;
-            filter.after = page.last().map(|connection| connection.id);
-            let read = page.len();
-            let bears = |it: &Connection| {
-                it.owner.user().is_some_and(|user| named.contains(user)) || self.bears(it, &text)
-            };
-            found.extend(page.into_iter().filter(bears));
-            if found.len() >= enough || read < size {
-                found.truncate(enough);
-                return Ok(found);
-            }
-        }
-    }
-
-    /// Returns whether a row of the list contains the text.
-    fn bears(&self, connection: &Connection, text: &str) -> bool {
-        let account = connection.account.as_ref();
-        let name = self.provider_name(connection.provider.as_str());
-        [
-            Some(name.as_str()),
-            Some(connection.provider.as_str()),
-            connection.owner.user().map(UserId::as_str),
-            connection.label.as_ref().map(AsRef::as_ref),
-            account.map(|account| account.id.as_str()),
-            account.and_then(|account| account.email.as_deref()),
-            account.and_then(|account| account.label.as_deref()),
-        ]
-        .into_iter()
-        .flatten()
-        .any(|field| field.to_lowercase().contains(text))
     }
 }
 

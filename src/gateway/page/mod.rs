@@ -21,6 +21,7 @@ mod outcome;
 mod people;
 mod revoke;
 mod revoke_all;
+mod search;
 mod service;
 mod services;
 mod shell;

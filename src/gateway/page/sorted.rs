@@ -3,11 +3,14 @@
 use std::cmp::Reverse;
 
 use super::people::{People, owners};
+use super::search::Search;
+use crate::engine::lists::{ConnectionFilter, Extent, read_on};
+use crate::error::Result;
 use crate::gateway::{Caller, Inner};
 use crate::model::{Connection, ConnectionId};
 
-/// The largest number of connections that are sorted. A longer list keeps the order of the vault
-/// until a filter makes it shorter.
+/// The largest number of connections that are read to sort those that match. A longer list keeps
+/// the order of the vault until a service or a user makes it shorter.
 pub(super) const MOST: usize = 20_000;
 
 /// The order of a list.
@@ -60,6 +63,29 @@ impl Sort {
         }
         all
     }
+}
+
+/// Returns all connections that match, or `None` if more than `most` would have to be read.
+pub(super) fn all(
+    gateway: &Inner,
+    caller: &Caller,
+    wanted: &ConnectionFilter,
+    search: Option<&Search>,
+    most: usize,
+) -> Result<Option<Vec<Connection>>> {
+    let everything = ConnectionFilter {
+        after: None,
+        ..wanted.clone()
+    };
+    // One more shows whether the list ends there.
+    let extent = Extent {
+        found: most + 1,
+        read: most + 1,
+    };
+    let services = gateway.connections.services(caller.acting_user().tenant());
+    let admits = |it: &Connection| search.is_none_or(|search| search.finds(it));
+    let read = read_on(&services, caller.principal(), &everything, extent, admits)?;
+    Ok(read.next.is_none().then_some(read.connections))
 }
 
 /// Returns the page after a connection, or the first one, and whether there are more.

@@ -17,7 +17,7 @@ mod server;
 pub use problem::McpError;
 pub use register::{ClientMetadata, Registered, parse_registration};
 pub use resource::{Resource, canonical_resource, canonical_text, parse_resource, resource_metadata_urls};
-pub use server::{ServerMetadata, parse_server, server_metadata_urls};
+pub use server::{ServerMetadata, management_url, parse_server, server_metadata_urls};
 
 /// The largest document that is read, in bytes.
 pub const MAX_DOCUMENT: usize = 64 * 1024;

@@ -175,6 +175,16 @@ fn authentication(listed: Option<&[String]>) -> Option<ClientAuthentication> {
         .map(|(_, authentication)| authentication)
 }
 
+/// Returns the URL at which a registration is managed
+/// ([RFC 7592 §2](https://www.rfc-editor.org/rfc/rfc7592#section-2)), if it is one of the issuer's
+/// site.
+#[must_use]
+pub fn management_url(address: &str, issuer: &str, transport: Transport) -> Option<Url> {
+    let url = Url::parse(address).ok()?;
+    let home = Url::parse(issuer).ok()?;
+    (is_allowed(&url, transport) && is_same_site(&home, &url)).then_some(url)
+}
+
 /// Returns whether two URLs have the same host, or hosts that share at least their last two labels.
 fn is_same_site(one: &Url, other: &Url) -> bool {
     let (Some(one), Some(other)) = (one.domain(), other.domain()) else {

@@ -92,7 +92,7 @@ fn the_builder_applies_every_change() {
     );
     assert!(matches!(
         host.resolver.resolve(&ada, "notes"),
-        Err(Error::Denied(_))
+        Err(Error::Denied { .. })
     ));
     assert!(matches!(
         host.connections.refresh(&ada, connection.id),

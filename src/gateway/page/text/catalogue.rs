@@ -52,7 +52,8 @@ texts! {
     Text: all_connections, your_connections, connect_service, search, search_hint, search_hint_operator,
         all, current, active, needs_consent, revoked, filter, show_all_users, no_match, no_match_text,
         show_all, nothing_to_connect, nothing_to_connect_text, nothing_connected, nothing_connected_text,
-        other_connections, used, refreshed, reconnect, create_link, pages, first_page, next_page;
+        other_connections, used, refreshed, reconnect, create_link, pages, first_page, next_page, no_match_yet,
+        no_more_match, search_paused, continue_search;
     Text: sort, sort_oldest, sort_newest, sort_used, too_many_to_sort, revoke_all_of_user, can_change,
         read_only, cancel;
     With1: only_of, attention;

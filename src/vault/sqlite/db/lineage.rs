@@ -187,7 +187,17 @@ impl Guard {
         }
         anchor.check_place(&self.path)?;
         self.check_log()?;
-        self.check_content(anchor, current)
+        self.check_content(anchor, Some(current))
+    }
+
+    /// Returns whether the file or its log was replaced, or the file was overwritten, as far as it
+    /// shows without the beat that the connection sees.
+    pub(super) fn is_replaced(&self, anchor: &Anchor) -> bool {
+        let checked = anchor
+            .check_place(&self.path)
+            .and_then(|()| self.check_log())
+            .and_then(|()| self.check_content(anchor, None));
+        matches!(checked, Err(VaultError::Replaced))
     }
 
     fn check_log(&self) -> Result<(), VaultError> {
@@ -204,7 +214,7 @@ impl Guard {
         }
     }
 
-    fn check_content(&self, anchor: &Anchor, current: &Beat) -> Result<(), VaultError> {
+    fn check_content(&self, anchor: &Anchor, current: Option<&Beat>) -> Result<(), VaultError> {
         // It is read before the page, because the beat that another thread sees later may be
         // higher.
         let highest = anchor.highest.load(Ordering::Acquire);
@@ -213,9 +223,10 @@ impl Guard {
                 continue;
             };
             let is_ours = beat.lineage == self.lineage;
-            let is_between = (highest..=current.number).contains(&beat.number);
-            let is_same = beat.number != current.number || beat.token == current.token;
-            if !(is_ours && is_between && is_same) {
+            let fits_current = current.is_none_or(|current| {
+                beat.number < current.number || (beat.number == current.number && beat.token == current.token)
+            });
+            if !(is_ours && beat.number >= highest && fits_current) {
                 return Err(VaultError::Replaced);
             }
             anchor.highest.fetch_max(beat.number, Ordering::AcqRel);

@@ -146,7 +146,9 @@ impl Store {
         self.check_process()?;
         let mut writer = self.writer();
         self.set_sync(&writer, sync)?;
-        let end = self.write_on(&mut writer, write);
+        let end = self
+            .write_on(&mut writer, write)
+            .map_err(|error| self.cause(error));
         // If this fails, the next write tries again before it begins.
         let _ = self.set_sync(&writer, CommitSync::AtOnce);
         end
@@ -224,7 +226,8 @@ impl Store {
     /// and without waiting.
     fn try_cut_log(&self) -> Result<bool, VaultError> {
         let writer = self.writer();
-        self.check_file(&beat::read(&writer)?)?;
+        let beat = beat::read(&writer).map_err(|error| self.cause(error))?;
+        self.check_file(&beat)?;
         writer.busy_timeout(Duration::ZERO).map_err(failed)?;
         let cut = checkpoint(&writer, MOVE).and_then(|_| checkpoint(&writer, CUT));
         writer.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
@@ -236,6 +239,19 @@ impl Store {
     pub(in crate::vault::sqlite) fn writer(&self) -> MutexGuard<'_, Connection> {
         let writer = &self.connections.writer;
         writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the cause of a failure: a file that was replaced looks damaged, because SQLite still
+    /// has pages of the former one.
+    fn cause(&self, error: VaultError) -> VaultError {
+        let is_replaced = |place: &Place| {
+            let anchor = place.in_use.anchor();
+            anchor.is_some_and(|anchor| place.guard.is_replaced(anchor))
+        };
+        match error {
+            VaultError::Damaged if self.place().is_some_and(is_replaced) => VaultError::Replaced,
+            error => error,
+        }
     }
 
     fn check_file(&self, current: &Beat) -> Result<(), VaultError> {
