@@ -52,14 +52,20 @@ fn gmail() -> ProviderId {
 
 /// Stores the tokens of a new consent. The access token contains the generation.
 pub(super) fn store(vault: &SqliteVault, generation: u64) {
+    store_for(vault, &user(), generation);
+}
+
+/// Stores the tokens of a new consent of this user, who has one connection.
+fn store_for(vault: &SqliteVault, user: &UserId, generation: u64) {
     let issued_by = IssuedBy::new(
         ServerId::new("google").unwrap(),
         "https://issuer.test/token",
         "client",
     );
-    let mut id = [1; 16];
+    let connection = if *user == self::user() { [1; 16] } else { [2; 16] };
+    let mut id = connection;
     id[..8].copy_from_slice(&generation.to_be_bytes());
-    let owner = Owner::Personal(user());
+    let owner = Owner::Personal(user.clone());
     let mut grant = Grant::new(
         GrantId::from_bytes(id),
         name("acme"),
@@ -77,7 +83,7 @@ pub(super) fn store(vault: &SqliteVault, generation: u64) {
             refresh_token: None,
             id_token: None,
         },
-        connections: &[Connection::new(ConnectionId::from_bytes([1; 16]), &grant)],
+        connections: &[Connection::new(ConnectionId::from_bytes(connection), &grant)],
         former_dead_at: Some(NOW),
     });
     assert!(matches!(stored, Ok(StoreOutcome::Stored { .. })), "{stored:?}");
@@ -217,6 +223,27 @@ fn nothing_is_read_twice_while_nothing_is_committed() {
         store(&vault, generation + 1);
         assert!(!is_remembered(&vault));
     }
+}
+
+#[test]
+fn a_commit_of_this_handle_keeps_what_it_did_not_concern() {
+    let (_directory, path) = file();
+    let (vault, other) = (open(&path), open(&path));
+    store(&vault, 1);
+    find(&vault).unwrap();
+    assert!(is_remembered(&vault));
+    for generation in 1..4 {
+        store_for(&vault, &UserId::new("bob").unwrap(), generation);
+        assert!(is_remembered(&vault), "{generation}");
+    }
+    // A commit of another handle drops it, whatever it concerned.
+    store_for(&other, &UserId::new("bob").unwrap(), 4);
+    assert!(!is_remembered(&vault));
+    assert_eq!(find(&vault).unwrap(), Some(1));
+    assert!(is_remembered(&vault));
+    revoke(&vault);
+    assert!(!is_remembered(&vault));
+    assert_eq!(find(&vault).unwrap(), None);
 }
 
 /// Returns the generations of the connections in a list, and the number of statements that it ran.
