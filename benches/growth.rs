@@ -7,7 +7,7 @@
 #[allow(unreachable_pub, reason = "a module of the bench")]
 mod harness;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use harness::people::{self, step};
 use harness::{Scenario, asked, is_smoke, quantile};
 use valetkey::Resolver;
 use valetkey::internals::vault::{ConnectionQuery, GrantStore as _};
-use valetkey::model::{Owner, ProviderId};
+use valetkey::model::{Connection, Owner, ProviderId};
 use valetkey::vault::SqliteVault;
 
 /// Users whose records can be decrypted. All others are copies of theirs.
@@ -78,6 +78,8 @@ struct Grown {
     resolver: Resolver,
     vault: SqliteVault,
     closed: PathBuf,
+    /// Those of the users whose records can be decrypted.
+    connections: RefCell<Vec<Connection>>,
     next: Cell<usize>,
 }
 
@@ -89,9 +91,12 @@ impl Grown {
         people::multiply(&path, times);
         let closed = path.with_extension("closed.db");
         std::fs::copy(&path, &closed).expect("a copy of a file that is closed");
+        let vault = people::vault(&path);
+        let connections = (0..REAL).map(|number| people::connection_of(&vault, &people::person(number)));
         Self {
+            connections: RefCell::new(connections.collect()),
             resolver: Resolver::new(people::connections(people::vault(&path))),
-            vault: people::vault(&path),
+            vault,
             closed,
             next: Cell::new(0),
         }
@@ -120,7 +125,9 @@ impl Grown {
 
     /// A new grant of a connection, stored as by another consent.
     fn store(&self) {
-        people::connect_again(&self.vault, &people::person(step(&self.next, REAL)));
+        let number = step(&self.next, REAL);
+        let connection = &mut self.connections.borrow_mut()[number];
+        people::connect_again(&self.vault, &people::person(number), connection);
     }
 
     /// No other handle has the file open.

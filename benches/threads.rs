@@ -89,7 +89,7 @@ fn beside_a_writer(resolver: &Resolver, path: &std::path::Path, slice: Duration)
             let next = Cell::new(0);
             while !over.load(Ordering::Relaxed) {
                 let person = people::person(step(&next, PEOPLE));
-                people::refresh(&vault, &people::connection_of(&vault, &person));
+                people::refresh(&vault, &mut people::connection_of(&vault, &person));
             }
         });
         let (began, next) = (Instant::now(), Cell::new(0));

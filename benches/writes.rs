@@ -7,7 +7,7 @@
 #[allow(unreachable_pub, reason = "a module of the bench")]
 mod harness;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::path::Path;
@@ -19,6 +19,7 @@ use harness::people::{self, step};
 use harness::{Scenario, is_smoke, quantile};
 use rusqlite::Connection as Database;
 use valetkey::internals::vault::{Housekeeping as _, RevocationStore as _, Revoke, RevokeWhat};
+use valetkey::model::Connection;
 use valetkey::vault::{MasterKey, MasterKeys, SqliteVault};
 use valetkey::{Clock as _, SystemClock};
 
@@ -105,29 +106,29 @@ impl Bare {
 /// The vault's own transactions: encrypted, counted and audited.
 struct Written {
     vault: SqliteVault,
+    connections: RefCell<Vec<Connection>>,
     next: Cell<usize>,
 }
 
 impl Written {
     fn over(vault: SqliteVault) -> Self {
-        people::connect_all(&vault, PEOPLE);
+        let connections = (0..PEOPLE).map(|number| people::connect(&vault, &people::person(number)));
         Self {
+            connections: RefCell::new(connections.collect()),
             vault,
             next: Cell::new(0),
         }
     }
 
-    fn somebody(&self) -> valetkey::ActingUser {
-        people::person(step(&self.next, PEOPLE))
-    }
-
     fn store(&self) {
-        people::connect_again(&self.vault, &self.somebody());
+        let number = step(&self.next, PEOPLE);
+        let connection = &mut self.connections.borrow_mut()[number];
+        people::connect_again(&self.vault, &people::person(number), connection);
     }
 
     fn refresh(&self) {
-        let connection = people::connection_of(&self.vault, &self.somebody());
-        people::refresh(&self.vault, &connection);
+        let connection = &mut self.connections.borrow_mut()[step(&self.next, PEOPLE)];
+        people::refresh(&self.vault, connection);
     }
 
     fn revoke(&self) {

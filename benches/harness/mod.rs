@@ -19,6 +19,8 @@ const SLICE: Duration = Duration::from_millis(20);
 pub struct Scenario<'a> {
     name: &'static str,
     run: Box<dyn FnMut() + 'a>,
+    /// Runs after each iteration, and is not measured.
+    after: Option<Box<dyn FnMut() + 'a>>,
     iterations: u32,
     rounds: Vec<f64>,
     allocations: Option<f64>,
@@ -33,6 +35,7 @@ impl<'a> Scenario<'a> {
         Self {
             name,
             run,
+            after: None,
             iterations: 1,
             rounds: Vec::new(),
             allocations: None,
@@ -47,19 +50,38 @@ impl<'a> Scenario<'a> {
         self
     }
 
+    fn run_once(&mut self) {
+        (self.run)();
+        if let Some(after) = &mut self.after {
+            after();
+        }
+    }
+
+    /// Runs `after` after each iteration, without measuring it.
+    pub fn followed_by(mut self, after: impl FnMut() + 'a) -> Self {
+        self.after = Some(Box::new(after));
+        self
+    }
+
     fn time(&mut self) -> Duration {
+        let mut apart = Duration::ZERO;
         let started = Instant::now();
         for _ in 0..self.iterations {
             (self.run)();
+            if let Some(after) = &mut self.after {
+                let began = Instant::now();
+                after();
+                apart += began.elapsed();
+            }
         }
-        started.elapsed()
+        started.elapsed() - apart
     }
 
     fn calibrate(&mut self, slice: Duration) {
         // The first runs wait for the disk and fill the caches, which would distort the
         // calibration.
         for _ in 0..100 {
-            (self.run)();
+            self.run_once();
         }
         while self.time() < slice && self.iterations < 1 << 24 {
             self.iterations *= 2;
@@ -94,7 +116,7 @@ pub fn run(scenarios: &mut [Scenario<'_>], count_allocations: impl Fn(&mut dyn F
     let (rounds, slice) = if is_smoke() { (2, SLICE / 20) } else { (25, SLICE) };
     for scenario in scenarios.iter_mut() {
         scenario.calibrate(slice);
-        let mut once = || (scenario.run)();
+        let mut once = || scenario.run_once();
         once();
         let counted: usize = (0..16).map(|_| count_allocations(&mut once)).sum();
         scenario.allocations = Some(counted as f64 / 16.0);
@@ -122,7 +144,7 @@ fn run_only(scenarios: &mut [Scenario<'_>], name: &str) {
     let scenario = scenarios.iter_mut().find(|scenario| scenario.name == name);
     let scenario = scenario.expect("the name of a scenario");
     for _ in 0..times {
-        (scenario.run)();
+        scenario.run_once();
     }
 }
 

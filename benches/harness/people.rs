@@ -85,11 +85,11 @@ pub fn connect_at(vault: &impl GrantStore, person: &ActingUser, provider: &str, 
 }
 
 /// Stores a new grant for a connection, as another consent of its owner would.
-pub fn connect_again(vault: &impl GrantStore, person: &ActingUser) {
-    let connection = connection_of(vault, person);
+pub fn connect_again(vault: &impl GrantStore, person: &ActingUser, connection: &mut Connection) {
     let mut grant = granted(person, SystemClock.now());
     grant.generation = connection.generation + 1;
-    store(vault, &grant, &connection);
+    store(vault, &grant, connection);
+    (connection.grant, connection.generation) = (grant.id, grant.generation);
 }
 
 /// Returns the only connection of this user, or one of them.
@@ -101,7 +101,7 @@ pub fn connection_of(vault: &impl GrantStore, person: &ActingUser) -> Connection
 }
 
 /// Claims the refresh of a connection's grant, and stores the next tokens.
-pub fn refresh(vault: &impl RefreshStore, connection: &Connection) {
+pub fn refresh(vault: &impl RefreshStore, connection: &mut Connection) {
     let now = SystemClock.now();
     let claim = vault
         .claim_refresh(&ClaimRequest {
@@ -131,12 +131,13 @@ pub fn refresh(vault: &impl RefreshStore, connection: &Connection) {
         .commit_refresh(&connection.tenant, connection.grant, &claimed.claim, &refreshed)
         .expect("a commit");
     assert_eq!(committed, CommitOutcome::Stored);
+    connection.generation += 1;
 }
 
 /// Refreshes the newest tokens of a connection's grant.
 pub fn refresh_newest(vault: &(impl GrantStore + RefreshStore), connection: &Connection) {
     let newest = vault.connection(&connection.tenant, connection.id);
-    refresh(vault, &newest.expect("a read").expect("a connection"));
+    refresh(vault, &mut newest.expect("a read").expect("a connection"));
 }
 
 /// A grant that needs no refresh for a month.

@@ -1,7 +1,7 @@
 //! The answers of the vault that a turn holds.
 //!
 //! A turn keeps the tokens that it returned open, because it masks them. The next resolve or `send`
-//! of the turn may use such a token again if nothing was committed since it was read: the vault
+//! of the turn may use such a token again if no commit since it was read may concern it: the vault
 //! decides that on every call (see [`is_unchanged_since`]). A resolve that begins after a commit
 //! has returned, in any process of this machine, therefore never returns a token that the commit
 //! removed. The policy, the clock and the configuration are not part of an answer; they are

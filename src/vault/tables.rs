@@ -14,6 +14,7 @@ mod row;
 mod search;
 mod staleness;
 mod stamp;
+mod topic;
 mod unlinked;
 
 pub(crate) use epoch::{Epoch, KeyChange, check_wraps};
@@ -27,10 +28,9 @@ pub(crate) use search::{
     Wanted,
 };
 
-#[cfg(feature = "postgres")]
-pub(crate) use staleness::Place;
-pub(crate) use staleness::{Begun, Staleness, Topic};
-pub(crate) use stamp::{Basis, Stamp};
+pub(crate) use staleness::{Begun, Staleness};
+pub(crate) use stamp::{Basis, Stamp, Taken};
+pub(crate) use topic::{Place, Topic, Writes};
 pub(crate) use unlinked::{Unlinked, UnlinkedMut};
 
 use std::fmt::Debug;
@@ -318,15 +318,19 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
         &self,
         tenant: TenantRow,
         wanted: Wanted<'_>,
-        is_known: &mut dyn FnMut(Stamp) -> bool,
-    ) -> Result<Option<(Option<Stamp>, FoundRows)>>;
+        is_known: &mut dyn FnMut(Taken) -> bool,
+    ) -> Result<Option<(Option<Taken>, FoundRows)>>;
 
     /// Runs [`Rows::token`] for several queries, each in its own view, and returns the answers in
     /// the same order: in one round trip if the database is across a network.
     fn tokens(&self, wanted: &[(TenantRow, Wanted<'_>)]) -> Result<Vec<FoundRows>>;
 
-    /// Returns whether nothing was committed since this stamp. Returns `false` without stamps.
-    fn is_unchanged_since(&self, stamp: Stamp) -> Result<bool>;
+    /// Returns whether nothing was committed since this stamp was taken, except for writes of this
+    /// handle that did not concern these places. Returns `false` without stamps.
+    fn is_unchanged_since(&self, taken: Taken, places: &[Place; 3]) -> Result<bool>;
+
+    /// Returns the writes of this handle, if a stamp outlives those that concern something else.
+    fn writes(&self) -> Option<&Writes>;
 
     /// Returns the bound on the age of remembered answers, if a read takes the network and there
     /// are no stamps. The implementation tells it of every write. Returns `None` if reads are
@@ -341,8 +345,8 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
         tenant: TenantRow,
         kind: &str,
         name: &str,
-        is_known: &mut dyn FnMut(Stamp) -> bool,
-    ) -> Result<Option<(Option<Stamp>, Option<SealedDefinition>)>>;
+        is_known: &mut dyn FnMut(Taken) -> bool,
+    ) -> Result<Option<(Option<Taken>, Option<SealedDefinition>)>>;
 
     /// Runs [`Rows::connections`] in its own view, and returns the stamp of the state that was read
     /// or of an earlier one. Returns `None` if `is_known` has the answer for the present stamp.
@@ -351,8 +355,8 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
         &self,
         tenant: TenantRow,
         listing: &Listing<'_>,
-        is_known: &mut dyn FnMut(Stamp) -> bool,
-    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>>;
+        is_known: &mut dyn FnMut(Taken) -> bool,
+    ) -> Result<Option<(Option<Taken>, Vec<ListedRow>)>>;
 
     /// Writes in one transaction, durably: the committed changes survive a crash once this returns.
     /// `write` may be called again if the database requires it. Nothing is committed if the mark of

@@ -6,6 +6,7 @@ mod bad_inputs;
 mod clocks;
 mod contract;
 mod cuts;
+mod erasing;
 mod failover;
 mod failures;
 mod machines;

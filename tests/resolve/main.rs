@@ -3,6 +3,7 @@
 mod acting_user;
 mod closures;
 mod consistent_state;
+mod own_commits;
 mod send;
 mod stream;
 #[path = "../support/mod.rs"]

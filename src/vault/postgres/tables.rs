@@ -13,8 +13,8 @@ use crate::vault::postgres::server_clock::ServerClock;
 use crate::vault::postgres::sql::Sql;
 use crate::vault::postgres::{data, open, tls};
 use crate::vault::tables::{
-    FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
-    TenantRow, Topic, Wanted, Write, Writer,
+    FoundRows, GrantRow, ListedRow, Listing, Place, Rows, RowsMut, SealedDefinition, Staleness, Tables,
+    Taken, TenantRow, Topic, Wanted, Write, Writer, Writes,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -125,8 +125,8 @@ impl Tables for PostgresTables {
         &self,
         tenant: TenantRow,
         wanted: Wanted<'_>,
-        _: &mut dyn FnMut(Stamp) -> bool,
-    ) -> Result<Option<(Option<Stamp>, FoundRows)>, VaultError> {
+        _: &mut dyn FnMut(Taken) -> bool,
+    ) -> Result<Option<(Option<Taken>, FoundRows)>, VaultError> {
         let found = data::token::token(&Sql::single(&self.pool)?, tenant, wanted)?;
         Ok(Some((None, found)))
     }
@@ -136,8 +136,8 @@ impl Tables for PostgresTables {
         tenant: TenantRow,
         kind: &str,
         name: &str,
-        _: &mut dyn FnMut(Stamp) -> bool,
-    ) -> Result<Option<(Option<Stamp>, Option<SealedDefinition>)>, VaultError> {
+        _: &mut dyn FnMut(Taken) -> bool,
+    ) -> Result<Option<(Option<Taken>, Option<SealedDefinition>)>, VaultError> {
         let found = data::definition::definition(&Sql::single(&self.pool)?, tenant, kind, name)?;
         Ok(Some((None, found)))
     }
@@ -150,14 +150,18 @@ impl Tables for PostgresTables {
         &self,
         tenant: TenantRow,
         listing: &Listing<'_>,
-        _: &mut dyn FnMut(Stamp) -> bool,
-    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>, VaultError> {
+        _: &mut dyn FnMut(Taken) -> bool,
+    ) -> Result<Option<(Option<Taken>, Vec<ListedRow>)>, VaultError> {
         let found = self.read(|rows| rows.connections(tenant, listing))?;
         Ok(Some((None, found)))
     }
 
-    fn is_unchanged_since(&self, _: Stamp) -> Result<bool, VaultError> {
+    fn is_unchanged_since(&self, _: Taken, _: &[Place; 3]) -> Result<bool, VaultError> {
         Ok(false)
+    }
+
+    fn writes(&self) -> Option<&Writes> {
+        None
     }
 
     fn staleness(&self) -> Option<&Staleness> {

@@ -158,15 +158,17 @@ impl<T: Tables> Core<T> {
                 .staleness()
                 .map(|staleness| (staleness, staleness.begin()));
             let kind = key.kind.as_str();
-            let read = self.tables.definition(tenant.row, kind, key.name, &mut |stamp| {
-                since == Some(Basis::State(stamp))
+            let read = self.tables.definition(tenant.row, kind, key.name, &mut |now| {
+                matches!(since, Some(Basis::State(taken, places))
+                    if taken.stamp == now.stamp && self.is_unwritten(&Basis::State(taken, places)))
             })?;
-            Ok::<_, VaultError>(read.map(|(stamp, found)| {
+            Ok::<_, VaultError>(read.map(|(taken, found)| {
                 let of = Topic::Definition(tenant.row, kind, key.name);
-                let moment = begun.map(|(staleness, begun)| {
-                    Basis::Moment(staleness.moment(begun, [Topic::Tenant(tenant.row), of, of], None))
-                });
-                (stamp.map(Basis::State).or(moment), found)
+                let topics = [Topic::Tenant(tenant.row), of, of];
+                let moment =
+                    begun.map(|(staleness, begun)| Basis::Moment(staleness.moment(begun, topics, None)));
+                let state = taken.map(|taken| Basis::State(taken, topics.map(Topic::place)));
+                (state.or(moment), found)
             }))
         };
         let (basis, found) = match (read(&tenant)?, known) {
@@ -187,7 +189,7 @@ impl<T: Tables> Core<T> {
             // That there is none is not remembered for a time: another host may have added it.
             _ => Ok(nothing(
                 known,
-                basis.filter(|basis| matches!(basis, Basis::State(_))),
+                basis.filter(|basis| matches!(basis, Basis::State(..))),
             )),
         }
     }

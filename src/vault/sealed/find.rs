@@ -15,7 +15,7 @@ use crate::vault::sealed::tenant::Tenant;
 #[cfg(test)]
 use crate::vault::tables::TenantRow;
 use crate::vault::tables::{
-    Basis, Begun, ConnectionRow, FoundRows, Staleness, Tables, TokenRow, Topic, Wanted,
+    Basis, Begun, ConnectionRow, FoundRows, Staleness, Tables, Taken, TokenRow, Topic, Wanted,
 };
 use crate::vault::{AsOf, Found, Of, StoredToken, TokenQuery, VaultError};
 
@@ -117,7 +117,7 @@ impl<T: Tables> Core<T> {
 
     pub(super) fn is_unchanged_since(&self, as_of: AsOf) -> Result<bool> {
         match as_of.0 {
-            Basis::State(stamp) => self.tables.is_unchanged_since(stamp),
+            Basis::State(taken, places) => self.tables.is_unchanged_since(taken, &places),
             Basis::Moment(moment) => {
                 let staleness = self.tables.staleness();
                 Ok(staleness.is_some_and(|staleness| staleness.allows(&moment)))
@@ -167,16 +167,26 @@ impl<T: Tables> Core<T> {
             .tables
             .staleness()
             .map(|staleness| (staleness, staleness.begin()));
-        let read = self.tables.token(tenant.row, wanted, &mut |stamp| {
-            let answer = self.recent.get(stamp, tenant.row, wanted);
-            recent = answer.map(|answer| (answer, Some(Basis::State(stamp))));
+        let read = self.tables.token(tenant.row, wanted, &mut |now| {
+            let known = self.recent.get(now.stamp, tenant.row, wanted);
+            recent = known
+                .filter(|(_, basis)| self.is_unwritten(basis))
+                .map(|(answer, basis)| (answer, Some(basis)));
             recent.is_some()
         })?;
         if recent.is_some() {
             return Ok(recent);
         }
-        let (stamp, found) = read.ok_or(VaultError::Damaged)?;
-        self.based(tenant, wanted, found, stamp.map(Basis::State), begun)
+        let (taken, found) = read.ok_or(VaultError::Damaged)?;
+        self.based(tenant, wanted, found, taken, begun)
+    }
+
+    /// Returns whether no write of this handle has concerned a remembered answer.
+    pub(super) fn is_unwritten(&self, basis: &Basis) -> bool {
+        match (basis, self.tables.writes()) {
+            (Basis::State(taken, places), Some(writes)) => writes.are_unwritten(taken.writes, places),
+            _ => true,
+        }
     }
 
     /// Checks the rows that were read, and remembers them if there is a basis. Returns `None` if
@@ -186,34 +196,38 @@ impl<T: Tables> Core<T> {
         tenant: &Tenant,
         wanted: Wanted<'_>,
         found: FoundRows,
-        mut basis: Option<Basis>,
+        taken: Option<Taken>,
         begun: Option<(&Staleness, Begun)>,
     ) -> Result<Option<Based>> {
-        let answer = match found {
+        let topics = |owner, last| [Topic::Tenant(tenant.row), Topic::Owner(tenant.row, owner), last];
+        let state = |topics: [Topic<'_>; 3]| taken.map(|taken| Basis::State(taken, topics.map(Topic::place)));
+        // That there is no connection, or that there are several, depends on no grant.
+        let without_grant = || {
+            let owner = owner_of(&wanted)?;
+            state(topics(owner, Topic::Owner(tenant.row, owner)))
+        };
+        let (answer, basis) = match found {
             FoundRows::Nothing => match self.tenant(&tenant.name)? {
-                Some(current) if current.row == tenant.row => Answer::Nothing,
+                Some(current) if current.row == tenant.row => (Answer::Nothing, without_grant()),
                 _ => return Ok(None),
             },
-            FoundRows::Several => Answer::Several,
+            FoundRows::Several => (Answer::Several, without_grant()),
             FoundRows::Damaged => return Err(VaultError::Damaged),
             FoundRows::One(found) => {
                 let owner = found.connection.owner.clone();
                 let known = authentic(tenant, wanted, *found)?;
+                let topics = topics(&owner, Topic::Grant(tenant.row, known.grant));
+                let mut basis = state(topics);
                 if let Some((staleness, begun)) = begun
                     && known.access.is_some()
                 {
-                    let topics = [
-                        Topic::Tenant(tenant.row),
-                        Topic::Owner(tenant.row, &owner),
-                        Topic::Grant(tenant.row, known.grant),
-                    ];
                     // An expired token has probably been refreshed by another host.
                     let clock = self.tables.clock();
                     let now = clock.map_or_else(|| SystemClock.now(), |clock| clock.now());
                     let valid = known.expires_at.map(|at| at.saturating_since(now));
                     basis = Some(Basis::Moment(staleness.moment(begun, topics, valid)));
                 }
-                Answer::One(Box::new(known))
+                (Answer::One(Box::new(known)), basis)
             }
         };
         let answer = Arc::new(answer);
@@ -240,8 +254,9 @@ impl<T: Tables> Core<T> {
     /// Returns whether the answer is remembered and nothing was committed since.
     #[cfg(test)]
     pub(in crate::vault) fn remembers(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<bool> {
-        let read = self.tables.token(tenant, wanted, &mut |stamp| {
-            self.recent.get(stamp, tenant, wanted).is_some()
+        let read = self.tables.token(tenant, wanted, &mut |now| {
+            let known = self.recent.get(now.stamp, tenant, wanted);
+            known.is_some_and(|(_, basis)| self.is_unwritten(&basis))
         })?;
         Ok(read.is_none())
     }
@@ -285,6 +300,15 @@ fn wanted<'a>(of: &Of<'a>) -> Wanted<'a> {
                 None => Wanted::Owner { owner, provider },
             }
         }
+    }
+}
+
+/// Returns the owner of the connections that can answer a query; `None` if a write of any owner's
+/// connection can change that there is no answer.
+const fn owner_of<'a>(wanted: &Wanted<'a>) -> Option<&'a str> {
+    match wanted {
+        Wanted::Owner { owner, .. } | Wanted::Label { owner, .. } => Some(owner),
+        Wanted::Id(_) => None,
     }
 }
 

@@ -104,14 +104,17 @@ impl<T: Tables> Core<T> {
     fn listed(&self, tenant: &Tenant, listing: &Listing<'_>) -> Result<Option<Vec<Connection>>> {
         let asked = Asked::new(tenant.row, listing);
         let mut known = None;
-        let read = self.tables.connections(tenant.row, listing, &mut |stamp| {
-            known = asked.as_ref().and_then(|asked| self.lists.get(stamp, asked));
+        let read = self.tables.connections(tenant.row, listing, &mut |now| {
+            let writes = self.tables.writes();
+            known = asked
+                .as_ref()
+                .and_then(|asked| self.lists.get(now.stamp, writes, asked));
             known.is_some()
         })?;
         if let Some(list) = known {
             return Ok(Some(list.to_vec()));
         }
-        let (stamp, rows) = read.ok_or(VaultError::Damaged)?;
+        let (taken, rows) = read.ok_or(VaultError::Damaged)?;
         // Rows that were read under the number of the tenant prove that it is still the same.
         if rows.is_empty()
             && self
@@ -127,8 +130,8 @@ impl<T: Tables> Core<T> {
                 shown(row, tenant)
             })
             .collect::<Result<Vec<_>>>()?;
-        if let (Some(stamp), Some(asked)) = (stamp, asked) {
-            self.lists.put(stamp, asked, &list);
+        if let (Some(taken), Some(asked)) = (taken, asked) {
+            self.lists.put(taken, asked, &list);
         }
         Ok(Some(list))
     }

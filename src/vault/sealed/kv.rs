@@ -36,8 +36,8 @@ use crate::clock::Clock;
 use crate::random;
 use crate::vault::sealed::store::{Store, Transaction};
 use crate::vault::tables::{
-    self, FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
-    TenantRow, Wanted, Write, Writer,
+    self, FoundRows, GrantRow, ListedRow, Listing, Place, Rows, RowsMut, SealedDefinition, Staleness, Tables,
+    Taken, TenantRow, Wanted, Write, Writer, Writes,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -128,8 +128,8 @@ impl<S: Store> Tables for Kv<S> {
         &self,
         tenant: TenantRow,
         wanted: Wanted<'_>,
-        _: &mut dyn FnMut(Stamp) -> bool,
-    ) -> Result<Option<(Option<Stamp>, FoundRows)>> {
+        _: &mut dyn FnMut(Taken) -> bool,
+    ) -> Result<Option<(Option<Taken>, FoundRows)>> {
         let found = self.read(|rows| rows.token(tenant, wanted))?;
         Ok(Some((None, found)))
     }
@@ -145,14 +145,18 @@ impl<S: Store> Tables for Kv<S> {
         &self,
         tenant: TenantRow,
         listing: &Listing<'_>,
-        _: &mut dyn FnMut(Stamp) -> bool,
-    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>> {
+        _: &mut dyn FnMut(Taken) -> bool,
+    ) -> Result<Option<(Option<Taken>, Vec<ListedRow>)>> {
         let found = self.read(|rows| rows.connections(tenant, listing))?;
         Ok(Some((None, found)))
     }
 
-    fn is_unchanged_since(&self, _: Stamp) -> Result<bool> {
+    fn is_unchanged_since(&self, _: Taken, _: &[Place; 3]) -> Result<bool> {
         Ok(false)
+    }
+
+    fn writes(&self) -> Option<&Writes> {
+        None
     }
 
     fn staleness(&self) -> Option<&Staleness> {
@@ -165,8 +169,8 @@ impl<S: Store> Tables for Kv<S> {
         tenant: TenantRow,
         kind: &str,
         name: &str,
-        _: &mut dyn FnMut(Stamp) -> bool,
-    ) -> Result<Option<(Option<Stamp>, Option<SealedDefinition>)>> {
+        _: &mut dyn FnMut(Taken) -> bool,
+    ) -> Result<Option<(Option<Taken>, Option<SealedDefinition>)>> {
         let found = self.read(|rows| rows.definition(tenant, kind, name))?;
         Ok(Some((None, found)))
     }

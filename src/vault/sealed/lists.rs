@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::model::{Account, Connection, ConnectionId, GrantId};
 use crate::vault::Sought;
-use crate::vault::tables::{Listing, Stamp, TenantRow};
+use crate::vault::tables::{Listing, Place, Stamp, Taken, TenantRow, Topic, Writes};
 
 /// The number of bytes that are remembered for each source of stamps: some thousand connections.
 const MAX_BYTES: usize = 2 << 20;
@@ -34,6 +34,8 @@ struct Since {
 #[derive(Debug)]
 struct Entry {
     list: Arc<[Connection]>,
+    /// The number of the last write before it was read.
+    writes: u64,
     bytes: usize,
 }
 
@@ -69,26 +71,42 @@ impl Asked {
             limit: listing.limit,
         })
     }
+
+    /// Returns the places of the writes that change the answer.
+    fn places(&self) -> [Place; 3] {
+        let lists = Topic::Lists(self.tenant).place();
+        [Topic::Tenant(self.tenant).place(), lists, lists]
+    }
 }
 
 impl Lists {
-    /// Returns the remembered answer to a query, if the tables are still in this state.
-    pub(super) fn get(&self, stamp: Stamp, asked: &Asked) -> Option<Arc<[Connection]>> {
+    /// Returns the remembered answer to a query, if the tables are still in this state and none of
+    /// these writes concerned the tenant's lists.
+    pub(super) fn get(
+        &self,
+        stamp: Stamp,
+        writes: Option<&Writes>,
+        asked: &Asked,
+    ) -> Option<Arc<[Connection]>> {
         let since = self.sources.get(stamp.source)?;
         let since = since.read().unwrap_or_else(PoisonError::into_inner);
         if since.stamp != Some(stamp) {
             return None;
         }
-        Some(Arc::clone(&since.entries.get(asked)?.list))
+        let entry = since.entries.get(asked)?;
+        let is_unwritten = writes.is_none_or(|writes| writes.are_unwritten(entry.writes, &asked.places()));
+        is_unwritten.then(|| Arc::clone(&entry.list))
     }
 
     /// Remembers an answer from rows that were read after the stamp was taken.
-    pub(super) fn put(&self, stamp: Stamp, asked: Asked, list: &[Connection]) {
+    pub(super) fn put(&self, taken: Taken, asked: Asked, list: &[Connection]) {
+        let stamp = taken.stamp;
         let Some(since) = self.sources.get(stamp.source).filter(|_| list.len() <= MAX_ROWS) else {
             return;
         };
         let entry = Entry {
             list: list.into(),
+            writes: taken.writes,
             bytes: size_of::<Asked>() + list.iter().map(bytes).sum::<usize>(),
         };
         let mut since = since.write().unwrap_or_else(PoisonError::into_inner);

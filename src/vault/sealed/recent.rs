@@ -6,7 +6,8 @@
 //! * Tables that report commits do so with a [`Stamp`], which is taken before the rows are read, so
 //!   the rows are at least as new as their stamp. If a later stamp is equal, no process has
 //!   committed in between, and the rows are those that a transaction begun now would read. The
-//!   first stamp that differs drops all remembered rows.
+//!   first stamp that differs drops all remembered rows. Tables may let a stamp outlive writes of
+//!   this handle; those drop the answers that they concern.
 //! * A database across a network has no stamps. Its answers hold for a bounded time; see
 //!   [`Staleness`].
 //!
@@ -119,15 +120,21 @@ impl Recent {
         }
     }
 
-    /// Returns the remembered answer to a query, if the tables are still in this state.
-    pub(super) fn get(&self, stamp: Stamp, tenant: TenantRow, wanted: Wanted<'_>) -> Option<Arc<Answer>> {
+    /// Returns the remembered answer to a query and its basis, if the tables are still in this
+    /// state. A write of this handle may have concerned it.
+    pub(super) fn get(
+        &self,
+        stamp: Stamp,
+        tenant: TenantRow,
+        wanted: Wanted<'_>,
+    ) -> Option<(Arc<Answer>, Basis)> {
         let since = self.sources.get(stamp.source)?;
         let since = since.read().unwrap_or_else(PoisonError::into_inner);
         if since.stamp != Some(stamp) {
             return None;
         }
         let entry = since.answers.get(self.place(tenant, wanted), tenant, wanted)?;
-        Some(Arc::clone(&entry.answer))
+        Some((Arc::clone(&entry.answer), entry.basis))
     }
 
     /// Returns the remembered answer to a query, if it is not too old, and its basis.
@@ -153,7 +160,7 @@ impl Recent {
         };
         let place = self.place(tenant, wanted);
         let stamp = match basis {
-            Basis::State(stamp) => stamp,
+            Basis::State(taken, _) => taken.stamp,
             Basis::Moment(_) => {
                 let mut aging = self.aging.write().unwrap_or_else(PoisonError::into_inner);
                 return aging.put(place, entry);

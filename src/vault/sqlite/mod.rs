@@ -16,6 +16,7 @@ mod sql;
 mod tables;
 mod value;
 mod vault;
+mod writing;
 
 pub use options::SqliteOptions;
 pub use vault::SqliteVault;

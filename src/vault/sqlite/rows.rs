@@ -5,85 +5,103 @@ use crate::vault::sqlite::data::{
     audit, connection, consent, definition, erase, grant, revocation, tenant, token,
 };
 use crate::vault::sqlite::sql::Sql;
+use crate::vault::sqlite::writing::Writing;
 use crate::vault::tables::{
     Ahead, AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, DefinitionRow, Direction, Doomed,
     DueRows, Expected, FoundRows, GapRow, GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned,
-    RevocationRow, Rows, RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, Unlinked, UnlinkedMut,
+    RevocationRow, Rows, RowsMut, Sealed, SealedDefinition, Secrets, TenantRow, Topic, Unlinked, UnlinkedMut,
     VaultRow, Wanted,
 };
 use crate::vault::{StateHash, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-impl Rows for Sql<'_> {
+/// A transaction whose rows can be read.
+pub(super) trait Reading {
+    fn sql(&self) -> Sql<'_>;
+}
+
+impl Reading for Sql<'_> {
+    fn sql(&self) -> Sql<'_> {
+        *self
+    }
+}
+
+impl Reading for Writing<'_> {
+    fn sql(&self) -> Sql<'_> {
+        Writing::sql(self)
+    }
+}
+
+impl<R: Reading> Rows for R {
     fn announce(&self, _: TenantRow, _: &[Ahead<'_>]) {}
 
     fn vault(&self) -> Result<Option<VaultRow>> {
-        tenant::vault(*self)
+        tenant::vault(self.sql())
     }
 
     fn tenant(&self, name: &TenantId) -> Result<Option<TenantRow>> {
-        tenant::tenant(*self, name)
+        tenant::tenant(self.sql(), name)
     }
 
     fn tenants(&self, after: TenantRow, limit: usize) -> Result<Vec<(TenantRow, Option<TenantId>)>> {
-        tenant::tenants(*self, after, limit)
+        tenant::tenants(self.sql(), after, limit)
     }
 
     fn forgotten_tenant(&self) -> Result<Option<TenantRow>> {
-        tenant::forgotten_tenant(*self)
+        tenant::forgotten_tenant(self.sql())
     }
 
     fn newest_key(&self, tenant: TenantRow, below: u32) -> Result<Option<KeyRow>> {
-        tenant::newest_key(*self, tenant, below)
+        tenant::newest_key(self.sql(), tenant, below)
     }
 
     fn key(&self, tenant: TenantRow, version: u32) -> Result<Option<KeyRow>> {
-        tenant::key(*self, tenant, version)
+        tenant::key(self.sql(), tenant, version)
     }
 
     fn retired_keys(&self) -> Result<Vec<Of<u32>>> {
-        tenant::retired_keys(*self)
+        tenant::retired_keys(self.sql())
     }
 
     fn master_keys(&self) -> Result<Vec<[u8; 16]>> {
-        tenant::master_keys(*self)
+        tenant::master_keys(self.sql())
     }
 
     fn keys_wrapped_by(&self, master_key: &[u8; 16], limit: usize) -> Result<Vec<Of<KeyRow>>> {
-        tenant::keys_wrapped_by(*self, master_key, limit)
+        tenant::keys_wrapped_by(self.sql(), master_key, limit)
     }
 
     fn names_key(&self, tenant: TenantRow, version: u32) -> Result<bool> {
-        tenant::names_key(*self, tenant, version)
+        tenant::names_key(self.sql(), tenant, version)
     }
 
     fn token(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows> {
-        token::token(*self, tenant, wanted)
+        token::token(self.sql(), tenant, wanted)
     }
 
     fn connection(&self, tenant: TenantRow, id: ConnectionId) -> Result<Option<ListedRow>> {
-        connection::connection(*self, tenant, id)
+        connection::connection(self.sql(), tenant, id)
     }
 
     fn connections(&self, tenant: TenantRow, listing: &Listing<'_>) -> Result<Vec<ListedRow>> {
-        connection::connections(*self, tenant, listing)
+        connection::connections(self.sql(), tenant, listing)
     }
 
     fn count_connections(&self, tenant: TenantRow, owner: Option<&str>) -> Result<usize> {
-        connection::count_connections(*self, tenant, owner)
+        connection::count_connections(self.sql(), tenant, owner)
     }
 
     fn grant(&self, tenant: TenantRow, id: GrantId) -> Result<Option<GrantRow>> {
-        grant::grant(*self, tenant, id)
+        grant::grant(self.sql(), tenant, id)
     }
 
     fn former_grants(&self, tenant: TenantRow, of: GrantId) -> Result<Vec<GrantRow>> {
-        grant::former_grants(*self, tenant, of)
+        grant::former_grants(self.sql(), tenant, of)
     }
 
     fn grant_secrets(&self, tenant: TenantRow, id: GrantId) -> Result<Sealed> {
-        grant::grant_secrets(*self, tenant, id)
+        grant::grant_secrets(self.sql(), tenant, id)
     }
 
     fn grants_sealed_by(
@@ -93,7 +111,7 @@ impl Rows for Sql<'_> {
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Vec<(GrantRow, Sealed)>> {
-        grant::grants_sealed_by(*self, tenant, version, after, limit)
+        grant::grants_sealed_by(self.sql(), tenant, version, after, limit)
     }
 
     fn grants_after(
@@ -102,27 +120,27 @@ impl Rows for Sql<'_> {
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Vec<(GrantRow, Sealed)>> {
-        grant::grants_after(*self, tenant, after, limit)
+        grant::grants_after(self.sql(), tenant, after, limit)
     }
 
     fn due_grants(&self, due: &DueRows<'_>) -> Result<Vec<Of<GrantRow>>> {
-        grant::due_grants(*self, due)
+        grant::due_grants(self.sql(), due)
     }
 
     fn ended_quarantines(&self, now: i64, limit: usize) -> Result<Vec<Of<GrantId>>> {
-        grant::ended_quarantines(*self, now, limit)
+        grant::ended_quarantines(self.sql(), now, limit)
     }
 
     fn dead_grants(&self, now: i64, limit: usize) -> Result<Vec<Of<GrantId>>> {
-        grant::dead_grants(*self, now, limit)
+        grant::dead_grants(self.sql(), now, limit)
     }
 
     fn consent(&self, tenant: TenantRow, state: &StateHash) -> Result<Option<(ConsentRow, Option<Vec<u8>>)>> {
-        consent::consent(*self, tenant, state)
+        consent::consent(self.sql(), tenant, state)
     }
 
     fn consents_of(&self, tenant: TenantRow, user: &str) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>> {
-        consent::consents_of(*self, tenant, user)
+        consent::consents_of(self.sql(), tenant, user)
     }
 
     fn consents_after(
@@ -131,15 +149,15 @@ impl Rows for Sql<'_> {
         after: Option<&StateHash>,
         limit: usize,
     ) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>> {
-        consent::consents_after(*self, tenant, after, limit)
+        consent::consents_after(self.sql(), tenant, after, limit)
     }
 
     fn expired_consents(&self, before: i64, limit: usize) -> Result<Vec<Of<StateHash>>> {
-        consent::expired_consents(*self, before, limit)
+        consent::expired_consents(self.sql(), before, limit)
     }
 
     fn definition(&self, tenant: TenantRow, kind: &str, name: &str) -> Result<Option<SealedDefinition>> {
-        definition::definition(*self, tenant, kind, name)
+        definition::definition(self.sql(), tenant, kind, name)
     }
 
     fn definitions(
@@ -149,15 +167,15 @@ impl Rows for Sql<'_> {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<SealedDefinition>> {
-        definition::definitions(*self, tenant, kind, after, limit)
+        definition::definitions(self.sql(), tenant, kind, after, limit)
     }
 
     fn count_definitions(&self, tenant: TenantRow) -> Result<usize> {
-        definition::count_definitions(*self, tenant)
+        definition::count_definitions(self.sql(), tenant)
     }
 
     fn definition_names(&self, kind: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
-        definition::definition_names(*self, kind, after, limit)
+        definition::definition_names(self.sql(), kind, after, limit)
     }
 
     fn definitions_sealed_by(
@@ -167,15 +185,15 @@ impl Rows for Sql<'_> {
         after: Option<(&str, &str)>,
         limit: usize,
     ) -> Result<Vec<SealedDefinition>> {
-        definition::definitions_sealed_by(*self, tenant, version, after, limit)
+        definition::definitions_sealed_by(self.sql(), tenant, version, after, limit)
     }
 
     fn due_revocations(&self, now: i64, limit: usize) -> Result<Vec<Of<(RevocationRow, Sealed)>>> {
-        revocation::due_revocations(*self, now, limit)
+        revocation::due_revocations(self.sql(), now, limit)
     }
 
     fn revocation(&self, tenant: TenantRow, id: RevocationId) -> Result<Option<(RevocationRow, Sealed)>> {
-        revocation::revocation(*self, tenant, id)
+        revocation::revocation(self.sql(), tenant, id)
     }
 
     fn revocations_of(
@@ -183,7 +201,7 @@ impl Rows for Sql<'_> {
         tenant: TenantRow,
         connection: ConnectionId,
     ) -> Result<Vec<(RevocationRow, Sealed)>> {
-        revocation::revocations_of(*self, tenant, connection)
+        revocation::revocations_of(self.sql(), tenant, connection)
     }
 
     fn revocations_after(
@@ -192,19 +210,19 @@ impl Rows for Sql<'_> {
         after: Option<RevocationId>,
         limit: usize,
     ) -> Result<Vec<(RevocationRow, Sealed)>> {
-        revocation::revocations_after(*self, tenant, after, limit)
+        revocation::revocations_after(self.sql(), tenant, after, limit)
     }
 
     fn has_revocations(&self, at_least: usize) -> Result<bool> {
-        revocation::has_revocations(*self, at_least)
+        revocation::has_revocations(self.sql(), at_least)
     }
 
     fn head(&self, chain: Chain) -> Result<Option<HeadRow>> {
-        audit::head(*self, chain)
+        audit::head(self.sql(), chain)
     }
 
     fn last_number(&self, chain: Chain) -> Result<u64> {
-        audit::last_number(*self, chain)
+        audit::last_number(self.sql(), chain)
     }
 
     fn entries(
@@ -215,23 +233,23 @@ impl Rows for Sql<'_> {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<AuditRow>> {
-        audit::entries(*self, chain, of, after, direction, limit)
+        audit::entries(self.sql(), chain, of, after, direction, limit)
     }
 
     fn gaps(&self, chain: Chain) -> Result<Vec<GapRow>> {
-        audit::gaps(*self, chain)
+        audit::gaps(self.sql(), chain)
     }
 
     fn checkpoint(&self, chain: Chain, number: u64) -> Result<Option<CheckpointRow>> {
-        audit::checkpoint(*self, chain, number)
+        audit::checkpoint(self.sql(), chain, number)
     }
 
     fn checkpoints_after(&self, chain: Chain, after: u64, limit: usize) -> Result<Vec<CheckpointRow>> {
-        audit::checkpoints_after(*self, chain, after, limit)
+        audit::checkpoints_after(self.sql(), chain, after, limit)
     }
 
     fn pruned_to(&self, chain: Chain, of: TenantRow, what: Pruned) -> Result<u64> {
-        audit::pruned_to(*self, chain, of, what)
+        audit::pruned_to(self.sql(), chain, of, what)
     }
 
     /// Writers of a file follow one another, so that each links its entries itself.
@@ -240,17 +258,17 @@ impl Rows for Sql<'_> {
     }
 }
 
-impl RowsMut for Sql<'_> {
+impl RowsMut for Writing<'_> {
     fn put_vault(&mut self, row: &VaultRow) -> Result<()> {
-        tenant::put_vault(*self, row)
+        tenant::put_vault(self.sql(), row)
     }
 
     fn insert_tenant(&mut self, name: &TenantId) -> Result<TenantRow> {
-        tenant::insert_tenant(*self, name)
+        tenant::insert_tenant(self.sql(), name)
     }
 
     fn insert_numbered_tenant(&mut self, tenant: TenantRow, name: &TenantId) -> Result<()> {
-        tenant::insert_numbered_tenant(*self, tenant, name)
+        tenant::insert_numbered_tenant(self.sql(), tenant, name)
     }
 
     /// A write transaction is alone from its beginning.
@@ -259,36 +277,38 @@ impl RowsMut for Sql<'_> {
     }
 
     fn unname_tenant(&mut self, tenant: TenantRow) -> Result<()> {
-        tenant::unname_tenant(*self, tenant)
+        self.concerns(Topic::Tenant(tenant));
+        tenant::unname_tenant(self.sql(), tenant)
     }
 
     fn delete_tenant(&mut self, tenant: TenantRow) -> Result<()> {
-        audit::delete_chain(*self, tenant)?;
-        tenant::delete_tenant(*self, tenant)
+        self.concerns(Topic::Tenant(tenant));
+        audit::delete_chain(self.sql(), tenant)?;
+        tenant::delete_tenant(self.sql(), tenant)
     }
 
     fn insert_key(&mut self, tenant: TenantRow, key: &KeyRow) -> Result<()> {
-        tenant::insert_key(*self, tenant, key)
+        tenant::insert_key(self.sql(), tenant, key)
     }
 
     fn count_seals(&mut self, tenant: TenantRow, version: u32, seals: u32, most: u32) -> Result<bool> {
-        tenant::count_seals(*self, tenant, version, seals, most)
+        tenant::count_seals(self.sql(), tenant, version, seals, most)
     }
 
     fn may_seal(&mut self, tenant: TenantRow, version: u32) -> Result<bool> {
-        tenant::may_seal(*self, tenant, version)
+        tenant::may_seal(self.sql(), tenant, version)
     }
 
     fn retire_keys(&mut self, tenant: TenantRow, from: u32, below: u32) -> Result<()> {
-        tenant::retire_keys(*self, tenant, from, below)
+        tenant::retire_keys(self.sql(), tenant, from, below)
     }
 
     fn delete_key(&mut self, tenant: TenantRow, version: u32) -> Result<()> {
-        tenant::delete_key(*self, tenant, version)
+        tenant::delete_key(self.sql(), tenant, version)
     }
 
     fn rewrap_key(&mut self, tenant: TenantRow, before: &KeyRow, after: &KeyRow) -> Result<bool> {
-        tenant::rewrap_key(*self, tenant, before, after)
+        tenant::rewrap_key(self.sql(), tenant, before, after)
     }
 
     fn expect(&mut self, _: TenantRow, _: &Expected) -> Result<bool> {
@@ -296,19 +316,25 @@ impl RowsMut for Sql<'_> {
     }
 
     fn put_connection(&mut self, tenant: TenantRow, row: &ConnectionRow) -> Result<bool> {
-        connection::put_connection(*self, tenant, row)
+        self.concerns(Topic::Owner(tenant, &row.owner));
+        self.concerns(Topic::Lists(tenant));
+        connection::put_connection(self.sql(), tenant, row)
     }
 
     fn put_grant(&mut self, tenant: TenantRow, row: &GrantRow, secrets: Secrets<'_>) -> Result<()> {
-        grant::put_grant(*self, tenant, row, secrets)
+        self.concerns(Topic::Grant(tenant, row.id));
+        self.concerns(Topic::Lists(tenant));
+        grant::put_grant(self.sql(), tenant, row, secrets)
     }
 
     fn delete_grant(&mut self, tenant: TenantRow, id: GrantId) -> Result<()> {
-        grant::delete_grant(*self, tenant, id)
+        self.concerns(Topic::Grant(tenant, id));
+        self.concerns(Topic::Lists(tenant));
+        grant::delete_grant(self.sql(), tenant, id)
     }
 
     fn insert_consent(&mut self, tenant: TenantRow, row: &ConsentRow, sealed: &[u8]) -> Result<()> {
-        consent::insert_consent(*self, tenant, row, sealed)
+        consent::insert_consent(self.sql(), tenant, row, sealed)
     }
 
     fn end_consent(
@@ -318,55 +344,57 @@ impl RowsMut for Sql<'_> {
         status: &str,
         completed: Option<ConnectionId>,
     ) -> Result<()> {
-        consent::end_consent(*self, tenant, state, status, completed)
+        consent::end_consent(self.sql(), tenant, state, status, completed)
     }
 
     fn delete_consent(&mut self, tenant: TenantRow, state: &StateHash) -> Result<()> {
-        consent::delete_consent(*self, tenant, state)
+        consent::delete_consent(self.sql(), tenant, state)
     }
 
     fn put_definition(&mut self, tenant: TenantRow, row: &DefinitionRow, sealed: &[u8]) -> Result<()> {
-        definition::put_definition(*self, tenant, row, sealed)
+        self.concerns(Topic::Definition(tenant, &row.kind, &row.name));
+        definition::put_definition(self.sql(), tenant, row, sealed)
     }
 
     fn delete_definition(&mut self, tenant: TenantRow, kind: &str, name: &str) -> Result<()> {
-        definition::delete_definition(*self, tenant, kind, name)
+        self.concerns(Topic::Definition(tenant, kind, name));
+        definition::delete_definition(self.sql(), tenant, kind, name)
     }
 
     fn insert_revocation(&mut self, tenant: TenantRow, row: &RevocationRow, secrets: &Sealed) -> Result<()> {
-        revocation::insert_revocation(*self, tenant, row, secrets)
+        revocation::insert_revocation(self.sql(), tenant, row, secrets)
     }
 
     fn schedule_revocation(&mut self, tenant: TenantRow, row: &RevocationRow) -> Result<()> {
-        revocation::schedule_revocation(*self, tenant, row)
+        revocation::schedule_revocation(self.sql(), tenant, row)
     }
 
     fn delete_revocation(&mut self, tenant: TenantRow, id: RevocationId) -> Result<()> {
-        revocation::delete_revocation(*self, tenant, id)
+        revocation::delete_revocation(self.sql(), tenant, id)
     }
 
     fn append_entries(&mut self, chain: Chain, entries: &[AuditRow]) -> Result<()> {
-        audit::append_entries(*self, chain, entries)
+        audit::append_entries(self.sql(), chain, entries)
     }
 
     fn put_head(&mut self, chain: Chain, head: &HeadRow) -> Result<()> {
-        audit::put_head(*self, chain, head)
+        audit::put_head(self.sql(), chain, head)
     }
 
     fn put_checkpoint(&mut self, chain: Chain, row: &CheckpointRow) -> Result<()> {
-        audit::put_checkpoint(*self, chain, row)
+        audit::put_checkpoint(self.sql(), chain, row)
     }
 
     fn delete_entries(&mut self, chain: Chain, numbers: &[u64]) -> Result<()> {
-        audit::delete_entries(*self, chain, numbers)
+        audit::delete_entries(self.sql(), chain, numbers)
     }
 
     fn put_gap(&mut self, chain: Chain, gap: &GapRow) -> Result<()> {
-        audit::put_gap(*self, chain, gap)
+        audit::put_gap(self.sql(), chain, gap)
     }
 
     fn set_pruned_to(&mut self, chain: Chain, of: TenantRow, what: Pruned, number: u64) -> Result<()> {
-        audit::set_pruned_to(*self, chain, of, what, number)
+        audit::set_pruned_to(self.sql(), chain, of, what, number)
     }
 
     fn unlinked_mut(&mut self) -> Option<&mut dyn UnlinkedMut> {
@@ -374,10 +402,14 @@ impl RowsMut for Sql<'_> {
     }
 
     fn record_uses(&mut self, uses: &[(TenantRow, ConnectionId, i64)]) -> Result<()> {
-        connection::record_uses(*self, uses)
+        for (tenant, ..) in uses {
+            self.concerns(Topic::Lists(*tenant));
+        }
+        connection::record_uses(self.sql(), uses)
     }
 
     fn erase(&mut self, tenant: TenantRow, doomed: Doomed<'_>, limit: usize) -> Result<bool> {
-        erase::erase(*self, tenant, doomed, limit)
+        self.concerns(Topic::Tenant(tenant));
+        erase::erase(self.sql(), tenant, doomed, limit)
     }
 }

@@ -16,10 +16,11 @@ use crate::vault::sqlite::migrate::begin;
 use crate::vault::sqlite::options::SqliteOptions;
 use crate::vault::sqlite::sharing::Sharing;
 use crate::vault::sqlite::sql::Sql;
+use crate::vault::sqlite::writing::Writing;
 use crate::vault::sqlite::{data, schema};
 use crate::vault::tables::{
-    self, FoundRows, GrantRow, ListedRow, Listing, Rows, RowsMut, SealedDefinition, Staleness, Stamp, Tables,
-    TenantRow, Wanted, Write, Writer,
+    self, FoundRows, GrantRow, ListedRow, Listing, Place, Rows, RowsMut, SealedDefinition, Staleness, Tables,
+    Taken, TenantRow, Wanted, Write, Writer, Writes,
 };
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -146,37 +147,43 @@ impl SqliteTables {
     /// Runs writes with the caller's own statements.
     pub(super) fn write_sql<T>(
         &self,
-        write: impl FnOnce(Sql<'_>) -> Result<Write<T>, VaultError>,
+        write: impl FnOnce(&mut Writing<'_>) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
-        self.store.write(write)
+        self.store.write(|writing| {
+            writing.concerns_everything();
+            write(writing)
+        })
     }
 
     /// Runs one statement unless `is_known` has its answer for the present stamp. Returns the stamp
     /// of the state that was read, or of an earlier one.
     fn since<R>(
         &self,
-        is_known: &mut dyn FnMut(Stamp) -> bool,
+        is_known: &mut dyn FnMut(Taken) -> bool,
         read: impl FnOnce(Sql<'_>) -> Result<R, VaultError>,
-    ) -> Result<Option<(Option<Stamp>, R)>, VaultError> {
+    ) -> Result<Option<(Option<Taken>, R)>, VaultError> {
         if !self.remembers {
             return Ok(Some((None, self.store.read_once(|_, sql| read(sql))?)));
         }
         if let Some(index) = self.store.log_index() {
             self.store.check_process()?;
-            let stamp = index.stamp();
-            if stamp.is_some_and(&mut *is_known) {
+            let taken = self.store.continuity().take(|| index.stamp());
+            if taken.is_some_and(&mut *is_known) {
                 return Ok(None);
             }
             // The stamp is older than the read transaction of this statement.
             let found = self.store.read_once(|_, sql| read(sql))?;
-            return Ok(Some((stamp.filter(|_| index.is_in_place()), found)));
+            return Ok(Some((taken.filter(|_| index.is_in_place()), found)));
         }
         self.store.read_once(|source, sql| {
-            let stamp = stamp::stamp(source, sql)?;
-            if is_known(stamp) {
+            let taken = Taken {
+                stamp: stamp::stamp(source, sql)?,
+                writes: self.store.continuity().writes().last(),
+            };
+            if is_known(taken) {
                 return Ok(None);
             }
-            Ok(Some((Some(stamp), read(sql)?)))
+            Ok(Some((Some(taken), read(sql)?)))
         })
     }
 
@@ -233,8 +240,8 @@ impl Tables for SqliteTables {
         &self,
         tenant: TenantRow,
         wanted: Wanted<'_>,
-        is_known: &mut dyn FnMut(Stamp) -> bool,
-    ) -> Result<Option<(Option<Stamp>, FoundRows)>, VaultError> {
+        is_known: &mut dyn FnMut(Taken) -> bool,
+    ) -> Result<Option<(Option<Taken>, FoundRows)>, VaultError> {
         self.since(is_known, |sql| data::token::token(sql, tenant, wanted))
     }
 
@@ -243,8 +250,8 @@ impl Tables for SqliteTables {
         tenant: TenantRow,
         kind: &str,
         name: &str,
-        is_known: &mut dyn FnMut(Stamp) -> bool,
-    ) -> Result<Option<(Option<Stamp>, Option<SealedDefinition>)>, VaultError> {
+        is_known: &mut dyn FnMut(Taken) -> bool,
+    ) -> Result<Option<(Option<Taken>, Option<SealedDefinition>)>, VaultError> {
         self.since(is_known, |sql| {
             data::definition::definition(sql, tenant, kind, name)
         })
@@ -260,20 +267,26 @@ impl Tables for SqliteTables {
         &self,
         tenant: TenantRow,
         listing: &Listing<'_>,
-        is_known: &mut dyn FnMut(Stamp) -> bool,
-    ) -> Result<Option<(Option<Stamp>, Vec<ListedRow>)>, VaultError> {
+        is_known: &mut dyn FnMut(Taken) -> bool,
+    ) -> Result<Option<(Option<Taken>, Vec<ListedRow>)>, VaultError> {
         self.since(is_known, |sql| {
             data::connection::connections(sql, tenant, listing)
         })
     }
 
-    fn is_unchanged_since(&self, stamp: Stamp) -> Result<bool, VaultError> {
+    fn is_unchanged_since(&self, taken: Taken, places: &[Place; 3]) -> Result<bool, VaultError> {
         if let Some(index) = self.store.log_index() {
             self.store.check_process()?;
-            return Ok(index.stamp() == Some(stamp));
+            let continuity = self.store.continuity();
+            let header = index.stamp();
+            return Ok(header.is_some_and(|now| continuity.is_unchanged_since(taken, places, now)));
         }
         self.store
-            .read_once(|source, sql| Ok(stamp::stamp(source, sql)? == stamp))
+            .read_once(|source, sql| Ok(stamp::stamp(source, sql)? == taken.stamp))
+    }
+
+    fn writes(&self) -> Option<&Writes> {
+        Some(self.store.continuity().writes())
     }
 
     fn staleness(&self) -> Option<&Staleness> {
@@ -285,14 +298,17 @@ impl Tables for SqliteTables {
         mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
         self.store
-            .write(|sql| allowed(sql, Writer::Host, |rows| write(rows)))
+            .write(|writing| allowed(writing, Writer::Host, |rows| write(rows)))
     }
 
     fn write_for_transfer<T>(
         &self,
         mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
-        self.store.write(|mut sql| write(&mut sql))
+        self.store.write(|writing| {
+            writing.concerns_everything();
+            write(writing)
+        })
     }
 
     /// The processes of one machine share the system's clock.
@@ -301,8 +317,8 @@ impl Tables for SqliteTables {
     }
 
     fn replace_grant(&self, tenant: TenantRow, row: &GrantRow, revision: u64) -> Result<bool, VaultError> {
-        let written = self.store.write_with(self.claim_sync, |sql| {
-            allowed(sql, Writer::Claim, |rows| {
+        let written = self.store.write_with(self.claim_sync, |writing| {
+            allowed(writing, Writer::Claim, |rows| {
                 tables::replace_grant(rows, tenant, row, revision)
             })
         })?;
@@ -333,13 +349,13 @@ impl Tables for SqliteTables {
 
 /// Writes, and refuses what the mark of a transfer forbids.
 fn allowed<T>(
-    mut sql: Sql<'_>,
+    writing: &mut Writing<'_>,
     writer: Writer,
     write: impl FnOnce(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
 ) -> Result<Write<T>, VaultError> {
-    let end = write(&mut sql)?;
+    let end = write(writing)?;
     if matches!(end, Write::Commit(_)) {
-        writer.check(&sql)?;
+        writer.check(writing)?;
     }
     Ok(end)
 }

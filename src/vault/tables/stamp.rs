@@ -1,18 +1,28 @@
 //! The grounds on which a remembered answer of the tables is used again without reading them.
 
 use crate::vault::tables::staleness::Moment;
+use crate::vault::tables::topic::Place;
 
 /// Says when a remembered answer still holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Basis {
-    /// While the tables are in the state in which it was read.
-    State(Stamp),
+    /// While the tables are in the state in which it was read, but for writes of this handle that
+    /// did not concern these places.
+    State(Taken, [Place; 3]),
     /// For a bounded time after it was read, unless this process changes it.
     Moment(Moment),
 }
 
+/// A stamp, taken before a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) stamp: Stamp,
+    /// The number of the last write of the handle before the stamp was taken.
+    pub(crate) writes: u64,
+}
+
 /// Identifies a state of the tables: two equal stamps mean that nothing was committed between them,
-/// by this process or another.
+/// by this process or another, except for writes of the handle that are numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     /// The source, a number below [`Self::SOURCES`]. Stamps of two sources are never equal.

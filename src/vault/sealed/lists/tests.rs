@@ -22,6 +22,13 @@ fn stamp(state: u64) -> Stamp {
     }
 }
 
+fn taken(state: u64) -> Taken {
+    Taken {
+        stamp: stamp(state),
+        writes: 0,
+    }
+}
+
 fn connection() -> Connection {
     let server = ServerId::new("google").unwrap();
     let issued_by = IssuedBy::new(server, "https://issuer.test/token", "client");
@@ -39,23 +46,23 @@ fn connection() -> Connection {
 #[test]
 fn a_list_is_known_while_the_stamp_is_the_same() {
     let lists = Lists::default();
-    lists.put(stamp(1), asked(&ALL), &[connection()]);
-    assert_eq!(*lists.get(stamp(1), &asked(&ALL)).unwrap(), [connection()]);
-    assert!(lists.get(stamp(2), &asked(&ALL)).is_none());
+    lists.put(taken(1), asked(&ALL), &[connection()]);
+    assert_eq!(*lists.get(stamp(1), None, &asked(&ALL)).unwrap(), [connection()]);
+    assert!(lists.get(stamp(2), None, &asked(&ALL)).is_none());
     let other = Stamp {
         source: 3,
         ..stamp(1)
     };
-    assert!(lists.get(other, &asked(&ALL)).is_none());
-    lists.put(stamp(2), asked(&ALL), &[]);
-    assert!(lists.get(stamp(1), &asked(&ALL)).is_none());
-    assert_eq!(lists.get(stamp(2), &asked(&ALL)).unwrap().len(), 0);
+    assert!(lists.get(other, None, &asked(&ALL)).is_none());
+    lists.put(taken(2), asked(&ALL), &[]);
+    assert!(lists.get(stamp(1), None, &asked(&ALL)).is_none());
+    assert_eq!(lists.get(stamp(2), None, &asked(&ALL)).unwrap().len(), 0);
 }
 
 #[test]
 fn only_the_same_query_has_the_answer() {
     let lists = Lists::default();
-    lists.put(stamp(1), asked(&ALL), &[connection()]);
+    lists.put(taken(1), asked(&ALL), &[connection()]);
     let others = [
         Listing {
             owner: Some(""),
@@ -88,9 +95,9 @@ fn only_the_same_query_has_the_answer() {
         Listing { limit: 99, ..ALL },
     ];
     for other in others {
-        assert!(lists.get(stamp(1), &asked(&other)).is_none(), "{other:?}");
+        assert!(lists.get(stamp(1), None, &asked(&other)).is_none(), "{other:?}");
     }
-    assert!(lists.get(stamp(1), &Asked::new(8, &ALL).unwrap()).is_none());
+    assert!(lists.get(stamp(1), None, &Asked::new(8, &ALL).unwrap()).is_none());
     let now = Timestamp::from_unix_millis(0);
     let needy = Listing {
         sought: Some(Sought::NeedsConsent { now }),
@@ -104,7 +111,7 @@ fn what_is_remembered_is_bounded() {
     let lists = Lists::default();
     let list = vec![connection(); 100];
     for limit in 1..200 {
-        lists.put(stamp(1), asked(&Listing { limit, ..ALL }), &list);
+        lists.put(taken(1), asked(&Listing { limit, ..ALL }), &list);
     }
     let since = lists.sources[2].read().unwrap();
     assert!(since.bytes <= MAX_BYTES, "{}", since.bytes);
@@ -112,6 +119,6 @@ fn what_is_remembered_is_bounded() {
     assert_eq!(since.bytes, sum);
     assert!(since.entries.len() > 10, "{}", since.entries.len());
     drop(since);
-    lists.put(stamp(2), asked(&ALL), &vec![connection(); MAX_ROWS + 1]);
-    assert!(lists.get(stamp(2), &asked(&ALL)).is_none());
+    lists.put(taken(2), asked(&ALL), &vec![connection(); MAX_ROWS + 1]);
+    assert!(lists.get(stamp(2), None, &asked(&ALL)).is_none());
 }

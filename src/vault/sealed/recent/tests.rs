@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::monotonic::ManualMonotonic;
-use crate::vault::tables::Topic;
+use crate::vault::tables::{Taken, Topic};
 
 const GMAIL: Wanted<'_> = Wanted::Owner {
     owner: "ada",
@@ -17,7 +17,11 @@ fn stamp(theirs: u64, ours: u64) -> Stamp {
 }
 
 fn state(theirs: u64, ours: u64) -> Basis {
-    Basis::State(stamp(theirs, ours))
+    let taken = Taken {
+        stamp: stamp(theirs, ours),
+        writes: 0,
+    };
+    Basis::State(taken, [Topic::Tenant(7).place(); 3])
 }
 
 fn several() -> Arc<Answer> {

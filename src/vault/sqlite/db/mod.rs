@@ -4,6 +4,7 @@ pub(super) mod access;
 pub(super) mod backup;
 pub(super) mod beat;
 pub(super) mod connect;
+pub(super) mod continuity;
 pub(super) mod files;
 pub(super) mod header;
 pub(super) mod identity;

@@ -11,10 +11,14 @@ const THEIRS: &str = "PRAGMA data_version";
 /// Returns the stamp of a connection. A connection's own commits do not change its data version, so
 /// its own writes are counted separately.
 pub(in crate::vault::sqlite) fn stamp(source: usize, sql: Sql<'_>) -> Result<Stamp, VaultError> {
-    let theirs: Option<i64> = sql.one(THEIRS, &[], |columns| columns.take())?;
-    let theirs = theirs.ok_or(VaultError::Damaged)?.cast_unsigned();
     Ok(Stamp {
         source,
-        state: [theirs, sql.0.total_changes(), 0, 0, 0, 0],
+        state: [version(sql)?, sql.0.total_changes(), 0, 0, 0, 0],
     })
+}
+
+/// Returns the value that changes with each commit of another connection.
+pub(super) fn version(sql: Sql<'_>) -> Result<u64, VaultError> {
+    let theirs: Option<i64> = sql.one(THEIRS, &[], |columns| columns.take())?;
+    Ok(theirs.ok_or(VaultError::Damaged)?.cast_unsigned())
 }

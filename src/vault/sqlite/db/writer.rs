@@ -10,12 +10,14 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::vault::VaultError;
 use crate::vault::sqlite::db::beat::{self, Beat};
 use crate::vault::sqlite::db::connect::{BUSY_TIMEOUT, expect};
+use crate::vault::sqlite::db::continuity::Continuity;
 use crate::vault::sqlite::db::log_index::LogIndex;
 use crate::vault::sqlite::db::place::Place;
 use crate::vault::sqlite::db::readers::{Readers, SLOTS};
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::process::Process;
 use crate::vault::sqlite::sql::Sql;
+use crate::vault::sqlite::writing::Writing;
 use crate::vault::tables::{Stamp, Write};
 
 /// The time to wait for a reader before the log is left for later.
@@ -60,6 +62,7 @@ struct Connections {
     writer: Mutex<Connection>,
     /// True while commits of the writer do not wait for the disk.
     syncs_later: AtomicBool,
+    continuity: Continuity,
     /// `None` for a database in memory. Declared last: it is released after every connection is
     /// closed.
     place: Option<Place>,
@@ -72,6 +75,7 @@ impl Store {
                 readers: Readers::new(),
                 writer: Mutex::new(writer),
                 syncs_later: AtomicBool::new(false),
+                continuity: Continuity::new(),
                 place,
             }),
             process: Process::current(),
@@ -86,6 +90,11 @@ impl Store {
     pub(in crate::vault::sqlite) fn log_index(&self) -> Option<&LogIndex> {
         let index = self.place()?.index.as_deref()?;
         index.is_reliable().then_some(index)
+    }
+
+    /// Returns what is known of the commits of this handle.
+    pub(in crate::vault::sqlite) fn continuity(&self) -> &Continuity {
+        &self.connections.continuity
     }
 
     /// Fails in a forked child.
@@ -132,7 +141,7 @@ impl Store {
     /// Writes in one transaction that holds the write lock from its beginning.
     pub(in crate::vault::sqlite) fn write<T>(
         &self,
-        write: impl FnOnce(Sql<'_>) -> Result<Write<T>, VaultError>,
+        write: impl FnOnce(&mut Writing<'_>) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
         self.write_with(CommitSync::AtOnce, write)
     }
@@ -141,7 +150,7 @@ impl Store {
     pub(in crate::vault::sqlite) fn write_with<T>(
         &self,
         sync: CommitSync,
-        write: impl FnOnce(Sql<'_>) -> Result<Write<T>, VaultError>,
+        write: impl FnOnce(&mut Writing<'_>) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
         self.check_process()?;
         let mut writer = self.writer();
@@ -176,21 +185,28 @@ impl Store {
     fn write_on<T>(
         &self,
         writer: &mut Connection,
-        write: impl FnOnce(Sql<'_>) -> Result<Write<T>, VaultError>,
+        write: impl FnOnce(&mut Writing<'_>) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
         let transaction = writer
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed)?;
         // An error drops the transaction, which rolls it back.
-        let end = write(Sql(&transaction))?;
+        let mut writing = Writing::new(Sql(&transaction));
+        let end = write(&mut writing)?;
         if matches!(end, Write::Commit(_)) {
             let (before, next) = beat::write_next(&transaction)?;
             self.check_file(&before)?;
+            let places = writing.into_places();
             let index = self.log_index();
-            let stamp = index.and_then(LogIndex::stamp);
+            let header = index.and_then(LogIndex::stamp);
+            let commit = match index {
+                Some(_) => Some(self.continuity().begin(Sql(&transaction), header)?),
+                None => None,
+            };
             transaction.commit().map_err(failed)?;
-            if let Some(index) = index {
-                index.check_commit(stamp);
+            if let (Some(index), Some(commit)) = (index, commit) {
+                index.check_commit(header);
+                commit.end(Sql(writer), places, || index.stamp());
             }
             // If the file was replaced during the write, the committed data is not in the file that
             // is there now.

@@ -153,7 +153,8 @@ fn upgrade_chunk<T: Table>(
     for (_, old) in chunk {
         upgraded.push((old, T::upgrade(name, &old.record, with)?));
     }
-    core.tables.write_sql(|mut sql| {
+    core.tables.write_sql(|writing| {
+        let sql = writing.sql();
         if !is_under_way(sql.0)? {
             // Another process has moved the rest.
             return Ok(Write::Unchanged(0));
@@ -165,13 +166,13 @@ fn upgrade_chunk<T: Table>(
                 continue;
             }
             for record in records {
-                record.store(&mut sql, with.tenant())?;
+                record.store(writing, with.tenant())?;
                 seals += record.seals();
             }
             delete::<T>(sql, old.row, old.slot)?;
             moved += 1;
         }
-        if !with.count(&mut sql, seals)? {
+        if !with.count(writing, seals)? {
             return Ok(Write::NewDataKey);
         }
         Ok(Write::Commit(moved))
@@ -179,7 +180,8 @@ fn upgrade_chunk<T: Table>(
 }
 
 fn delete_chunk<T: Table>(core: &Core<SqliteTables>, chunk: &[(TenantRow, Old<T::Record>)]) -> Result<u64> {
-    let deleted = core.tables.write_sql(|sql| {
+    let deleted = core.tables.write_sql(|writing| {
+        let sql = writing.sql();
         if !is_under_way(sql.0)? {
             return Ok(Write::Unchanged(0));
         }
@@ -200,7 +202,8 @@ fn delete_chunk<T: Table>(core: &Core<SqliteTables>, chunk: &[(TenantRow, Old<T:
 
 /// Drops the old tables once they are empty, unless another process was faster.
 fn finish(tables: &SqliteTables) -> Result<()> {
-    tables.write_sql(|sql| {
+    tables.write_sql(|writing| {
+        let sql = writing.sql();
         if !is_under_way(sql.0)? || sql.exists(LEFT, &[])? {
             return Ok(Write::Unchanged(()));
         }

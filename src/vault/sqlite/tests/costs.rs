@@ -167,7 +167,7 @@ fn only_a_claim_waits_for_no_disk_unless_the_host_wants_it_to() {
             let write = |sync| {
                 tables
                     .store
-                    .write_with(sync, |sql| Ok(Write::Commit(level(sql)?)))
+                    .write_with(sync, |writing| Ok(Write::Commit(level(writing.sql())?)))
             };
             assert!(matches!(write(sync).unwrap(), Write::Commit(found) if found == of_claim));
             assert!(matches!(write(CommitSync::AtOnce).unwrap(), Write::Commit(2)));
@@ -183,7 +183,10 @@ fn only_a_claim_waits_for_no_disk_unless_the_host_wants_it_to() {
             }));
             assert!(panicked.is_err());
             assert!(matches!(
-                tables.store.write(|sql| Ok(Write::Commit(level(sql)?))).unwrap(),
+                tables
+                    .store
+                    .write(|writing| Ok(Write::Commit(level(writing.sql())?)))
+                    .unwrap(),
                 Write::Commit(2)
             ));
         }

@@ -52,14 +52,20 @@ fn gmail() -> ProviderId {
 
 /// Stores the tokens of a new consent. The access token contains the generation.
 pub(super) fn store(vault: &SqliteVault, generation: u64) {
+    store_for(vault, &user(), 1, generation);
+}
+
+/// Stores the tokens of a new consent of this user, whose only connection has this number.
+fn store_for(vault: &SqliteVault, user: &UserId, connection: u8, generation: u64) {
     let issued_by = IssuedBy::new(
         ServerId::new("google").unwrap(),
         "https://issuer.test/token",
         "client",
     );
-    let mut id = [1; 16];
+    let connection = [connection; 16];
+    let mut id = connection;
     id[..8].copy_from_slice(&generation.to_be_bytes());
-    let owner = Owner::Personal(user());
+    let owner = Owner::Personal(user.clone());
     let mut grant = Grant::new(
         GrantId::from_bytes(id),
         name("acme"),
@@ -77,7 +83,7 @@ pub(super) fn store(vault: &SqliteVault, generation: u64) {
             refresh_token: None,
             id_token: None,
         },
-        connections: &[Connection::new(ConnectionId::from_bytes([1; 16]), &grant)],
+        connections: &[Connection::new(ConnectionId::from_bytes(connection), &grant)],
         former_dead_at: Some(NOW),
     });
     assert!(matches!(stored, Ok(StoreOutcome::Stored { .. })), "{stored:?}");
@@ -165,13 +171,37 @@ fn a_row_that_somebody_else_edits_is_not_remembered() {
 /// readers.
 #[test]
 fn no_reader_falls_behind_a_writer() {
-    const ROUNDS: u64 = 300;
     let (_directory, path) = file();
-    let (reading, writing) = (open(&path), open(&path));
-    store(&writing, 1);
+    falls_behind(&open(&path), &open(&path), &[]);
+}
+
+/// The readers remember across the commits for another user, which are made beside the others.
+#[test]
+fn no_reader_falls_behind_a_writer_of_the_same_handle() {
+    let (_directory, path) = file();
+    let (vault, other) = (open(&path), open(&path));
+    falls_behind(&vault, &vault, &[&vault, &other]);
+}
+
+/// Reads with one handle while another commits for the same user, and each of `beside` for somebody
+/// else.
+fn falls_behind(reading: &SqliteVault, writing: &SqliteVault, beside: &[&SqliteVault]) {
+    const ROUNDS: u64 = 300;
+    store(writing, 1);
     let committed = AtomicU64::new(1);
-    let (reading, committed) = (&reading, &committed);
+    let committed = &committed;
     std::thread::scope(|scope| {
+        for (number, vault) in beside.iter().enumerate() {
+            scope.spawn(move || {
+                let bob = UserId::new(format!("bob-{number}")).unwrap();
+                for generation in 1.. {
+                    store_for(vault, &bob, 2 + u8::try_from(number).unwrap(), generation);
+                    if committed.load(Ordering::SeqCst) == ROUNDS {
+                        break;
+                    }
+                }
+            });
+        }
         for _ in 0..4 {
             scope.spawn(move || {
                 loop {
@@ -187,7 +217,7 @@ fn no_reader_falls_behind_a_writer() {
             });
         }
         for generation in 2..=ROUNDS {
-            store(&writing, generation);
+            store(writing, generation);
             committed.store(generation, Ordering::SeqCst);
         }
     });
@@ -217,6 +247,28 @@ fn nothing_is_read_twice_while_nothing_is_committed() {
         store(&vault, generation + 1);
         assert!(!is_remembered(&vault));
     }
+}
+
+#[test]
+fn a_commit_of_this_handle_keeps_what_it_did_not_concern() {
+    let (_directory, path) = file();
+    let (vault, other) = (open(&path), open(&path));
+    let bob = UserId::new("bob").unwrap();
+    store(&vault, 1);
+    find(&vault).unwrap();
+    assert!(is_remembered(&vault));
+    for generation in 1..4 {
+        store_for(&vault, &bob, 2, generation);
+        assert!(is_remembered(&vault), "{generation}");
+    }
+    // A commit of another handle drops it, whatever it concerned.
+    store_for(&other, &bob, 2, 4);
+    assert!(!is_remembered(&vault));
+    assert_eq!(find(&vault).unwrap(), Some(1));
+    assert!(is_remembered(&vault));
+    revoke(&vault);
+    assert!(!is_remembered(&vault));
+    assert_eq!(find(&vault).unwrap(), None);
 }
 
 /// Returns the generations of the connections in a list, and the number of statements that it ran.

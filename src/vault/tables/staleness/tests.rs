@@ -1,5 +1,6 @@
 use super::*;
 use crate::clock::monotonic::ManualMonotonic;
+use crate::model::GrantId;
 
 const BOUND: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_nanos(1);
