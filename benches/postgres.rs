@@ -12,8 +12,8 @@ mod cluster;
 mod harness;
 
 use std::cell::Cell;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -153,8 +153,8 @@ fn remembered(cluster: &Cluster) {
 #[allow(clippy::print_stdout, reason = "a bench reports on standard output")]
 fn commits(cluster: &Cluster) {
     let vault = open(options(cluster, "commits"));
-    let connections: Vec<Connection> = (0..WRITERS)
-        .map(|number| people::connect(&vault, &people::person(number)))
+    let connections: Vec<Mutex<Connection>> = (0..WRITERS)
+        .map(|number| Mutex::new(people::connect(&vault, &people::person(number))))
         .collect();
     cluster.sql(
         "SET search_path = commits; CREATE TABLE floor (id bigint PRIMARY KEY, generation bigint, sealed bytea)
@@ -174,7 +174,9 @@ fn commits(cluster: &Cluster) {
         }));
         // A refresh is two transactions: the claim, and the commit with its audit entry.
         own.push(rate(slice, |number| {
-            people::refresh_newest(&vault, &connections[number]);
+            // Each thread has its own connection.
+            let mut connection = connections[number].lock().expect("no thread has panicked");
+            people::refresh(&vault, &mut connection);
         }));
     }
     let ratios: Vec<f64> = own.iter().zip(&floors).map(|(own, floor)| own / floor).collect();

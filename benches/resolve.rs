@@ -36,6 +36,10 @@ fn main() {
         .open(directory.path().join("read.db"), people::master_key())
         .expect("a vault");
     let reading = Listed::over(reading);
+    let again = remembering_nothing(SqliteVault::options())
+        .open(directory.path().join("again.db"), people::master_key())
+        .expect("a vault");
+    let again = Resolving::over(again, HOT);
     let sqlite = SqliteVault::in_memory(people::master_key()).expect("a vault");
     let sqlite = Resolving::over(sqlite, HOT);
     let memory = Resolving::over(SealedVault::in_memory(), HOT);
@@ -47,6 +51,7 @@ fn main() {
             Scenario::new("floor: point read + open", || floor.read()),
             Scenario::new("resolve, 100 people", || hot.resolve()).at_most(0.95),
             Scenario::new("resolve, 1000 people", || warm.resolve()).at_most(1.15),
+            Scenario::new("resolve, read again", || again.resolve()),
             Scenario::new("resolve, not connected", || hot.miss()).at_most(0.9),
             Scenario::new("resolve again in a turn", || turns.resolve()).at_most(0.50),
             Scenario::new("resolve, SQLite in memory", || sqlite.resolve()).at_most(1.7),

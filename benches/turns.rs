@@ -17,6 +17,9 @@ use valetkey::Resolver;
 use valetkey::connections::Budget;
 
 const PEOPLE: usize = 100;
+/// The number of turns without upkeep: fewer than the uses that are collected before a resolve
+/// writes some of them itself.
+const ALONE: usize = 100_000;
 /// The interval of upkeep. Hosts call it less often, and it then has more to write.
 const INTERVAL: Duration = Duration::from_millis(100);
 
@@ -27,7 +30,7 @@ fn main() {
     let connections = people::connections(vault);
     let resolver = Resolver::new(connections.clone());
     let count = if is_smoke() { 2_000 } else { 200_000 };
-    let alone = turns(&resolver, count);
+    let alone = turns(&resolver, count.min(ALONE));
     let over = AtomicBool::new(false);
     let beside = thread::scope(|scope| {
         scope.spawn(|| {

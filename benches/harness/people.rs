@@ -134,12 +134,6 @@ pub fn refresh(vault: &impl RefreshStore, connection: &mut Connection) {
     connection.generation += 1;
 }
 
-/// Refreshes the newest tokens of a connection's grant.
-pub fn refresh_newest(vault: &(impl GrantStore + RefreshStore), connection: &Connection) {
-    let newest = vault.connection(&connection.tenant, connection.id);
-    refresh(vault, &mut newest.expect("a read").expect("a connection"));
-}
-
 /// A grant that needs no refresh for a month.
 fn granted(person: &ActingUser, now: Timestamp) -> Grant {
     let mut grant = Grant::new(
