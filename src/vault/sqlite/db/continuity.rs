@@ -73,11 +73,14 @@ impl Continuity {
     pub(in crate::vault::sqlite) fn take(&self, header: impl Fn() -> Option<Stamp>) -> Option<Taken> {
         for _ in 0..ATTEMPTS {
             let writes = self.writes.last();
-            let known = *self.read();
-            let now = header()?;
-            if let Some(stamp) = known.first(now) {
-                return Some(Taken { stamp, writes });
-            }
+            let (known, now) = {
+                let known = self.read();
+                let now = header()?;
+                if let Some(stamp) = known.first(now) {
+                    return Some(Taken { stamp, writes });
+                }
+                (*known, now)
+            };
             if known.is_committing {
                 return None;
             }

@@ -143,22 +143,3 @@ fn a_commit_that_fails_ends_the_run() {
     scene.header.set(99);
     assert!(!scene.holds(again, ADA));
 }
-
-#[test]
-fn an_older_header_is_not_taken_for_the_latest() {
-    let scene = Scene::new();
-    let first = scene.take().unwrap();
-    // A reader reads the header, and is interrupted by a whole commit of the same handle.
-    let interrupted = std::cell::Cell::new(false);
-    let taken = scene.continuity.take(|| {
-        let seen = scene.header.get() + u64::from(!interrupted.get());
-        if !interrupted.replace(true) {
-            scene.own_commit(Some(&[BOB]), |_| {});
-            // What it has read is neither the former nor the present header.
-            return Some(header(seen + 100));
-        }
-        Some(header(scene.header.get()))
-    });
-    assert_eq!(taken.unwrap().stamp, first.stamp);
-    assert!(scene.holds(first, ADA));
-}
