@@ -5,10 +5,11 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::encodings::SHORTEST_LETTERS;
+use super::part::{Marks, PART, WORD, copy_letters};
 use super::pieces::Pieces;
 use super::site::{Site, begins_word, is_plain, site};
-use super::view::{Reading, View, begins_escape};
+use super::undone::{AROUND, ROOM, Undone};
+use super::view::{Reading, View};
 use crate::secret::AccessToken;
 
 /// The endings of all encodings of some tokens.
@@ -39,9 +40,6 @@ impl fmt::Debug for Filter {
 /// The number of bytes of a text that are read before their letters are checked.
 const BLOCK: usize = 4_096;
 
-/// The number of bytes that are read between two checks of the room for their letters.
-const GROUP: usize = 8;
-
 /// The number of letters of a block that are kept for the next one. It exceeds the letters of an
 /// ending together with those of an escape that is still open.
 const KEPT: usize = 128;
@@ -49,24 +47,18 @@ const KEPT: usize = 128;
 /// The distance from the end of a text within which changes are remembered.
 pub(super) const NEAR_END: usize = 512;
 
-/// The letters around a place that an ending can share with it.
-const AROUND: usize = SHORTEST_LETTERS - 1;
-
-/// The letters of a text with its escapes undone are checked when there are this many of them.
-const UNDONE: usize = 2_048;
-
 /// The buffers of a pass, which the next pass over a text of the same stream reuses.
 pub(super) struct Buffers {
     letters: Zeroizing<Vec<u8>>,
-    undone: Zeroizing<Vec<u8>>,
+    undone: Zeroizing<[u8; ROOM]>,
 }
 
 impl Buffers {
     /// Creates buffers for texts of this length, or of any length if it exceeds that of a block.
     pub(super) fn new(length: usize) -> Self {
         Self {
-            letters: Zeroizing::new(vec![0; KEPT + BLOCK.min(length) + GROUP]),
-            undone: Zeroizing::new(Vec::with_capacity(2 * UNDONE)),
+            letters: Zeroizing::new(vec![0; KEPT + BLOCK.min(length) + PART + WORD]),
+            undone: Zeroizing::new([0; ROOM]),
         }
     }
 }
@@ -80,8 +72,7 @@ pub(super) struct Scan<'a> {
     held: usize,
     /// The position of the first held letter.
     base: usize,
-    /// The letters around the places that undoing escapes changes, in its result.
-    undone: &'a mut Zeroizing<Vec<u8>>,
+    undone: Undone<'a>,
     /// The position up to which the letters are in `undone`.
     copied: usize,
     /// The number of letters after the last place that are still to be copied.
@@ -98,14 +89,13 @@ pub(super) struct Scan<'a> {
 impl<'a> Scan<'a> {
     /// Begins a pass over a text. The buffers must have room for it.
     pub(super) fn new(pieces: &'a Pieces, text: &'a [u8], buffers: &'a mut Buffers) -> Self {
-        buffers.undone.clear();
         Self {
             pieces,
             text,
             letters: &mut buffers.letters,
             held: 0,
             base: 0,
-            undone: &mut buffers.undone,
+            undone: Undone::new(pieces, &mut buffers.undone),
             copied: 0,
             trailing: 0,
             open: None,
@@ -127,30 +117,35 @@ impl<'a> Scan<'a> {
         (0..text.len())
             .step_by(BLOCK)
             .any(|from| self.block(from, text.len().min(from + BLOCK)))
-            || self.pieces.are_in(self.undone)
+            || self.undone.check()
     }
 
     /// Reads a block. Returns whether a piece is in it.
     fn block(&mut self, from: usize, end: usize) -> bool {
-        let mut read = from;
+        let text = self.text;
         for first in (from..end).step_by(PART) {
-            let part = &self.text[first..end.min(first + PART)];
-            for mut places in places(part).into_iter().enumerate() {
-                while places.1 != 0 {
-                    let at = first + 8 * places.0 + places.1.trailing_zeros() as usize / 8;
-                    places.1 &= places.1 - 1;
-                    let Some(site) = self.change(at) else {
+            let before = self.base + self.held;
+            let mut marks = self.read(first, end);
+            while let Some(place) = marks.next_site() {
+                let at = first + place;
+                // The most frequent places, in short.
+                if text[at] == b'\n' {
+                    let next = marks.after(place);
+                    if next.is_some_and(|next| begins_word(text, first + next)) {
                         continue;
-                    };
-                    self.read(read, at);
-                    read = at;
-                    if self.undo(at, site) {
+                    }
+                } else if is_plain(text, at) {
+                    self.open = None;
+                    continue;
+                }
+                if let Some(site) = self.change(at) {
+                    let letters = before + marks.letters_before(place);
+                    if self.undo(at, letters, site) {
                         return true;
                     }
                 }
             }
         }
-        self.read(read, end);
         let known = self.pieces.are_in(&self.letters[..self.held]);
         self.copy_trailing(self.base + self.held);
         let gone = self.held.saturating_sub(KEPT);
@@ -160,53 +155,32 @@ impl<'a> Scan<'a> {
         known
     }
 
-    /// Adds the letters of a part of the block. It does not branch, because the next byte of a text
-    /// is unpredictable.
+    /// Adds the letters of the part that begins here, and returns what is in it.
     #[inline]
-    fn read(&mut self, from: usize, end: usize) {
-        let letters = &mut *self.letters;
-        let mut held = self.held;
-        let (groups, rest) = self.text[from..end].as_chunks::<GROUP>();
-        for group in groups {
-            // The room for a group is looked up once. There is always room for one more.
-            let Some(room) = letters.get_mut(held..).and_then(<[u8]>::first_chunk_mut::<GROUP>) else {
-                return;
-            };
-            let mut count = 0;
-            for &byte in group {
-                let letter = LETTERS[usize::from(byte)];
-                room[count % GROUP] = letter;
-                count += usize::from(letter != 0);
+    fn read(&mut self, first: usize, end: usize) -> Marks {
+        let Some(room) = self
+            .letters
+            .get_mut(self.held..)
+            .and_then(<[u8]>::first_chunk_mut)
+        else {
+            return Marks::default();
+        };
+        let (marks, added) = match self.text[first..].first_chunk() {
+            Some(part) => copy_letters(part, room),
+            None => {
+                let mut part = Zeroizing::new([0; PART + WORD]);
+                part[..end - first].copy_from_slice(&self.text[first..end]);
+                copy_letters(&part, room)
             }
-            held += count;
-        }
-        for &byte in rest {
-            let letter = LETTERS[usize::from(byte)];
-            if let Some(place) = letters.get_mut(held) {
-                *place = letter;
-            }
-            held += usize::from(letter != 0);
-        }
-        self.held = held;
+        };
+        self.held += added;
+        marks
     }
 
     /// Returns the effect of this place if undoing escapes changes the letters there.
     fn change(&mut self, at: usize) -> Option<Site> {
         if at < self.seen {
             return None;
-        }
-        // The most frequent places, in short.
-        match self.text[at..] {
-            [b'\n', ..] if begins_word(self.text, at + 1) => return None,
-            [b'=' | b'<' | b'&', b' ', ..] => {
-                self.open = None;
-                return None;
-            }
-            [b'%', b' ', next, ..] if is_plain(next) => {
-                self.open = None;
-                return None;
-            }
-            _ => {}
         }
         let site = site(self.text, at);
         match site {
@@ -221,15 +195,17 @@ impl<'a> Scan<'a> {
 
     /// Undoes escapes from this place on, before which all letters are held. Returns whether a
     /// piece is in the result so far.
-    fn undo(&mut self, at: usize, site: Site) -> bool {
+    fn undo(&mut self, at: usize, letters: usize, site: Site) -> bool {
         let open = self.open.take();
         let from = self.line_of(open.unwrap_or(at));
-        let letters = self.base + self.held - count(&self.text[from..at]);
+        let letters = letters - count(&self.text[from..at]);
         self.copy_before(letters);
         let end = match site {
             Site::Escape { byte, end } if from == at => {
                 let letter = LETTERS[usize::from(byte)];
-                self.undone.extend((letter != 0).then_some(letter));
+                if letter != 0 {
+                    self.undone.push(letter);
+                }
                 end
             }
             _ => self.read_view(from, at),
@@ -240,14 +216,7 @@ impl<'a> Scan<'a> {
         }
         self.copied = letters + count(&self.text[from..end]);
         self.trailing = AROUND;
-        if self.undone.len() < UNDONE {
-            return false;
-        }
-        let known = self.pieces.are_in(self.undone);
-        let kept = self.undone.len() - AROUND;
-        self.undone.copy_within(kept.., 0);
-        self.undone.truncate(AROUND);
-        known
+        self.undone.is_known()
     }
 
     /// Returns the line break before this place if there is no letter between, else the place.
@@ -255,7 +224,7 @@ impl<'a> Scan<'a> {
         let before = &self.text[self.seen.min(at)..at];
         let last = before
             .iter()
-            .rposition(|byte| *byte == b'\n' || byte.is_ascii_alphanumeric());
+            .rposition(|byte| *byte == b'\n' || LETTERS[usize::from(*byte)] != 0);
         match last.map(|last| self.seen.min(at) + last) {
             Some(last) if self.text[last] == b'\n' => last,
             _ => at,
@@ -270,11 +239,6 @@ impl<'a> Scan<'a> {
         let mut emit = |byte: u8| {
             let letter = LETTERS[usize::from(byte)];
             if letter != 0 {
-                if undone.len() == undone.capacity() {
-                    let mut larger = Zeroizing::new(Vec::with_capacity(2 * undone.capacity()));
-                    larger.extend_from_slice(undone);
-                    **undone = larger;
-                }
                 undone.push(letter);
             }
         };
@@ -304,38 +268,24 @@ impl<'a> Scan<'a> {
         self.copy(self.copied.max(end.saturating_sub(AROUND)), end);
     }
 
+    /// Copies at most [`AROUND`] letters.
     #[inline]
     fn copy(&mut self, from: usize, end: usize) {
-        let from = from.max(self.base) - self.base;
-        if let Some(letters) = self.letters.get(from..end.saturating_sub(self.base)) {
-            self.undone.extend_from_slice(letters);
+        let from = from.max(self.base);
+        let held = self.letters.get(from - self.base..);
+        if let Some(word) = held.and_then(<[u8]>::first_chunk) {
+            self.undone.add(word, end.saturating_sub(from));
         }
     }
 }
 
-/// The number of bytes that are searched for places at once.
-const PART: usize = 64;
-
-/// Returns a part of a text with a one in place of each byte that may begin a place, and zeros
-/// elsewhere. It does not branch, so that the compiler vectorizes it.
-#[inline]
-fn places(part: &[u8]) -> [u64; PART / 8] {
-    let mut places = [0; PART];
-    for (place, byte) in places.iter_mut().zip(part) {
-        *place = u8::from(is_site(*byte));
-    }
-    let (groups, _) = places.as_chunks::<8>();
-    std::array::from_fn(|group| u64::from_le_bytes(groups[group]))
-}
-
-/// Returns whether a byte may begin a place at which undoing escapes changes the letters.
-const fn is_site(byte: u8) -> bool {
-    begins_escape(byte) || byte == b'\n'
-}
-
 /// Returns the number of letters and digits in a part of a text.
 fn count(text: &[u8]) -> usize {
-    text.iter().filter(|byte| byte.is_ascii_alphanumeric()).count()
+    let mut count = 0;
+    for byte in text {
+        count += usize::from(LETTERS[usize::from(*byte)] != 0);
+    }
+    count
 }
 
 /// Letters in lower case, and digits; zero for every other byte.
@@ -358,6 +308,7 @@ mod tests {
     use proptest::sample::select;
 
     use super::*;
+    use crate::resolver::redact::encodings::SHORTEST_LETTERS;
 
     /// Parts of escapes, of line numbers and of dumps, and what can stand between them.
     const PARTS: [&str; 56] = [

@@ -16,6 +16,7 @@ mod escape;
 mod filter;
 mod lines;
 mod masks;
+mod part;
 mod pieces;
 mod search;
 mod secrets;
@@ -24,6 +25,7 @@ mod skim;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod undone;
 mod unit;
 mod view;
 

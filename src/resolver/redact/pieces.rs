@@ -118,9 +118,12 @@ impl Pieces {
         let (pieces, _) = letters.as_chunks::<PIECE>();
         pieces
             .iter()
-            .any(|piece| self.contains(u64::from_be_bytes(*piece)))
+            .any(|piece| self.contains(u64::from_be_bytes(*piece) | LOWER_CASE))
     }
 }
+
+/// The bit that a letter in upper case lacks. All digits have it.
+const LOWER_CASE: u64 = 0x2020_2020_2020_2020;
 
 /// Growing in place would leave a copy of the pieces behind.
 fn grow(pieces: &mut Zeroizing<Vec<u64>>) {
