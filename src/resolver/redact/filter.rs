@@ -20,7 +20,9 @@ pub(crate) struct Filter(Pieces);
 
 impl Filter {
     /// Creates a filter for these tokens; `None` if there are none.
-    pub(crate) fn new<'a>(tokens: impl IntoIterator<Item = &'a AccessToken>) -> Option<Self> {
+    pub(crate) fn new<'a>(
+        tokens: impl IntoIterator<Item = &'a AccessToken, IntoIter: ExactSizeIterator>,
+    ) -> Option<Self> {
         let tokens = tokens.into_iter().map(|token| token.expose_secret().as_bytes());
         Pieces::of_endings(tokens).map(Self)
     }

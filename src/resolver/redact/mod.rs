@@ -11,6 +11,7 @@
 //! and once with escapes undone. A short token would match by chance if its punctuation were
 //! ignored, so it is compared character by character.
 
+mod edges;
 mod encodings;
 mod escape;
 mod filter;

@@ -44,7 +44,7 @@ impl Secrets {
         self.masks.get().is_some()
     }
 
-    fn tokens(&self) -> impl Iterator<Item = &AccessToken> {
+    fn tokens(&self) -> impl ExactSizeIterator<Item = &AccessToken> {
         self.tokens.iter().map(AsRef::as_ref)
     }
 
