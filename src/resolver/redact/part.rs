@@ -8,8 +8,8 @@ pub(super) const PART: usize = 64;
 /// The number of letters that are copied at once. Most words are shorter.
 pub(super) const WORD: usize = 16;
 
-/// A part and the bytes after it, so that a word can be copied wherever it begins. Only the bytes of
-/// the part are examined.
+/// A part and the bytes after it, so that a word can be copied wherever it begins. Only the bytes
+/// of the part are examined.
 pub(super) type Window = [u8; PART + WORD];
 
 /// The bytes of a part that have a property: one bit for each.

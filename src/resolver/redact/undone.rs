@@ -10,8 +10,8 @@ pub(super) const AROUND: usize = SHORTEST_LETTERS - 1;
 /// The number of letters that are checked at once.
 pub(super) const ROOM: usize = 1_024;
 
-/// Letters in the order in which undoing escapes gives them. When the room is full, they are checked
-/// and those that can be part of a later ending are kept.
+/// Letters in the order in which undoing escapes gives them. When the room is full, they are
+/// checked, and those that can be part of a later ending are kept.
 pub(super) struct Undone<'a> {
     pieces: &'a Pieces,
     letters: &'a mut [u8; ROOM],
