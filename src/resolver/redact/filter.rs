@@ -151,10 +151,8 @@ impl<'a> Scan<'a> {
                     at,
                     letters: before + marks.letters_before(place),
                 };
-                if let Some(site) = self.change(place) {
-                    if self.undo(place, site) {
-                        return true;
-                    }
+                if self.change(place).is_some_and(|site| self.undo(place, site)) {
+                    return true;
                 }
             }
         }

@@ -19,6 +19,7 @@ mod lines;
 mod masks;
 mod part;
 mod pieces;
+mod prefixes;
 mod search;
 mod secrets;
 mod site;

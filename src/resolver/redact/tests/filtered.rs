@@ -8,7 +8,7 @@ use super::forms::{TOKENS, forms};
 use super::{Filter, masks};
 use crate::secret::AccessToken;
 
-/// What may stand before a character of a token: blanks, and parts of escapes and margins.
+/// Blanks and parts of escapes and margins, which may stand before a character of a token.
 const BETWEEN: [&str; 32] = [
     " ",
     "\n",
