@@ -15,7 +15,8 @@ use crate::secret::AccessToken;
 /// The endings of all encodings of some tokens.
 ///
 /// A text is reduced to its letters and digits. Undoing escapes changes these only at a few places
-/// of most texts, so the second reading consists of the letters around these places.
+/// of most texts, so the second reading consists of the letters around these places. Most other
+/// places are ruled out by the byte that follows.
 pub(crate) struct Filter(Pieces);
 
 impl Filter {

@@ -109,7 +109,7 @@ impl Pieces {
         let (pieces, _) = letters.as_chunks::<PIECE>();
         pieces
             .iter()
-            .any(|piece| self.contains(u64::from_be_bytes(*piece) | LOWER_CASE))
+            .any(|piece| self.contains(u64::from_le_bytes(*piece) | LOWER_CASE))
     }
 }
 
@@ -117,9 +117,8 @@ impl Pieces {
 const LOWER_CASE: u64 = 0x2020_2020_2020_2020;
 
 fn piece(letters: &[u8]) -> u64 {
-    letters
-        .iter()
-        .fold(0, |piece, letter| piece << 8 | u64::from(*letter))
+    let letters = letters.iter().rev();
+    letters.fold(0, |piece, letter| piece << 8 | u64::from(*letter))
 }
 
 /// Returns the place of a piece among `count` places, a power of two. Letters differ in their low

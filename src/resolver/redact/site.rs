@@ -245,8 +245,11 @@ fn entity(text: &[u8], at: usize) -> Site {
     let rest = &text[at + 1..];
     let letters = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric());
     let length = letters.take(LONGEST_NAME).count();
-    if byte(rest, length) == b';' {
-        return escape(text, u32::from(named(&rest[..length])), at + length + 2);
+    match byte(rest, length) {
+        b';' => return escape(text, u32::from(named(&rest[..length])), at + length + 2),
+        // Blanks may be left out, and an escape may stand for another letter.
+        next if next.is_ascii_alphanumeric() || is_blank(next) || begins_escape(next) => {}
+        _ => return Site::Plain,
     }
     let name = rest
         .iter()
