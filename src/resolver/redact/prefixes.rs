@@ -43,8 +43,8 @@ impl Prefixes {
     }
 }
 
-/// Returns the letters, after one more if the byte is a letter. It does not branch, because the next
-/// byte of a text is unpredictable.
+/// Returns the letters, after one more if the byte is a letter. It does not branch, because the
+/// next byte of a text is unpredictable.
 fn with(letters: u64, byte: u8) -> u64 {
     let code = CODES[usize::from(byte)];
     let longer = letters << BITS | u64::from(code);
