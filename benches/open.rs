@@ -1,7 +1,7 @@
 //! The time from nothing to a token: a host that starts, opens its vault and resolves once.
 //!
-//! `cargo bench --bench open`, or with `-- --smoke` for a short run. The floor is what SQLite itself
-//! takes for the same file: it opens it, reads the schema and one row, and closes it.
+//! `cargo bench --bench open`, or with `-- --smoke` for a short run. The floor is the time in which
+//! SQLite alone opens the same file, reads the schema and one row, and closes it.
 
 #[allow(unreachable_pub, reason = "a module of the bench")]
 mod harness;

@@ -1,7 +1,5 @@
 //! The encodings of a token in text that reading the text does not undo.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::unit::Unit;
@@ -14,10 +12,10 @@ const SHORTEST: usize = 8;
 pub(super) const SHORTEST_LETTERS: usize = 16;
 
 /// The minimum number of characters left of a token whose beginning or end is missing.
-const FRAGMENT: usize = 24;
+pub(super) const FRAGMENT: usize = 24;
 
 /// The maximum number of characters missing at the end.
-const MISSING: usize = 4;
+pub(super) const MISSING: usize = 4;
 
 type Text = Zeroizing<Vec<u8>>;
 
@@ -46,10 +44,13 @@ impl Encodings {
             }
         }
         self.characters.retain(|text| !text.is_empty());
-        for text in [hexadecimal(token)]
-            .into_iter()
-            .chain((0..3).map(|before| base64(token, before)))
-        {
+        let of_bytes = [
+            collected(token, hexadecimal(token)),
+            collected(token, base64(token, 0)),
+            collected(token, base64(token, 1)),
+            collected(token, base64(token, 2)),
+        ];
+        for text in of_bytes {
             if Spelled::new(&text).letters >= SHORTEST_LETTERS {
                 self.add_with_fragments(&text);
             } else if text.len() >= SHORTEST {
@@ -57,7 +58,10 @@ impl Encodings {
                 self.characters.push(text);
             }
         }
-        for text in [decimal(token), hexadecimal_literals(token)] {
+        for text in [
+            collected(token, decimal(token)),
+            collected(token, hexadecimal_literals(token)),
+        ] {
             if text.len() >= FRAGMENT {
                 self.add_with_fragments(&text);
             }
@@ -78,75 +82,6 @@ impl Encodings {
             }
         }
     }
-}
-
-/// The number of bytes at an edge of a token from which the edges of its encodings follow. It is a
-/// multiple of three, so that all alignments of base64 occur.
-const EDGE: usize = 48;
-
-/// Passes the letters and digits on in which the encodings of a token end: as many as an ending
-/// has, and those that may be missing. Returns whether it could: they follow from the end of a long
-/// token without escapes alone.
-pub(super) fn endings(token: &[u8], add: &mut dyn FnMut(&[u8])) -> bool {
-    const LETTERS: usize = SHORTEST_LETTERS + MISSING;
-    let Some((_, end)) = edges(token) else {
-        return false;
-    };
-    let texts = encodings_of_end(end).map(|text| Spelled::new(&text));
-    if texts.iter().any(|text| text.letters < LETTERS) {
-        return false;
-    }
-    for text in &texts {
-        add(&text.text[text.letters - LETTERS..text.letters]);
-    }
-    true
-}
-
-/// Passes the letters and digits on with which the encodings of a token and of its end begin.
-/// Returns whether it could, like [`endings`].
-pub(super) fn beginnings(token: &[u8], add: &mut dyn FnMut(&[u8])) -> bool {
-    let Some((start, end)) = edges(token) else {
-        return false;
-    };
-    let whole = [
-        Zeroizing::new(start.to_vec()),
-        hexadecimal(start),
-        decimal(start),
-        hexadecimal_literals(start),
-        base64(start, 0),
-        base64(start, 1),
-        base64(start, 2),
-    ];
-    let whole = whole.map(|text| Spelled::new(&text));
-    let ends = encodings_of_end(end).map(|text| fragment(&text));
-    if whole.iter().any(|text| text.letters < SHORTEST_LETTERS) || ends.iter().any(Option::is_none) {
-        return false;
-    }
-    for text in whole.iter().chain(ends.iter().flatten()) {
-        add(&text.text[..SHORTEST_LETTERS]);
-    }
-    true
-}
-
-/// Returns the beginning and the end of a long token without escapes.
-fn edges(token: &[u8]) -> Option<(&[u8], &[u8])> {
-    if token.len() < 2 * EDGE || token.iter().copied().any(begins_escape) {
-        return None;
-    }
-    Some((&token[..EDGE], &token[token.len() - EDGE..]))
-}
-
-/// Returns all encodings of the end of a token, in each alignment of base64.
-fn encodings_of_end(end: &[u8]) -> [Text; 7] {
-    [
-        Zeroizing::new(end.to_vec()),
-        hexadecimal(end),
-        decimal(end),
-        hexadecimal_literals(end),
-        base64(end, 0),
-        base64(&end[1..], 0),
-        base64(&end[2..], 0),
-    ]
 }
 
 /// Returns the shortest end of a text that is searched for if its beginning is missing.
@@ -197,33 +132,40 @@ fn seen(token: &[u8], reading: Reading) -> Text {
     seen
 }
 
-/// `796132`.
-fn hexadecimal(token: &[u8]) -> Text {
-    let mut text = Zeroizing::new(Vec::with_capacity(2 * token.len()));
-    for byte in token {
-        text.extend([byte >> 4, byte & 15].map(digit));
-    }
+/// Returns the token with its escapes undone, as the letters of the view contain it; `None` if this
+/// is the token itself.
+pub(super) fn undone(token: &[u8]) -> Option<Text> {
+    let differs = token.iter().any(|byte| begins_escape(*byte) || *byte == b'\n');
+    differs.then(|| seen(token, Reading::UnescapedLetters))
+}
+
+/// Collects an encoding, which has at most four characters for each byte of the token.
+fn collected(token: &[u8], encoding: impl Iterator<Item = u8>) -> Text {
+    let mut text = Zeroizing::new(Vec::with_capacity(4 * token.len()));
+    text.extend(encoding);
     text
+}
+
+/// `796132`.
+pub(super) fn hexadecimal(token: &[u8]) -> impl DoubleEndedIterator<Item = u8> + Clone {
+    token.iter().flat_map(|byte| [byte >> 4, byte & 15].map(digit))
 }
 
 /// `0x79, 0x61, 0x32` without separators.
-fn hexadecimal_literals(token: &[u8]) -> Text {
-    let mut text = Zeroizing::new(Vec::with_capacity(4 * token.len()));
-    for byte in token {
-        text.extend([b'0', b'x', digit(byte >> 4), digit(byte & 15)]);
-    }
-    text
+pub(super) fn hexadecimal_literals(token: &[u8]) -> impl DoubleEndedIterator<Item = u8> + Clone {
+    let literal = |byte: &u8| [b'0', b'x', digit(byte >> 4), digit(byte & 15)];
+    token.iter().flat_map(literal)
 }
 
 /// `121, 97, 50` without separators.
-fn decimal(token: &[u8]) -> Text {
-    let mut text = Zeroizing::new(Vec::with_capacity(3 * token.len()));
-    for &byte in token {
-        let digits = [byte / 100, byte / 10 % 10, byte % 10].map(digit);
-        let leading = digits[..2].iter().take_while(|&&digit| digit == b'0').count();
-        text.extend(&digits[leading..]);
-    }
-    text
+pub(super) fn decimal(token: &[u8]) -> impl DoubleEndedIterator<Item = u8> + Clone {
+    token.iter().flat_map(|byte| {
+        let leading = usize::from(*byte < 100) + usize::from(*byte < 10);
+        [byte / 100, byte / 10 % 10, byte % 10]
+            .map(digit)
+            .into_iter()
+            .skip(leading)
+    })
 }
 
 const fn digit(value: u8) -> u8 {
@@ -232,14 +174,14 @@ const fn digit(value: u8) -> u8 {
 
 /// Returns the base64 characters that contain only bits of the token, with this number of bytes
 /// before it in the encoded data, which determines its alignment.
-fn base64(token: &[u8], before: usize) -> Text {
-    let mut shifted = Zeroizing::new(Vec::with_capacity(before + token.len()));
-    shifted.resize(before, 0);
-    shifted.extend_from_slice(token);
-    let mut encoded = Zeroizing::new(vec![0; shifted.len().div_ceil(3) * 4]);
-    let written = STANDARD_NO_PAD
-        .encode_slice(shifted.as_slice(), &mut encoded)
-        .unwrap_or_default();
-    let own = (before * 8).div_ceil(6)..(shifted.len() * 8 / 6).min(written);
-    Zeroizing::new(encoded.get(own).unwrap_or_default().to_vec())
+pub(super) fn base64(token: &[u8], before: usize) -> impl DoubleEndedIterator<Item = u8> + Clone {
+    let own = (before * 8).div_ceil(6)..(before + token.len()) * 8 / 6;
+    own.map(move |place| {
+        let first = place * 6 - before * 8;
+        let bytes = [0, 1].map(|next| token.get(first / 8 + next).copied().unwrap_or_default());
+        let bits = u16::from_be_bytes(bytes) << (first % 8) >> 10;
+        BASE64[usize::from(bits)]
+    })
 }
+
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

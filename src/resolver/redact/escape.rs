@@ -268,6 +268,12 @@ const NAMES: [(&str, u8); 16] = [
     ("Tab", b'\t'),
 ];
 
+/// Returns the character that a name stands for; zero if it does not occur in tokens.
+pub(super) fn named(name: &[u8]) -> u8 {
+    let known = NAMES.iter().find(|(known, _)| known.as_bytes() == name);
+    known.map_or(0, |(_, byte)| *byte)
+}
+
 /// Parses two hexadecimal digits.
 fn byte_of(digits: &[Unit]) -> Found {
     match value(digits, 16) {

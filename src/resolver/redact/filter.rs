@@ -5,21 +5,25 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::encodings::SHORTEST_LETTERS;
+use super::part::{Marks, PART, WORD, copy_letters};
 use super::pieces::Pieces;
 use super::site::{Site, begins_word, is_plain, site};
-use super::view::{Reading, View, begins_escape};
+use super::undone::{AROUND, ROOM, Undone};
+use super::view::{Reading, View};
 use crate::secret::AccessToken;
 
 /// The endings of all encodings of some tokens.
 ///
 /// A text is reduced to its letters and digits. Undoing escapes changes these only at a few places
-/// of most texts, so the second reading consists of the letters around these places.
+/// of most texts, so the second reading consists of the letters around these places. Most other
+/// places are ruled out by the byte that follows.
 pub(crate) struct Filter(Pieces);
 
 impl Filter {
     /// Creates a filter for these tokens; `None` if there are none.
-    pub(crate) fn new<'a>(tokens: impl IntoIterator<Item = &'a AccessToken>) -> Option<Self> {
+    pub(crate) fn new<'a>(
+        tokens: impl IntoIterator<Item = &'a AccessToken, IntoIter: ExactSizeIterator>,
+    ) -> Option<Self> {
         let tokens = tokens.into_iter().map(|token| token.expose_secret().as_bytes());
         Pieces::of_endings(tokens).map(Self)
     }
@@ -39,9 +43,6 @@ impl fmt::Debug for Filter {
 /// The number of bytes of a text that are read before their letters are checked.
 const BLOCK: usize = 4_096;
 
-/// The number of bytes that are read between two checks of the room for their letters.
-const GROUP: usize = 8;
-
 /// The number of letters of a block that are kept for the next one. It exceeds the letters of an
 /// ending together with those of an escape that is still open.
 const KEPT: usize = 128;
@@ -49,26 +50,27 @@ const KEPT: usize = 128;
 /// The distance from the end of a text within which changes are remembered.
 pub(super) const NEAR_END: usize = 512;
 
-/// The letters around a place that an ending can share with it.
-const AROUND: usize = SHORTEST_LETTERS - 1;
-
-/// The letters of a text with its escapes undone are checked when there are this many of them.
-const UNDONE: usize = 2_048;
-
 /// The buffers of a pass, which the next pass over a text of the same stream reuses.
 pub(super) struct Buffers {
     letters: Zeroizing<Vec<u8>>,
-    undone: Zeroizing<Vec<u8>>,
+    undone: Zeroizing<[u8; ROOM]>,
 }
 
 impl Buffers {
     /// Creates buffers for texts of this length, or of any length if it exceeds that of a block.
     pub(super) fn new(length: usize) -> Self {
         Self {
-            letters: Zeroizing::new(vec![0; KEPT + BLOCK.min(length) + GROUP]),
-            undone: Zeroizing::new(Vec::with_capacity(2 * UNDONE)),
+            letters: Zeroizing::new(vec![0; KEPT + BLOCK.min(length) + PART + WORD]),
+            undone: Zeroizing::new([0; ROOM]),
         }
     }
+}
+
+/// A place in a text, and the position of the first letter after it.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    at: usize,
+    letters: usize,
 }
 
 /// One pass over a text. Positions of letters count the letters of the whole text.
@@ -80,14 +82,13 @@ pub(super) struct Scan<'a> {
     held: usize,
     /// The position of the first held letter.
     base: usize,
-    /// The letters around the places that undoing escapes changes, in its result.
-    undone: &'a mut Zeroizing<Vec<u8>>,
+    undone: Undone<'a>,
     /// The position up to which the letters are in `undone`.
     copied: usize,
     /// The number of letters after the last place that are still to be copied.
     trailing: usize,
     /// The first of the escapes before this place that are still open.
-    open: Option<usize>,
+    open: Option<Place>,
     /// The place up to which escapes have been undone.
     seen: usize,
     /// The parts near the end of the text that undoing escapes changes.
@@ -98,14 +99,13 @@ pub(super) struct Scan<'a> {
 impl<'a> Scan<'a> {
     /// Begins a pass over a text. The buffers must have room for it.
     pub(super) fn new(pieces: &'a Pieces, text: &'a [u8], buffers: &'a mut Buffers) -> Self {
-        buffers.undone.clear();
         Self {
             pieces,
             text,
             letters: &mut buffers.letters,
             held: 0,
             base: 0,
-            undone: &mut buffers.undone,
+            undone: Undone::new(pieces, &mut buffers.undone),
             copied: 0,
             trailing: 0,
             open: None,
@@ -127,32 +127,38 @@ impl<'a> Scan<'a> {
         (0..text.len())
             .step_by(BLOCK)
             .any(|from| self.block(from, text.len().min(from + BLOCK)))
-            || self.pieces.are_in(self.undone)
+            || self.undone.check()
     }
 
     /// Reads a block. Returns whether a piece is in it.
     fn block(&mut self, from: usize, end: usize) -> bool {
-        let mut read = from;
+        let text = self.text;
         for first in (from..end).step_by(PART) {
-            let part = &self.text[first..end.min(first + PART)];
-            for mut places in places(part).into_iter().enumerate() {
-                while places.1 != 0 {
-                    let at = first + 8 * places.0 + places.1.trailing_zeros() as usize / 8;
-                    places.1 &= places.1 - 1;
-                    let Some(site) = self.change(at) else {
+            let before = self.base + self.held;
+            let mut marks = self.read(first, end);
+            while let Some(place) = marks.next_site() {
+                let at = first + place;
+                // The most frequent places, in short.
+                if text[at] == b'\n' {
+                    let next = marks.after(place);
+                    if next.is_some_and(|next| begins_word(text, first + next)) {
                         continue;
-                    };
-                    self.read(read, at);
-                    read = at;
-                    if self.undo(at, site) {
-                        return true;
                     }
+                } else if is_plain(text, at) {
+                    self.open = None;
+                    continue;
+                }
+                let place = Place {
+                    at,
+                    letters: before + marks.letters_before(place),
+                };
+                if self.change(place).is_some_and(|site| self.undo(place, site)) {
+                    return true;
                 }
             }
         }
-        self.read(read, end);
         let known = self.pieces.are_in(&self.letters[..self.held]);
-        self.copy_trailing(self.base + self.held);
+        self.copy_trailing(self.settled());
         let gone = self.held.saturating_sub(KEPT);
         self.letters.copy_within(gone..self.held, 0);
         self.held -= gone;
@@ -160,59 +166,47 @@ impl<'a> Scan<'a> {
         known
     }
 
-    /// Adds the letters of a part of the block. It does not branch, because the next byte of a text
-    /// is unpredictable.
+    /// Adds the letters of the part that begins here, and returns what is in it.
     #[inline]
-    fn read(&mut self, from: usize, end: usize) {
-        let letters = &mut *self.letters;
-        let mut held = self.held;
-        let (groups, rest) = self.text[from..end].as_chunks::<GROUP>();
-        for group in groups {
-            // The room for a group is looked up once. There is always room for one more.
-            let Some(room) = letters.get_mut(held..).and_then(<[u8]>::first_chunk_mut::<GROUP>) else {
-                return;
-            };
-            let mut count = 0;
-            for &byte in group {
-                let letter = LETTERS[usize::from(byte)];
-                room[count % GROUP] = letter;
-                count += usize::from(letter != 0);
+    fn read(&mut self, first: usize, end: usize) -> Marks {
+        let Some(room) = self
+            .letters
+            .get_mut(self.held..)
+            .and_then(<[u8]>::first_chunk_mut)
+        else {
+            return Marks::default();
+        };
+        let (marks, added) = match self.text[first..].first_chunk() {
+            Some(part) => copy_letters(part, room),
+            None => {
+                let mut part = Zeroizing::new([0; PART + WORD]);
+                part[..end - first].copy_from_slice(&self.text[first..end]);
+                copy_letters(&part, room)
             }
-            held += count;
-        }
-        for &byte in rest {
-            let letter = LETTERS[usize::from(byte)];
-            if let Some(place) = letters.get_mut(held) {
-                *place = letter;
-            }
-            held += usize::from(letter != 0);
-        }
-        self.held = held;
+        };
+        self.held += added;
+        marks
+    }
+
+    /// Returns the position of the letters that an open escape may begin to change, or of the end.
+    fn settled(&self) -> usize {
+        let end = self.base + self.held;
+        // An ending that reaches across more letters than this contains none that are changed.
+        let open = self.open.filter(|open| end - open.letters < KEPT / 2);
+        open.map_or(end, |open| open.letters)
     }
 
     /// Returns the effect of this place if undoing escapes changes the letters there.
-    fn change(&mut self, at: usize) -> Option<Site> {
+    fn change(&mut self, place: Place) -> Option<Site> {
+        let at = place.at;
         if at < self.seen {
             return None;
-        }
-        // The most frequent places, in short.
-        match self.text[at..] {
-            [b'\n', ..] if begins_word(self.text, at + 1) => return None,
-            [b'=' | b'<' | b'&', b' ', ..] => {
-                self.open = None;
-                return None;
-            }
-            [b'%', b' ', next, ..] if is_plain(next) => {
-                self.open = None;
-                return None;
-            }
-            _ => {}
         }
         let site = site(self.text, at);
         match site {
             Site::Punctuation if self.open.is_some() => return Some(site),
             Site::Escape { .. } | Site::Other => return Some(site),
-            Site::Open => self.open = self.open.or(Some(at)),
+            Site::Open => self.open = self.open.or(Some(place)),
             Site::Plain if self.text[at] == b'\n' => {}
             Site::Plain | Site::Punctuation => self.open = None,
         }
@@ -221,15 +215,17 @@ impl<'a> Scan<'a> {
 
     /// Undoes escapes from this place on, before which all letters are held. Returns whether a
     /// piece is in the result so far.
-    fn undo(&mut self, at: usize, site: Site) -> bool {
-        let open = self.open.take();
-        let from = self.line_of(open.unwrap_or(at));
-        let letters = self.base + self.held - count(&self.text[from..at]);
-        self.copy_before(letters);
+    fn undo(&mut self, place: Place, site: Site) -> bool {
+        let at = place.at;
+        let first = self.open.take().unwrap_or(place);
+        let from = self.line_of(first.at);
+        self.copy_before(first.letters);
         let end = match site {
             Site::Escape { byte, end } if from == at => {
                 let letter = LETTERS[usize::from(byte)];
-                self.undone.extend((letter != 0).then_some(letter));
+                if letter != 0 {
+                    self.undone.push(letter);
+                }
                 end
             }
             _ => self.read_view(from, at),
@@ -238,16 +234,9 @@ impl<'a> Scan<'a> {
         if end + NEAR_END > self.text.len() {
             self.changes.push(from..end);
         }
-        self.copied = letters + count(&self.text[from..end]);
+        self.copied = first.letters + count(&self.text[from..end]);
         self.trailing = AROUND;
-        if self.undone.len() < UNDONE {
-            return false;
-        }
-        let known = self.pieces.are_in(self.undone);
-        let kept = self.undone.len() - AROUND;
-        self.undone.copy_within(kept.., 0);
-        self.undone.truncate(AROUND);
-        known
+        self.undone.is_known()
     }
 
     /// Returns the line break before this place if there is no letter between, else the place.
@@ -255,7 +244,7 @@ impl<'a> Scan<'a> {
         let before = &self.text[self.seen.min(at)..at];
         let last = before
             .iter()
-            .rposition(|byte| *byte == b'\n' || byte.is_ascii_alphanumeric());
+            .rposition(|byte| *byte == b'\n' || LETTERS[usize::from(*byte)] != 0);
         match last.map(|last| self.seen.min(at) + last) {
             Some(last) if self.text[last] == b'\n' => last,
             _ => at,
@@ -270,11 +259,6 @@ impl<'a> Scan<'a> {
         let mut emit = |byte: u8| {
             let letter = LETTERS[usize::from(byte)];
             if letter != 0 {
-                if undone.len() == undone.capacity() {
-                    let mut larger = Zeroizing::new(Vec::with_capacity(2 * undone.capacity()));
-                    larger.extend_from_slice(undone);
-                    **undone = larger;
-                }
                 undone.push(letter);
             }
         };
@@ -304,38 +288,24 @@ impl<'a> Scan<'a> {
         self.copy(self.copied.max(end.saturating_sub(AROUND)), end);
     }
 
+    /// Copies at most [`AROUND`] letters.
     #[inline]
     fn copy(&mut self, from: usize, end: usize) {
-        let from = from.max(self.base) - self.base;
-        if let Some(letters) = self.letters.get(from..end.saturating_sub(self.base)) {
-            self.undone.extend_from_slice(letters);
+        let from = from.max(self.base);
+        let held = self.letters.get(from - self.base..);
+        if let Some(word) = held.and_then(<[u8]>::first_chunk) {
+            self.undone.add(word, end.saturating_sub(from));
         }
     }
 }
 
-/// The number of bytes that are searched for places at once.
-const PART: usize = 64;
-
-/// Returns a part of a text with a one in place of each byte that may begin a place, and zeros
-/// elsewhere. It does not branch, so that the compiler vectorizes it.
-#[inline]
-fn places(part: &[u8]) -> [u64; PART / 8] {
-    let mut places = [0; PART];
-    for (place, byte) in places.iter_mut().zip(part) {
-        *place = u8::from(is_site(*byte));
-    }
-    let (groups, _) = places.as_chunks::<8>();
-    std::array::from_fn(|group| u64::from_le_bytes(groups[group]))
-}
-
-/// Returns whether a byte may begin a place at which undoing escapes changes the letters.
-const fn is_site(byte: u8) -> bool {
-    begins_escape(byte) || byte == b'\n'
-}
-
 /// Returns the number of letters and digits in a part of a text.
 fn count(text: &[u8]) -> usize {
-    text.iter().filter(|byte| byte.is_ascii_alphanumeric()).count()
+    let mut count = 0;
+    for byte in text {
+        count += usize::from(LETTERS[usize::from(*byte)] != 0);
+    }
+    count
 }
 
 /// Letters in lower case, and digits; zero for every other byte.
@@ -358,6 +328,7 @@ mod tests {
     use proptest::sample::select;
 
     use super::*;
+    use crate::resolver::redact::encodings::SHORTEST_LETTERS;
 
     /// Parts of escapes, of line numbers and of dumps, and what can stand between them.
     const PARTS: [&str; 56] = [
@@ -442,17 +413,19 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(5_000))]
 
         /// The filter need not read a text as a search does, but it must know every ending that a
-        /// search can find.
+        /// search can find. Many endings cross the edge of a block.
         #[test]
         fn every_ending_of_either_reading_is_suspected(
-            parts in vec(select(&PARTS[..]), 1..60), at in any::<prop::sample::Index>(), before in 0..9_usize,
+            parts in vec(select(&PARTS[..]), 1..60), at in any::<prop::sample::Index>(),
+            before in prop_oneof![0..9_usize, BLOCK - 200..BLOCK + 9],
         ) {
             let text = "z".repeat(before) + &parts.concat();
             for letters in [undone(text.as_bytes()), as_it_stands(text.as_bytes())] {
-                if letters.len() < SHORTEST_LETTERS {
+                let own = letters.len().saturating_sub(before.saturating_sub(SHORTEST_LETTERS));
+                if own < SHORTEST_LETTERS {
                     continue;
                 }
-                let from = at.index(letters.len() - SHORTEST_LETTERS + 1);
+                let from = letters.len() - own + at.index(own - SHORTEST_LETTERS + 1);
                 let ending = &letters[from..from + SHORTEST_LETTERS];
                 let pieces = Pieces::of_letters(ending);
                 let mut buffers = Buffers::new(text.len());

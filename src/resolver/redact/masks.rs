@@ -6,7 +6,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::Skim;
 use super::encodings::Encodings;
+use super::filter::Buffers;
 use super::search::{Compares, Search, Track};
 use super::view::has_escapes;
 use crate::secret::AccessToken;
@@ -18,7 +20,19 @@ pub(crate) const MASK: &str = "[redacted]";
 pub(crate) struct Masks {
     /// One search for encodings compared by letters and digits, and one for shorter encodings.
     searches: Vec<Search>,
+    /// Rules out parts of a long text.
+    skim: Option<Arc<Skim>>,
 }
+
+/// A text is skimmed if it has this many bytes.
+const LONG: usize = 4_096;
+
+/// The number of bytes that are skimmed at once. If a token may begin in one of them, all are
+/// searched.
+const PART: usize = 1_024;
+
+/// The number of bytes that are searched before the next attempt to skim.
+const STRIDE: usize = 64;
 
 impl Masks {
     /// Creates masks for these tokens; `None` if there are none.
@@ -30,11 +44,26 @@ impl Masks {
         let letters = Search::new(encodings.letters, Compares::Letters);
         let characters = Search::new(encodings.characters, Compares::Characters);
         let searches: Vec<_> = letters.into_iter().chain(characters).collect();
-        (!searches.is_empty()).then_some(Self { searches })
+        (!searches.is_empty()).then_some(Self { searches, skim: None })
+    }
+
+    /// Skims long texts for the beginnings of the same tokens, and searches only what may contain
+    /// one.
+    pub(super) fn skimming(self, skim: Option<Arc<Skim>>) -> Self {
+        Self { skim, ..self }
     }
 
     /// Returns the positions of tokens in the text, in order and without overlaps.
     pub(crate) fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let mut found = match &self.skim {
+            Some(skim) if text.len() >= LONG => self.find_in_parts(skim, text),
+            _ => self.find_in_whole(text),
+        };
+        merge(&mut found);
+        found
+    }
+
+    fn find_in_whole(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let unescaped = !has_escapes(text);
         for search in &self.searches {
@@ -44,8 +73,41 @@ impl Masks {
                 track.finish(search, &mut |place| found.push(place));
             }
         }
-        merge(&mut found);
         found
+    }
+
+    fn find_in_parts(&self, skim: &Skim, text: &[u8]) -> Vec<Range<usize>> {
+        let mut buffers = Buffers::new(PART);
+        let mut found = Vec::new();
+        let mut at = 0;
+        while at < text.len() {
+            let end = text.len().min(at + PART);
+            at = match skim.cleared(&text[at..end], &mut buffers) {
+                Some(cleared) => at + cleared,
+                None => self.find_until_calm(text, at..end, &mut found),
+            };
+        }
+        found
+    }
+
+    /// Searches a part of the text, and what follows until nothing is open. Returns where that is.
+    fn find_until_calm(&self, text: &[u8], mut part: Range<usize>, found: &mut Vec<Range<usize>>) -> usize {
+        let mut tracks = self.tracks(part.start);
+        while !part.is_empty() {
+            for (search, track) in self.with_searches(&mut tracks) {
+                track.read(search, &text[part.clone()], part.start, &mut |place| {
+                    found.push(place)
+                });
+            }
+            if self.are_calm(&tracks) {
+                return part.end;
+            }
+            part = part.end..text.len().min(part.end + STRIDE);
+        }
+        for (search, track) in self.with_searches(&mut tracks) {
+            track.finish(search, &mut |place| found.push(place));
+        }
+        part.end
     }
 
     /// Returns the text with every token masked, or the borrowed text if it contains none.

@@ -11,12 +11,15 @@
 //! and once with escapes undone. A short token would match by chance if its punctuation were
 //! ignored, so it is compared character by character.
 
+mod edges;
 mod encodings;
 mod escape;
 mod filter;
 mod lines;
 mod masks;
+mod part;
 mod pieces;
+mod prefixes;
 mod search;
 mod secrets;
 mod site;
@@ -24,6 +27,7 @@ mod skim;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod undone;
 mod unit;
 mod view;
 

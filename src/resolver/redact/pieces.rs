@@ -2,10 +2,14 @@
 
 use zeroize::Zeroizing;
 
-use super::encodings::{Encodings, SHORTEST_LETTERS, beginnings, endings};
+use super::edges::{MOST, beginnings, endings};
+use super::encodings::SHORTEST_LETTERS;
 
 /// The number of letters and digits in a piece: as many as fit into an integer.
 pub(super) const PIECE: usize = 8;
+
+/// The number of pieces in a beginning. Both beginnings of an encoding have more than its ending.
+const IN_EDGE: usize = SHORTEST_LETTERS - PIECE + 1;
 
 /// The pieces of the endings, or of the beginnings, of all encodings.
 ///
@@ -25,66 +29,53 @@ pub(super) struct Pieces {
 
 impl Pieces {
     /// Returns the pieces of the endings for these tokens; `None` if there are no tokens.
-    pub(super) fn of_endings<'a>(tokens: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
-        Self::new(tokens, endings, |letters| {
-            &letters[letters.len().saturating_sub(SHORTEST_LETTERS)..]
-        })
+    pub(super) fn of_endings<'a>(tokens: impl ExactSizeIterator<Item = &'a [u8]>) -> Option<Self> {
+        Self::new(tokens, endings)
     }
 
     /// Returns the pieces of the beginnings for these tokens; `None` if there are no tokens.
-    pub(super) fn of_beginnings<'a>(tokens: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
-        Self::new(tokens, beginnings, |letters| {
-            &letters[..letters.len().min(SHORTEST_LETTERS)]
-        })
+    pub(super) fn of_beginnings<'a>(tokens: impl ExactSizeIterator<Item = &'a [u8]>) -> Option<Self> {
+        Self::new(tokens, beginnings)
     }
 
-    /// `edges` passes the edges of the encodings of a token on, unless they follow from the whole
-    /// token only. In that case `edge` returns the edge of the letters of each encoding.
+    /// `edges` passes the edges of the encodings of a token on. It returns `false` if the token is
+    /// so short that encodings are compared by all their characters.
     fn new<'a>(
-        tokens: impl IntoIterator<Item = &'a [u8]>,
+        tokens: impl ExactSizeIterator<Item = &'a [u8]>,
         edges: impl Fn(&[u8], &mut dyn FnMut(&[u8])) -> bool,
-        edge: impl Fn(&[u8]) -> &[u8],
     ) -> Option<Self> {
-        let mut pieces = Zeroizing::new(Vec::with_capacity(1 << 15));
-        let mut always = false;
+        let mut found = Self::with_room(tokens.len() * MOST * IN_EDGE);
+        let mut tokens = tokens.filter(|token| !token.is_empty()).peekable();
+        tokens.peek()?;
         for token in tokens {
-            let mut add = |letters: &[u8]| {
-                if pieces.len() + letters.len() > pieces.capacity() {
-                    grow(&mut pieces);
-                }
-                pieces.extend(letters.windows(PIECE).map(piece));
-            };
-            if edges(token, &mut add) {
-                continue;
-            }
-            let mut encodings = Encodings::default();
-            encodings.add(token);
-            always |= !encodings.characters.is_empty();
-            for pattern in &encodings.letters {
-                let letters = pattern.iter().filter(|byte| byte.is_ascii_alphanumeric()).count();
-                add(edge(&pattern[..letters]));
-            }
+            let are_letters = edges(token, &mut |letters| found.insert_all(letters));
+            found.always |= !are_letters;
         }
-        (always || !pieces.is_empty()).then(|| Self::of(&pieces, always))
+        Some(found)
     }
 
-    fn of(pieces: &[u64], always: bool) -> Self {
-        let size = (2 * pieces.len() + 1).next_power_of_two();
-        let mut found = Self {
+    /// Creates a set of pieces with room for this many.
+    fn with_room(pieces: usize) -> Self {
+        let size = (2 * pieces + 1).next_power_of_two();
+        Self {
             table: Zeroizing::new(vec![0; size]),
             bits: Zeroizing::new(vec![0; (size / 4).max(256)]),
-            always,
-        };
-        for &piece in pieces {
-            found.insert(piece);
+            always: false,
         }
-        found
     }
 
     #[cfg(test)]
     pub(super) fn of_letters(letters: &[u8]) -> Self {
-        let pieces: Vec<u64> = letters.windows(PIECE).map(piece).collect();
-        Self::of(&pieces, false)
+        let mut found = Self::with_room(letters.len());
+        found.insert_all(letters);
+        found
+    }
+
+    /// Inserts all pieces of some letters.
+    fn insert_all(&mut self, letters: &[u8]) {
+        for letters in letters.windows(PIECE) {
+            self.insert(piece(letters));
+        }
     }
 
     fn insert(&mut self, piece: u64) {
@@ -118,21 +109,16 @@ impl Pieces {
         let (pieces, _) = letters.as_chunks::<PIECE>();
         pieces
             .iter()
-            .any(|piece| self.contains(u64::from_be_bytes(*piece)))
+            .any(|piece| self.contains(u64::from_le_bytes(*piece) | LOWER_CASE))
     }
 }
 
-/// Growing in place would leave a copy of the pieces behind.
-fn grow(pieces: &mut Zeroizing<Vec<u64>>) {
-    let mut larger = Zeroizing::new(Vec::with_capacity(2 * pieces.capacity()));
-    larger.extend_from_slice(pieces);
-    *pieces = larger;
-}
+/// The bit that a letter in upper case lacks. All digits have it.
+const LOWER_CASE: u64 = 0x2020_2020_2020_2020;
 
 fn piece(letters: &[u8]) -> u64 {
-    letters
-        .iter()
-        .fold(0, |piece, letter| piece << 8 | u64::from(*letter))
+    let letters = letters.iter().rev();
+    letters.fold(0, |piece, letter| piece << 8 | u64::from(*letter))
 }
 
 /// Returns the place of a piece among `count` places, a power of two. Letters differ in their low

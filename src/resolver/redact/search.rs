@@ -7,12 +7,19 @@ use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, MatchKind};
 use zeroize::Zeroizing;
 
+use super::prefixes::Prefixes;
 use super::unit::Unit;
 use super::view::{Reading, View, plain_run};
 use crate::random;
 
 /// The maximum number of consecutive bytes that a search for letters skips within a token.
 const WIDEST_GAP: usize = 128;
+
+/// The number of bytes from which a run is passed over by prefixes.
+const LONG: usize = 16;
+
+/// The number of bytes after which the search tries again to pass over text.
+const RUN: usize = 256;
 
 /// Patterns compiled into one automaton.
 pub(super) struct Search {
@@ -24,6 +31,8 @@ pub(super) struct Search {
     alphabet: Zeroizing<[u8; 256]>,
     /// The role of each byte of the text.
     kinds: [Kind; 256],
+    /// The beginnings of patterns that are compared by their letters.
+    prefixes: Prefixes,
     /// The length of the longest pattern.
     longest: usize,
     readings: [Reading; 2],
@@ -62,6 +71,7 @@ impl Search {
                 bytes.filter(u8::is_ascii_punctuation).collect()
             }
         };
+        let prefixes = Prefixes::new(patterns.iter().map(|pattern| pattern.as_slice()));
         for byte in patterns.iter_mut().flat_map(|pattern| pattern.iter_mut()) {
             *byte = alphabet[usize::from(*byte)];
         }
@@ -93,6 +103,7 @@ impl Search {
             start,
             alphabet,
             kinds,
+            prefixes,
             longest,
             readings: match compares {
                 Compares::Characters => [Reading::UnescapedCharacters, Reading::Characters],
@@ -155,12 +166,14 @@ impl Track {
         let mut offset = 0;
         while offset < piece.len() {
             // Fast path: most text passes unchanged and skips the stages of the view.
-            let plain = if view.passes_plain() {
-                plain_run(&piece[offset..])
+            let rest = &piece[offset..piece.len().min(offset + RUN)];
+            let run = if view.passes_plain() {
+                &rest[..plain_run(rest)]
             } else {
-                0
+                &[]
             };
-            for (place_in_run, &byte) in piece[offset..offset + plain].iter().enumerate() {
+            let passed = place.pass_over(search, run, at + offset);
+            for (place_in_run, &byte) in run.iter().enumerate().skip(passed) {
                 let begin = at + offset + place_in_run;
                 let unit = Unit {
                     byte,
@@ -169,8 +182,9 @@ impl Track {
                 };
                 place.step(search, unit, found);
             }
-            offset += plain;
-            if let Some(&byte) = piece.get(offset) {
+            offset += run.len();
+            if run.len() < rest.len() {
+                let byte = rest[run.len()];
                 view.read(byte, at + offset, &mut |unit| place.step(search, unit, found));
                 offset += 1;
             }
@@ -208,6 +222,18 @@ impl Track {
 }
 
 impl Place {
+    /// Passes over the beginning of a run of bytes at this position, if no pattern has begun before
+    /// it. Returns the number of bytes.
+    #[inline]
+    fn pass_over(&mut self, search: &Search, run: &[u8], at: usize) -> usize {
+        if run.len() < LONG || self.state != search.start {
+            return 0;
+        }
+        let passed = search.prefixes.pass_over(run);
+        self.calm = at + passed;
+        passed
+    }
+
     #[inline]
     fn step(&mut self, search: &Search, unit: Unit, found: &mut impl FnMut(Range<usize>)) {
         let kind = search.kinds[usize::from(unit.byte)];
@@ -216,13 +242,13 @@ impl Place {
             return;
         }
         if kind == Kind::Skipped {
-            self.pass_over(search, unit);
+            self.skip(search, unit);
             return;
         }
         let byte = search.alphabet[usize::from(unit.byte)];
         let next = search.automaton.next_state(Anchored::No, self.state, byte);
         if kind == Kind::Optional && next == search.start {
-            self.pass_over(search, unit);
+            self.skip(search, unit);
             return;
         }
         let last = self.begins.len() - 1;
@@ -243,7 +269,7 @@ impl Place {
     }
 
     /// Skips a byte within a possible token, unless too many have been skipped.
-    fn pass_over(&mut self, search: &Search, unit: Unit) {
+    fn skip(&mut self, search: &Search, unit: Unit) {
         self.gap += 1;
         if self.gap > WIDEST_GAP {
             self.gap = 0;

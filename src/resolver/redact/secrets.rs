@@ -13,7 +13,7 @@ use crate::secret::AccessToken;
 pub(crate) struct Secrets {
     tokens: Box<[Arc<AccessToken>]>,
     filter: OnceLock<Option<Filter>>,
-    skim: OnceLock<Option<Skim>>,
+    skim: OnceLock<Option<Arc<Skim>>>,
     masks: OnceLock<SharedMasks>,
 }
 
@@ -44,7 +44,7 @@ impl Secrets {
         self.masks.get().is_some()
     }
 
-    fn tokens(&self) -> impl Iterator<Item = &AccessToken> {
+    fn tokens(&self) -> impl ExactSizeIterator<Item = &AccessToken> {
         self.tokens.iter().map(AsRef::as_ref)
     }
 
@@ -54,15 +54,18 @@ impl Secrets {
     }
 
     /// Returns the filter for large pieces of a text; `None` if every text must be searched.
-    pub(super) fn skim(&self) -> Option<&Skim> {
-        self.skim.get_or_init(|| Skim::new(self.tokens())).as_ref()
+    pub(super) fn skim(&self) -> Option<&Arc<Skim>> {
+        let skim = || Skim::new(self.tokens()).map(Arc::new);
+        self.skim.get_or_init(skim).as_ref()
     }
 
     /// Returns masks for all of the tokens; `None` if there is nothing to mask.
     pub(crate) fn masks(&self) -> SharedMasks {
-        self.masks
-            .get_or_init(|| Masks::new(self.tokens()).map(Arc::new))
-            .clone()
+        let masks = || {
+            let masks = Masks::new(self.tokens())?;
+            Some(Arc::new(masks.skimming(self.skim().cloned())))
+        };
+        self.masks.get_or_init(masks).clone()
     }
 
     /// Returns masks for all of the tokens, or `None` if none of these texts can contain one.

@@ -1,6 +1,6 @@
 //! Finds the places in a text where undoing escapes changes its letters.
 
-use super::escape::is_blank;
+use super::escape::{is_blank, named};
 use super::view::begins_escape;
 
 /// The effect of a byte that may begin an escape, or of a line break.
@@ -21,6 +21,9 @@ pub(super) enum Site {
 /// The length up to which a name of an entity or a tag is examined. It exceeds the longest escape.
 const LONGEST: usize = 32;
 
+/// The length up to which the name of an entity is looked up. Longer ones are rare.
+const LONGEST_NAME: usize = 16;
+
 /// Returns the effect of the byte at this position, which may begin an escape or is a line break.
 ///
 /// The result holds if no escape is open before it and if letters precede it in its line.
@@ -38,22 +41,76 @@ pub(super) fn site(text: &[u8], at: usize) -> Site {
     }
 }
 
-/// Returns whether the line that begins here begins, after spaces, with a letter that is not a
-/// hexadecimal digit. Such a line has no number.
+/// Returns whether a line has no number whose first letter or place is here: it is the end of the
+/// line, or a letter that is not a hexadecimal digit, or one follows.
 #[inline]
-pub(super) fn begins_word(text: &[u8], from: usize) -> bool {
-    let mut at = from;
-    while byte(text, at) == b' ' {
-        at += 1;
-    }
-    is_word(byte(text, at))
+pub(super) fn begins_word(text: &[u8], at: usize) -> bool {
+    let first = byte(text, at);
+    first == b'\n' || is_word(first) || (first.is_ascii_hexdigit() && is_word(byte(text, at + 1)))
 }
 
-/// Returns whether a percent sign, spaces and this byte are unchanged: the byte is a letter that
-/// does not continue an escape.
+/// Returns whether the byte at this position, which may begin an escape, is [plain](Site::Plain)
+/// because of the byte that follows directly.
 #[inline]
-pub(super) const fn is_plain(byte: u8) -> bool {
-    is_word(byte) && !matches!(byte, b'u' | b'U')
+pub(super) fn is_plain(text: &[u8], at: usize) -> bool {
+    is_plain_before(text[at], byte(text, at + 1))
+}
+
+#[inline]
+fn is_plain_before(byte: u8, next: u8) -> bool {
+    PLAIN_BEFORE[usize::from(next)] & bit(byte) != 0
+}
+
+/// The bytes that are plain before each byte, as a set of [bits](bit).
+const PLAIN_BEFORE: [u8; 256] = {
+    let mut plain = [0; 256];
+    let mut next = 0;
+    while next < 256 {
+        plain[next] = plain_before(next as u8);
+        next += 1;
+    }
+    plain
+};
+
+const fn plain_before(next: u8) -> u8 {
+    if begins_escape(next) {
+        return 0;
+    }
+    let mut plain = 0;
+    if !(is_blank(next) || next.is_ascii_hexdigit() || matches!(next, b'u' | b'U')) {
+        plain |= bit(b'%');
+    }
+    if !(is_blank(next)
+        || next.is_ascii_punctuation()
+        || matches!(
+            next,
+            b'0'..=b'3' | b'n' | b'r' | b't' | b'b' | b'f' | b'v' | b'a' | b'e' | b'x' | b'u' | b'U'
+        ))
+    {
+        plain |= bit(b'\\');
+    }
+    if !(next.is_ascii_alphabetic() || next == b'#') {
+        plain |= bit(b'&');
+    }
+    if !matches!(next, b'\r' | b'\n' | b'2'..=b'7') {
+        plain |= bit(b'=');
+    }
+    if !(next.is_ascii_alphanumeric() || next == b'/') {
+        plain |= bit(b'<');
+    }
+    plain
+}
+
+/// Returns the bit of a byte that may begin an escape; zero for every other byte.
+const fn bit(byte: u8) -> u8 {
+    match byte {
+        b'%' => 1,
+        b'\\' => 2,
+        b'&' => 4,
+        b'=' => 8,
+        b'<' => 16,
+        _ => 0,
+    }
 }
 
 const fn is_word(byte: u8) -> bool {
@@ -100,14 +157,15 @@ const DIGITS: [u8; 256] = {
     digits
 };
 
-/// Returns an escape that stands for the character with this code.
-fn escape(code: u32, end: usize) -> Site {
-    let byte = u8::try_from(code).ok().filter(u8::is_ascii).unwrap_or_default();
-    if begins_escape(byte) || byte == b'\n' {
-        Site::Other
-    } else {
-        Site::Escape { byte, end }
+/// Returns an escape that stands for the character with this code, unless it may begin another
+/// escape or a line.
+fn escape(text: &[u8], code: u32, end: usize) -> Site {
+    let character = u8::try_from(code).ok().filter(u8::is_ascii).unwrap_or_default();
+    let begins = begins_escape(character) && !is_plain_before(character, byte(text, end));
+    if begins || character == b'\n' {
+        return Site::Other;
     }
+    Site::Escape { byte: character, end }
 }
 
 /// Returns whether the blanks between these positions contain a line break. An escape drops it even
@@ -133,7 +191,7 @@ fn is_hexadecimal(byte: u8) -> bool {
 
 fn percent(text: &[u8], at: usize) -> Site {
     if let Some(code) = hexadecimal(text, at + 1, 2) {
-        return escape(code, at + 3);
+        return escape(text, code, at + 3);
     }
     let first = visible(text, at + 1);
     match byte(text, first) {
@@ -157,7 +215,7 @@ fn backslash(text: &[u8], at: usize) -> Site {
             let count = if text[letter] == b'x' { 2 } else { 4 };
             hexadecimal(text, end, count).map_or_else(
                 || if_continued(text, end, |next| is_hexadecimal(next) || next == b'{'),
-                |code| escape(code, end + count),
+                |code| escape(text, code, end + count),
             )
         }
         b'U' => if_continued(text, end, is_hexadecimal),
@@ -171,6 +229,9 @@ fn backslash(text: &[u8], at: usize) -> Site {
 fn entity(text: &[u8], at: usize) -> Site {
     let first = byte(text, at + 1);
     if first == b'#' {
+        if let Some((code, end)) = reference(text, at + 2) {
+            return escape(text, code, end);
+        }
         return if_continued(text, at + 2, |next| {
             next.is_ascii_digit() || matches!(next, b'x' | b'X')
         });
@@ -182,6 +243,14 @@ fn entity(text: &[u8], at: usize) -> Site {
         return Site::Plain;
     }
     let rest = &text[at + 1..];
+    let letters = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric());
+    let length = letters.take(LONGEST_NAME).count();
+    match byte(rest, length) {
+        b';' => return escape(text, u32::from(named(&rest[..length])), at + length + 2),
+        // Blanks may be left out, and an escape may stand for another letter.
+        next if next.is_ascii_alphanumeric() || is_blank(next) || begins_escape(next) => {}
+        _ => return Site::Plain,
+    }
     let name = rest
         .iter()
         .filter(|byte| !is_blank(**byte) || **byte == b'\n')
@@ -193,6 +262,20 @@ fn entity(text: &[u8], at: usize) -> Site {
     }
 }
 
+/// Returns the number of a character reference that begins here after `&#`, and where it ends.
+fn reference(text: &[u8], at: usize) -> Option<(u32, usize)> {
+    let (radix, from) = match byte(text, at) {
+        b'x' | b'X' => (16, at + 1),
+        _ => (10, at),
+    };
+    let rest = text.get(from..)?;
+    let digits = rest.iter().take_while(|byte| char::from(**byte).is_digit(radix));
+    let length = digits.take(LONGEST_NAME).count();
+    let digits = std::str::from_utf8(&rest[..length]).ok()?;
+    let code = u32::from_str_radix(digits, radix).ok()?;
+    (length <= 8 && byte(rest, length) == b';').then_some((code, from + length + 1))
+}
+
 fn quoted_printable(text: &[u8], at: usize) -> Site {
     match byte(text, at + 1) {
         b'\r' if byte(text, at + 2) != b'\n' => Site::Other,
@@ -200,7 +283,7 @@ fn quoted_printable(text: &[u8], at: usize) -> Site {
         // Only the codes of punctuation are undone.
         b'2'..=b'7' => match hexadecimal(text, at + 1, 2) {
             Some(code) if u8::try_from(code).is_ok_and(|byte| byte.is_ascii_punctuation()) => {
-                escape(code, at + 3)
+                escape(text, code, at + 3)
             }
             Some(_) => Site::Plain,
             None if begins_escape(byte(text, at + 2)) => Site::Open,
@@ -223,7 +306,7 @@ fn tag(text: &[u8], at: usize) -> Site {
         return Site::Plain;
     }
     let end = name + letters;
-    let blank = usize::from(byte(text, end) == b' ');
+    let blank = usize::from(letters > 0 && byte(text, end) == b' ');
     let slash = usize::from(byte(text, end + blank) == b'/');
     let end = end + blank + slash;
     match byte(text, end) {
@@ -270,5 +353,28 @@ fn begins_number(text: &[u8], from: usize, escaped: bool) -> bool {
             digits > 6 || rest[..digits].iter().all(u8::is_ascii_digit)
         }
         next => next.is_none_or(begins_escape),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_is_plain_before_another_only_if_no_text_after_it_changes_that() {
+        for first in *b"%\\&=<\x1b" {
+            for next in 0..=u8::MAX {
+                for after in [
+                    "", " ", "1", "41", "a;", "x41;", "{41}", "/>", ">", "\n", "\r\n", "%41", "&#65;",
+                ] {
+                    let text = [&[first, next], after.as_bytes()].concat();
+                    assert!(
+                        !is_plain(&text, 0) || site(&text, 0) == Site::Plain,
+                        "{}",
+                        text.escape_ascii()
+                    );
+                }
+            }
+        }
     }
 }

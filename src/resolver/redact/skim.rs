@@ -22,7 +22,9 @@ pub(crate) struct Skim(Pieces);
 impl Skim {
     /// Creates the beginnings for these tokens. Returns `None` if there are none, and if a token is
     /// so short that every text may contain it.
-    pub(crate) fn new<'a>(tokens: impl IntoIterator<Item = &'a AccessToken>) -> Option<Self> {
+    pub(crate) fn new<'a>(
+        tokens: impl IntoIterator<Item = &'a AccessToken, IntoIter: ExactSizeIterator>,
+    ) -> Option<Self> {
         let tokens = tokens.into_iter().map(|token| token.expose_secret().as_bytes());
         let pieces = Pieces::of_beginnings(tokens)?;
         (!pieces.always).then_some(Self(pieces))

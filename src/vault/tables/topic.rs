@@ -23,7 +23,7 @@ pub(crate) enum Topic<'a> {
     Grant(i64, GrantId),
     /// A definition: its kind and its name.
     Definition(i64, &'a str, &'a str),
-    /// What the lists of a tenant show: its connections, their grants and the times of their use.
+    /// The lists of a tenant: its connections, their grants and the times of their use.
     #[cfg_attr(
         not(feature = "sqlite"),
         allow(dead_code, reason = "only lists of a file are remembered")

@@ -3,7 +3,6 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::resolver::redact::encodings::Encodings;
 
 /// Parts of escapes, of line numbers and of dumps; letters, blanks, and the end of escapes.
 const PARTS: [&str; 40] = [
@@ -73,22 +72,6 @@ proptest! {
             });
         }
         prop_assert!(after >= SHORTEST_LETTERS, "{} in {:?}", place, text);
-    }
-
-    /// The beginnings that follow from the edges of a long token are those of its encodings.
-    #[test]
-    fn every_encoding_of_a_token_begins_with_known_letters(token in "[A-Za-z0-9._~+/-]{12,200}={0,2}") {
-        let Some(pieces) = Pieces::of_beginnings([token.as_bytes()]) else {
-            return Ok(());
-        };
-        let mut encodings = Encodings::default();
-        encodings.add(token.as_bytes());
-        prop_assert_eq!(pieces.always, !encodings.characters.is_empty());
-        for pattern in &encodings.letters {
-            for piece in pattern[..SHORTEST_LETTERS].windows(8) {
-                prop_assert!(pieces.are_in(piece), "{} of {}", pattern.escape_ascii(), token);
-            }
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every embedding of a token, in every encoding, is masked; all other text passes unchanged.
 
+mod filtered;
 mod forms;
 mod large_pieces;
 mod oracles;

@@ -183,8 +183,8 @@ fn no_reader_falls_behind_a_writer_of_the_same_handle() {
     falls_behind(&vault, &vault, &[&vault, &other]);
 }
 
-/// Reads with one handle while another commits for the same user, and each of `beside` for somebody
-/// else.
+/// Reads with one handle while another commits for the same user, and each of `beside` for another
+/// user.
 fn falls_behind(reading: &SqliteVault, writing: &SqliteVault, beside: &[&SqliteVault]) {
     const ROUNDS: u64 = 300;
     store(writing, 1);
