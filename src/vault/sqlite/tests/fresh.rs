@@ -193,7 +193,7 @@ fn no_reader_falls_behind_a_writer_of_the_same_handle() {
 /// Reads with one handle while another commits for the same user, and each of `beside` for another
 /// user.
 fn falls_behind(reading: &SqliteVault, writing: &SqliteVault, beside: &[&SqliteVault]) {
-    const ROUNDS: u64 = 300;
+    const ROUNDS: u64 = 150;
     store(writing, 1);
     let committed = AtomicU64::new(1);
     let committed = &committed;
