@@ -23,7 +23,7 @@ use crate::vault::{AuditEntry, Forgotten};
 ///
 /// [`Connections`] implements the trait and has the same operations as inherent methods.
 /// [`loopback`](crate::loopback) and [`UpkeepGuard`](crate::UpkeepGuard) accept any implementation.
-/// MCP servers, and providers and clients that are added at run time, are not part of the trait.
+/// Providers and clients that are added at run time are not part of the trait.
 ///
 /// An [`ActingUser`] sees their own connections and those of the workspace, and can change their
 /// own. An [`Operator`] sees and can change all connections of the tenant. A connection that the
