@@ -310,8 +310,8 @@ fn nothing_is_lost_when_another_process_closes_the_vault() {
         use std::os::unix::fs::MetadataExt as _;
 
         let inode = format!(":{} ", fs::metadata(&path).unwrap().ino());
-        // The list is read in pieces, and locks of other tests come and go in between, so a line can
-        // be missing from one reading. A lock that is not held is in none.
+        // The list is read in pieces, and locks of other tests come and go in between, so a line
+        // can be missing from one reading. A lock that is not held is in none.
         let is_listed = || {
             let locks = fs::read_to_string("/proc/locks").unwrap();
             locks.is_empty() || locks.lines().any(|lock| lock.contains(&inode))
